@@ -1,0 +1,69 @@
+/*
+ * help.c - `memman help`, from the table of options.
+ */
+#include "help.h"
+
+#include <string.h>
+
+#include "options.h"
+
+#define HELP_COLUMN 36
+
+static const char *value_name(const struct option_info *info)
+{
+    switch (info->kind) {
+    case OPTION_CHOICE:
+        return info->choices;
+    case OPTION_SIZE:
+        return "SIZE";
+    case OPTION_REAL:
+        return "NUMBER";
+    case OPTION_TEXT:
+        return info == &option_table[OPTION_JSON] ? "FILE" : "NAME";
+    case OPTION_FLAG:
+        return "";
+    default:
+        return "N";
+    }
+}
+
+static void option_help_print(const struct option_info *info, FILE *file)
+{
+    const char *line = info->help;
+    int column;
+
+    if (info->heading) {
+        fprintf(file, "\n%s\n", info->heading);
+    }
+    column = fprintf(file, "  --%s %s", info->name, value_name(info));
+    for (;;) {
+        const int length = (int)strcspn(line, "\n");
+        fprintf(file, "%*s%.*s\n", column < HELP_COLUMN ? HELP_COLUMN - column : 1, "", length,
+                line);
+        if (line[length] == '\0') {
+            return;
+        }
+        line += length + 1;
+        column = 0;
+    }
+}
+
+enum exit_code help_print(FILE *file)
+{
+    fputs("memman " MM_VERSION ": a memory manager with more memory than frames\n"
+          "\n"
+          "  memman run [options]    a workload on the engine; checks every byte and reports\n"
+          "  memman states [--format text|dot|markdown]\n"
+          "                          every state, move and lock\n"
+          "  memman help | --help    this text\n"
+          "  memman --version\n",
+          file);
+    for (unsigned option = 0; option < OPTION_COUNT; option++) {
+        option_help_print(&option_table[option], file);
+    }
+    fputs("\n"
+          "Exit code: 0 good; 1 wrong data or a broken invariant was found; 2 usage;\n"
+          "3 the system refuses. Ctrl-C stops a run and still checks and reports.\n",
+          file);
+    return fflush(file) == 0 ? EXIT_GOOD : EXIT_REFUSED;
+}

@@ -1,0 +1,239 @@
+/*
+ * options.c - the table of options, and what goes to the manager and comes back.
+ */
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "numbers.h"
+
+/* Page numbers have 32 bits, and the last number means "none". */
+#define SIZE_MAX_BYTES (((uint64_t)UINT32_MAX - 1) * MM_PAGE_BYTES)
+#define THREADS_MAX    65536u
+/* Beside the user threads: the one that commits, freezes and audits, and some to spare. */
+#define THREADS_SLACK 8u
+
+/* The choices of a switch are in the order of the field's values: index 1 is true. */
+const struct option_info option_table[OPTION_COUNT] = {
+    [OPTION_MACHINE] = {"machine", OPTION_CHOICE, 0, 0, "linux|soft", NULL,
+                        "What is run (sizes take K, M or G and are rounded up to pages)",
+                        "real loads and stores, or a software MMU\n"
+                        "(default: linux where it works)"},
+    [OPTION_FAULTS] = {"faults", OPTION_CHOICE, 0, 0, "signal|thread", NULL, NULL,
+                       "how faults arrive on the Linux machine (default: signal)"},
+    [OPTION_MEMORY] = {"memory", OPTION_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, "256M", NULL,
+                       "virtual memory (default: 256M)"},
+    [OPTION_FRAMES] = {"frames", OPTION_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, NULL, NULL,
+                       "physical memory (default: a quarter of the memory)"},
+    [OPTION_PAGEFILE] = {"pagefile", OPTION_SIZE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
+                         "page file; 0 for none (default: as the memory)"},
+    [OPTION_STORE] = {"store", OPTION_CHOICE, 0, 0, "ram", "ram", NULL,
+                      "where the page file is (default: ram)"},
+    [OPTION_THREADS] = {"threads", OPTION_NUMBER, 1, THREADS_MAX, NULL, NULL, "The load",
+                        "user threads (default: the CPUs)"},
+    [OPTION_ACCESSES] = {"accesses", OPTION_NUMBER, 1, UINT64_MAX / THREADS_MAX, NULL, "262144",
+                         NULL, "accesses of each thread (default: 262144)"},
+    [OPTION_SECONDS] = {"seconds", OPTION_REAL, 0, 1000000, NULL, NULL, NULL,
+                        "run that long instead"},
+    [OPTION_WORKLOAD] = {"workload", OPTION_TEXT, 0, 0, NULL, "uniform", NULL,
+                         "uniform, sequential, zipf[:theta=0.99,scatter=on|off],\n"
+                         "loop[:pages=N], stride[:step=17] (default: uniform)"},
+    [OPTION_WRITE_RATIO] = {"write-ratio", OPTION_REAL, 0, 1, NULL, "0.5", NULL,
+                            "share of the accesses that write, 0 to 1 (default: 0.5)"},
+    [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,
+                     "same seed, same accesses (default: 1)"},
+    [OPTION_POLICY] = {"policy", OPTION_TEXT, 0, 0, NULL, NULL, "Mechanisms",
+                       "which pages are trimmed: age8 or fifo"},
+    [OPTION_TRIMMERS] = {"trimmers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL, "threads that trim"},
+    [OPTION_WRITERS] = {"writers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL,
+                        "threads that write modified pages"},
+    [OPTION_ZEROERS] = {"zeroers", OPTION_NUMBER, 0, 1024, NULL, NULL, NULL,
+                        "threads that zero free frames"},
+    [OPTION_FAULT_HANDLERS] = {"fault-handlers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL,
+                               "threads that take faults, with --faults thread"},
+    [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
+                           "pages per unmap"},
+    [OPTION_WRITE_BATCH] = {"write-batch", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
+                            "pages per round of the modified writer"},
+    [OPTION_REGION_PTES] = {"region-ptes", OPTION_POWER_OF_TWO, 1, 1u << 20, NULL, NULL, NULL,
+                            "PTEs under one lock, a power of two"},
+    [OPTION_FRAME_CACHE] = {"frame-cache", OPTION_NUMBER, 0, 65536, NULL, NULL, NULL,
+                            "free frames kept per thread; 0: off"},
+    [OPTION_FAULT_AROUND] = {"fault-around", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
+                             "pages looked at around a transition fault; 1: off"},
+    [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
+                    "TLB entries per thread, soft machine, a power of two; 0: off"},
+    [OPTION_LIST_LOCK] = {"list-lock", OPTION_CHOICE, 0, 0, "exclusive|shared", NULL, NULL,
+                          "how a page is unlinked from the middle of a list"},
+    [OPTION_BACKOFF] = {"backoff", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
+                        "exponential back-off of the spin locks"},
+    [OPTION_DIRTY_BIT] = {"dirty-bit", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
+                          "off: every mapped page counts as written"},
+    [OPTION_SLOT_SEARCH] = {"slot-search", OPTION_CHOICE, 0, 0, "next-fit|first-fit", NULL, NULL,
+                            "how free slots of the page file are found"},
+    [OPTION_LATENCY] = {"latency", OPTION_CHOICE, 0, 0, "off|on", "on", "Checks and report",
+                        "time every access and every fault (default: on)"},
+    [OPTION_VERIFY] = {"verify", OPTION_CHOICE, 0, 0, "off|full", "full", NULL,
+                       "check every access and at the end every page (default: full)"},
+    [OPTION_JSON] = {"json", OPTION_TEXT, 0, 0, NULL, NULL, NULL,
+                     "write the report as JSON; - is standard output, alone"},
+    [OPTION_QUIET] = {"quiet", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
+                      "no progress, no notes, one line of report"},
+};
+
+/* ---- to the manager and back ----------------------------------------------------------------- */
+
+#define ENGINE_SIZES(X)                                                                            \
+    X(OPTION_MEMORY, memory_bytes)                                                                 \
+    X(OPTION_FRAMES, frames_bytes)                                                                 \
+    X(OPTION_PAGEFILE, pagefile_bytes)
+
+#define ENGINE_COUNTS(X)                                                                           \
+    X(OPTION_TRIMMERS, trimmers)                                                                   \
+    X(OPTION_WRITERS, writers)                                                                     \
+    X(OPTION_ZEROERS, zeroers)                                                                     \
+    X(OPTION_FAULT_HANDLERS, fault_handlers)                                                       \
+    X(OPTION_TRIM_BATCH, trim_batch)                                                               \
+    X(OPTION_WRITE_BATCH, write_batch)                                                             \
+    X(OPTION_REGION_PTES, region_ptes)                                                             \
+    X(OPTION_FRAME_CACHE, frame_cache)                                                             \
+    X(OPTION_FAULT_AROUND, fault_around)                                                           \
+    X(OPTION_TLB, tlb_entries)
+
+#define ENGINE_SWITCHES(X)                                                                         \
+    X(OPTION_LIST_LOCK, list_lock_shared)                                                          \
+    X(OPTION_BACKOFF, backoff)                                                                     \
+    X(OPTION_DIRTY_BIT, dirty_bit)                                                                 \
+    X(OPTION_LATENCY, latency)
+
+_Static_assert(MM_FAULTS_SIGNAL == 0 && MM_FAULTS_THREAD == 1, "choices of --faults");
+_Static_assert(MM_SLOTS_NEXT_FIT == 0 && MM_SLOTS_FIRST_FIT == 1, "choices of --slot-search");
+
+void options_engine(const struct options *options, struct mm_options *ret_engine)
+{
+    const struct option_value *value = options->value;
+
+    mm_options_init(ret_engine);
+    if (value[OPTION_MACHINE].present) {
+        ret_engine->machine =
+            value[OPTION_MACHINE].number == 0 ? MM_MACHINE_LINUX : MM_MACHINE_SOFT;
+    }
+    if (value[OPTION_FAULTS].present) {
+        ret_engine->faults = (enum mm_faults)value[OPTION_FAULTS].number;
+    }
+    if (value[OPTION_SLOT_SEARCH].present) {
+        ret_engine->slot_search = (enum mm_slot_search)value[OPTION_SLOT_SEARCH].number;
+    }
+    if (value[OPTION_POLICY].present) {
+        ret_engine->policy = value[OPTION_POLICY].text;
+    }
+    ret_engine->store = "ram";
+    ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
+#define X(option, field)                                                                           \
+    if (value[option].present) {                                                                   \
+        ret_engine->field = value[option].number;                                                  \
+    }
+    ENGINE_SIZES(X)
+#undef X
+#define X(option, field)                                                                           \
+    if (value[option].present) {                                                                   \
+        ret_engine->field = (uint32_t)value[option].number;                                        \
+    }
+    ENGINE_COUNTS(X)
+#undef X
+#define X(option, field)                                                                           \
+    if (value[option].present) {                                                                   \
+        ret_engine->field = value[option].number != 0;                                             \
+    }
+    ENGINE_SWITCHES(X)
+#undef X
+}
+
+static void value_set(struct options *options, enum option option, uint64_t number)
+{
+    options->value[option].present = true;
+    options->value[option].number = number;
+}
+
+void options_resolve(struct options *options, const struct mm_options *engine)
+{
+    value_set(options, OPTION_MACHINE, engine->machine == MM_MACHINE_LINUX ? 0 : 1);
+    value_set(options, OPTION_FAULTS, engine->faults);
+    value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
+    options->value[OPTION_POLICY].present = true;
+    options->value[OPTION_POLICY].text = engine->policy;
+#define X(option, field) value_set(options, option, engine->field);
+    ENGINE_SIZES(X)
+    ENGINE_COUNTS(X)
+    ENGINE_SWITCHES(X)
+#undef X
+}
+
+/* ---- values as text ------------------------------------------------------------------------ */
+
+static void choice_print(const char *choices, uint64_t index, char ret_text[OPTION_VALUE_BYTES])
+{
+    for (; index > 0; index--) {
+        choices += strcspn(choices, "|") + 1;
+    }
+    snprintf(ret_text, OPTION_VALUE_BYTES, "%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+void option_value_print(const struct options *options, enum option option,
+                        char ret_text[OPTION_VALUE_BYTES])
+{
+    const struct option_value *value = &options->value[option];
+    char size[NUMBER_TEXT_BYTES];
+
+    switch (option_table[option].kind) {
+    case OPTION_CHOICE:
+        choice_print(option_table[option].choices, value->number, ret_text);
+        break;
+    case OPTION_SIZE:
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(value->number, size));
+        break;
+    case OPTION_REAL:
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%.15g", value->real);
+        break;
+    case OPTION_TEXT:
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%s", value->text);
+        break;
+    default:
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%" PRIu64, value->number);
+    }
+}
+
+void options_print_command(const struct options *options, char *ret_text, size_t bytes)
+{
+    size_t used = (size_t)snprintf(ret_text, bytes, "memman run");
+
+    for (unsigned option = 0; option < OPTION_COUNT && used < bytes; option++) {
+        char text[OPTION_VALUE_BYTES];
+        /* The TLB is the soft machine's, the faults' way the Linux machine's: refused elsewhere. */
+        const bool foreign =
+            (option == OPTION_TLB || option == OPTION_FAULTS || option == OPTION_FAULT_HANDLERS) &&
+            !options->value[option].given;
+
+        if (!options->value[option].present || foreign || option == OPTION_JSON ||
+            option == OPTION_QUIET) {
+            continue;
+        }
+        option_value_print(options, (enum option)option, text);
+        used += (size_t)snprintf(ret_text + used, bytes - used, " --%s %s",
+                                 option_table[option].name, text);
+    }
+}
+
+void usage_complain(const char *word, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fprintf(stderr, "memman: %s: ", word);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}

@@ -1,0 +1,105 @@
+/*
+ * options.h - the options of a run: one table that parsing, help, JSON and "repeat with" read.
+ *
+ * An option has a value when it was given, has a default here, or the manager chose one
+ * (options_resolve).
+ */
+#ifndef MM_CLI_OPTIONS_H
+#define MM_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memman.h"
+
+enum option {
+    OPTION_MACHINE,
+    OPTION_FAULTS,
+    OPTION_MEMORY,
+    OPTION_FRAMES,
+    OPTION_PAGEFILE,
+    OPTION_STORE,
+    OPTION_THREADS,
+    OPTION_ACCESSES,
+    OPTION_SECONDS,
+    OPTION_WORKLOAD,
+    OPTION_WRITE_RATIO,
+    OPTION_SEED,
+    OPTION_POLICY,
+    OPTION_TRIMMERS,
+    OPTION_WRITERS,
+    OPTION_ZEROERS,
+    OPTION_FAULT_HANDLERS,
+    OPTION_TRIM_BATCH,
+    OPTION_WRITE_BATCH,
+    OPTION_REGION_PTES,
+    OPTION_FRAME_CACHE,
+    OPTION_FAULT_AROUND,
+    OPTION_TLB,
+    OPTION_LIST_LOCK,
+    OPTION_BACKOFF,
+    OPTION_DIRTY_BIT,
+    OPTION_SLOT_SEARCH,
+    OPTION_LATENCY,
+    OPTION_VERIFY,
+    OPTION_JSON,
+    OPTION_QUIET,
+    OPTION_COUNT
+};
+
+enum option_kind {
+    OPTION_CHOICE, /* number is the index into the choices */
+    OPTION_SIZE,   /* number is bytes */
+    OPTION_NUMBER,
+    OPTION_POWER_OF_TWO, /* or 0 where the minimum allows it */
+    OPTION_REAL,
+    OPTION_TEXT,
+    OPTION_FLAG,
+};
+
+struct option_info {
+    const char *name;
+    enum option_kind kind;
+    uint64_t minimum, maximum;
+    const char *choices; /* "a|b" */
+    const char *initial; /* default as text; NULL: the manager chooses, or none */
+    const char *heading; /* in the help, before this option */
+    const char *help;
+};
+extern const struct option_info option_table[OPTION_COUNT];
+
+struct option_value {
+    bool given;   /* on the command line */
+    bool present; /* given or by default */
+    uint64_t number;
+    double real;
+    const char *text;
+};
+
+struct options {
+    struct option_value value[OPTION_COUNT];
+    bool help;
+};
+
+/* Prints one line to stderr and returns false where the words are no options. */
+bool options_parse(struct options *ret_options, int count, char *const words[]);
+
+/* What the manager is asked for. */
+void options_engine(const struct options *options, struct mm_options *ret_engine);
+/* Fill in what the manager chose. */
+void options_resolve(struct options *options, const struct mm_options *engine);
+
+/* The value as one would write it on the command line. */
+#define OPTION_VALUE_BYTES 128
+void option_value_print(const struct options *options, enum option option,
+                        char ret_text[OPTION_VALUE_BYTES]);
+/* The command that repeats the run. */
+void options_print_command(const struct options *options, char *ret_text, size_t bytes);
+
+/* One line to stderr: "memman: WORD: reason". */
+void usage_complain(const char *word, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Which of the names looks most like the word; NULL where none does. */
+const char *name_nearest(const char *word, const char *const names[], unsigned count);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * json_writer.h - writes JSON with its commas, its indentation and its escapes.
+ *
+ * Inside an object every value has a key, inside an array the key is NULL.
+ */
+#ifndef MM_CLI_REPORT_JSON_WRITER_H
+#define MM_CLI_REPORT_JSON_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json_writer {
+    FILE *file;
+    unsigned depth;
+    bool first; /* no value yet in the innermost object or array */
+};
+
+void json_begin(struct json_writer *json, const char *key, char bracket);
+void json_end(struct json_writer *json, char bracket);
+void json_number(struct json_writer *json, const char *key, uint64_t value);
+/* A value that is not finite becomes null: JSON has no word for it. */
+void json_real(struct json_writer *json, const char *key, double value);
+void json_bool(struct json_writer *json, const char *key, bool value);
+/* NULL is null. */
+void json_string(struct json_writer *json, const char *key, const char *value);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * outcome.h - everything one run has to say, collected once, for every report.
+ */
+#ifndef MM_CLI_REPORT_OUTCOME_H
+#define MM_CLI_REPORT_OUTCOME_H
+
+#include <stdio.h>
+
+#include "exit.h"
+#include "options.h"
+#include "oracle.h"
+
+#define OUTCOME_COUNTERS  256
+#define OUTCOME_LATENCIES 32
+#define OUTCOME_LOCKS     64
+
+struct outcome {
+    const struct options *options; /* resolved */
+    char workload[WORKLOAD_TEXT_BYTES];
+    double seconds, cpu_users, cpu_workers;
+    uint64_t accesses;
+    bool interrupted;
+
+    struct mm_pages pages;
+    struct mm_commit_info commit;
+    struct mm_counter counter[OUTCOME_COUNTERS];
+    size_t counters;
+    struct mm_latency latency[OUTCOME_LATENCIES]; /* the first is `access` */
+    size_t latencies;
+    struct mm_lock_statistics lock[OUTCOME_LOCKS];
+    size_t locks;
+
+    struct oracle_pages checked;
+    const struct complaints *wrong;  /* data */
+    const struct complaints *broken; /* invariants */
+    struct mm_audit audit;
+    enum exit_code exit_code;
+};
+
+/* Why the command ends with that code, in a few words. */
+const char *outcome_reason(const struct outcome *outcome);
+
+/* Reports are written to a stream; its error flag tells whether they arrived. */
+void report_text(const struct outcome *outcome, FILE *file);
+void report_line(const struct outcome *outcome, FILE *file);
+void report_json(const struct outcome *outcome, FILE *file);
+
+#endif

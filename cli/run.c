@@ -1,0 +1,370 @@
+/*
+ * run.c - `memman run`: make a manager, let the threads loose, check everything, report.
+ *
+ * The order matters: refusals come before any work; the counters are read when the run is over and
+ * before the checks look at every page; the report comes after the checks, also when interrupted.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "help.h"
+#include "numbers.h"
+#include "progress.h"
+#include "report/outcome.h"
+#include "stop.h"
+#include "users.h"
+
+/* How often the main thread looks: four times a second, and exactly at the end of the time. */
+#define LOOK_MILLISECONDS 250u
+
+struct run {
+    struct options options;
+    struct workload workload;
+    struct memory memory;
+    struct oracle oracle;
+    struct users users;
+    struct outcome outcome;
+    struct complaints broken;
+    FILE *json;
+};
+
+/* ---- before -------------------------------------------------------------------------------- */
+
+static enum exit_code json_open(struct run *run)
+{
+    const char *path = run->options.value[OPTION_JSON].text;
+
+    if (!path) {
+        return EXIT_GOOD;
+    }
+    run->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (!run->json) {
+        fprintf(stderr, "memman: --json %s: cannot be written (%s); give another file\n", path,
+                strerror(errno));
+        return EXIT_REFUSED;
+    }
+    return EXIT_GOOD;
+}
+
+static enum exit_code manager_create(struct run *run)
+{
+    struct mm_options engine;
+    struct mm_detail detail = {""};
+
+    options_engine(&run->options, &engine);
+    const int error = mm_create(&engine, &run->memory.manager, &detail);
+    if (error) {
+        fprintf(stderr, "memman: %s\n", detail.text[0] ? detail.text : mm_error_text(error));
+        return error == MM_ERROR_OPTION ? EXIT_USAGE : EXIT_REFUSED;
+    }
+    if (detail.text[0] && !run->options.value[OPTION_QUIET].present) {
+        fprintf(stderr, "memman: note: %s\n", detail.text);
+    }
+    options_resolve(&run->options, mm_options_of(run->memory.manager));
+    return EXIT_GOOD;
+}
+
+/* The page file is too small for the memory: the sum, and what would do. */
+static enum exit_code commit_complain(const struct run *run)
+{
+    const struct option_value *pagefile = &run->options.value[OPTION_PAGEFILE];
+    struct mm_commit_info info;
+    char memory[NUMBER_TEXT_BYTES], size[NUMBER_TEXT_BYTES], enough[NUMBER_TEXT_BYTES];
+
+    mm_commit_info(run->memory.manager, &info);
+    const uint64_t need = info.charge + run->memory.pages;
+    const uint64_t missing = need > info.limit ? need - info.limit : 1;
+    fprintf(stderr,
+            "memman: --pagefile %s: too small for --memory %s: %" PRIu64 " pages > %" PRIu64
+            " frames + %" PRIu64 " slots - %" PRIu64 " reserve; --pagefile %s would do\n",
+            size_print(pagefile->number, size),
+            size_print(run->memory.pages * MM_PAGE_BYTES, memory), run->memory.pages, info.frames,
+            info.slots, info.reserve,
+            size_print(pagefile->number / MM_PAGE_BYTES * MM_PAGE_BYTES + missing * MM_PAGE_BYTES,
+                       enough));
+    return EXIT_USAGE;
+}
+
+static enum exit_code memory_commit(struct run *run)
+{
+    const struct mm_options *engine = mm_options_of(run->memory.manager);
+    struct memory *memory = &run->memory;
+
+    memory->plain = engine->machine == MM_MACHINE_LINUX;
+    memory->pages = engine->memory_bytes / MM_PAGE_BYTES;
+    const uint64_t bytes = memory->pages * MM_PAGE_BYTES;
+    int error = mm_reserve(memory->manager, bytes, &memory->base);
+    if (!error) {
+        error = mm_commit(memory->manager, memory->base, bytes, MM_READ_WRITE);
+    }
+    if (error == MM_ERROR_COMMIT_LIMIT) {
+        return commit_complain(run);
+    }
+    if (error) {
+        fprintf(stderr, "memman: --memory %" PRIu64 ": %s\n", bytes, mm_error_text(error));
+        return EXIT_REFUSED;
+    }
+    return EXIT_GOOD;
+}
+
+static enum exit_code workload_prepare(struct run *run)
+{
+    const struct mm_options *engine = mm_options_of(run->memory.manager);
+    struct workload_refusal refusal;
+
+    if (!workload_fit(&run->workload, run->memory.pages, engine->frames_bytes / MM_PAGE_BYTES,
+                      run->options.value[OPTION_SEED].number, &refusal)) {
+        usage_complain("--workload", "%s", refusal.text);
+        return EXIT_USAGE;
+    }
+    workload_print(&run->workload, run->outcome.workload);
+    run->options.value[OPTION_WORKLOAD].text = run->outcome.workload;
+    return EXIT_GOOD;
+}
+
+static enum exit_code oracle_prepare(struct run *run)
+{
+    if (!oracle_init(&run->oracle, &run->memory, run->options.value[OPTION_VERIFY].number != 0)) {
+        fprintf(stderr,
+                "memman: --verify full: the system has no memory for %" PRIu64
+                " pages to compare with; give less --memory, or --verify off\n",
+                run->memory.pages);
+        return EXIT_REFUSED;
+    }
+    return EXIT_GOOD;
+}
+
+/* ---- meanwhile ----------------------------------------------------------------------------- */
+
+static void users_watch(struct run *run)
+{
+    const struct option_value *seconds = &run->options.value[OPTION_SECONDS];
+    const double accesses_all = (double)run->users.accesses_max * run->users.count;
+    const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    struct progress progress;
+
+    progress_begin(&progress, run->options.value[OPTION_QUIET].present);
+    while (!users_done(&run->users)) {
+        const double elapsed = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
+        const uint64_t accesses = users_accesses(&run->users);
+        unsigned wait = LOOK_MILLISECONDS;
+        double share = (double)accesses / accesses_all;
+
+        if (seconds->given) {
+            const double left = seconds->real - elapsed;
+            share = elapsed / seconds->real;
+            if (left <= 0) {
+                stop_request();
+            } else if (left * 1000 < wait) {
+                wait = (unsigned)ceil(left * 1000);
+            }
+        }
+        progress_show(&progress, share < 1 ? share : 1, accesses);
+        stop_wait(wait);
+    }
+    progress_erase(&progress);
+}
+
+static enum exit_code users_run(struct run *run)
+{
+    const struct option_value *value = run->options.value;
+    struct outcome *outcome = &run->outcome;
+    const struct users_load load = {
+        .workload = &run->workload,
+        .seed = value[OPTION_SEED].number,
+        .accesses_max = value[OPTION_SECONDS].given ? UINT64_MAX : value[OPTION_ACCESSES].number,
+        .write_ratio = value[OPTION_WRITE_RATIO].real,
+        .threads = (uint32_t)value[OPTION_THREADS].number,
+        .latency = value[OPTION_LATENCY].number != 0,
+    };
+
+    if (!users_start(&run->users, &run->oracle, &load)) {
+        return EXIT_REFUSED;
+    }
+    stop_signals_unblock();
+    const uint64_t workers_begin = mm_worker_cpu_ns(run->memory.manager);
+    const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    users_go(&run->users);
+    users_watch(run);
+    outcome->seconds = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
+    outcome->cpu_workers = (double)(mm_worker_cpu_ns(run->memory.manager) - workers_begin) / 1e9;
+    users_join(&run->users);
+    outcome->accesses = users_accesses(&run->users);
+    for (uint32_t i = 0; i < run->users.count; i++) {
+        outcome->cpu_users += (double)run->users.user[i].cpu_ns / 1e9;
+    }
+    return EXIT_GOOD;
+}
+
+/* ---- after --------------------------------------------------------------------------------- */
+
+static void latencies_collect(struct run *run)
+{
+    struct outcome *outcome = &run->outcome;
+    struct histogram *all = calloc(1, sizeof(*all));
+    struct histogram_summary summary = {0};
+
+    if (all) {
+        for (uint32_t i = 0; i < run->users.count; i++) {
+            histogram_add(all, &run->users.user[i].latency);
+        }
+        histogram_summarize(all, &summary);
+        free(all);
+    }
+    outcome->latency[0] =
+        (struct mm_latency){"access",    summary.count, summary.mean, summary.p50,
+                            summary.p90, summary.p99,   summary.p999, summary.max};
+    const size_t count =
+        mm_latencies(run->memory.manager, outcome->latency + 1, OUTCOME_LATENCIES - 1);
+    outcome->latencies = 1 + (count < OUTCOME_LATENCIES - 1 ? count : OUTCOME_LATENCIES - 1);
+}
+
+static void outcome_collect(struct run *run)
+{
+    struct outcome *outcome = &run->outcome;
+    mm *manager = run->memory.manager;
+
+    outcome->options = &run->options;
+    outcome->wrong = &run->oracle.complaints;
+    outcome->broken = &run->broken;
+    mm_pages(manager, &outcome->pages);
+    mm_commit_info(manager, &outcome->commit);
+    const size_t counters = mm_counters(manager, outcome->counter, OUTCOME_COUNTERS);
+    outcome->counters = counters < OUTCOME_COUNTERS ? counters : OUTCOME_COUNTERS;
+    const size_t locks = mm_locks(manager, outcome->lock, OUTCOME_LOCKS);
+    outcome->locks = locks < OUTCOME_LOCKS ? locks : OUTCOME_LOCKS;
+    latencies_collect(run);
+}
+
+static void violation_take(void *context, const char *text)
+{
+    complaints_add(context, "%s", text);
+}
+
+static void outcome_check(struct run *run)
+{
+    struct outcome *outcome = &run->outcome;
+    char command[2048];
+
+    oracle_check_pages(&run->oracle, &outcome->checked);
+    mm_audit(run->memory.manager, violation_take, &run->broken, &outcome->audit);
+    outcome->interrupted = stop_interrupted();
+    outcome->exit_code =
+        run->oracle.complaints.count > 0 || outcome->audit.violations > 0 ? EXIT_WRONG : EXIT_GOOD;
+    if (outcome->exit_code != EXIT_GOOD) {
+        complaints_print(&run->oracle.complaints);
+        complaints_print(&run->broken);
+        options_print_command(&run->options, command, sizeof(command));
+        fprintf(stderr, "memman: repeat with: %s\n", command);
+    }
+}
+
+/* A report that did not arrive is a refusal, unless there is something worse to say. */
+static enum exit_code report_close(FILE *file, const char *name, enum exit_code code)
+{
+    const bool failed = ferror(file) != 0;
+
+    errno = 0;
+    if ((file == stdout ? fflush(file) : fclose(file)) != 0 || failed) {
+        fprintf(stderr, "memman: %s: the report could not be written (%s)\n", name,
+                errno ? strerror(errno) : "write error");
+        return code == EXIT_GOOD ? EXIT_REFUSED : code;
+    }
+    return code;
+}
+
+static enum exit_code report_write(struct run *run)
+{
+    const struct outcome *outcome = &run->outcome;
+    enum exit_code code = outcome->exit_code;
+
+    if (run->json != stdout) {
+        if (run->options.value[OPTION_QUIET].present) {
+            report_line(outcome, stdout);
+        } else {
+            report_text(outcome, stdout);
+        }
+        code = report_close(stdout, "standard output", code);
+    }
+    if (run->json) {
+        report_json(outcome, run->json);
+        code = report_close(run->json, "--json", code);
+        run->json = NULL;
+    }
+    return code;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+/* With a manager; each step frees what it took. */
+static enum exit_code run_measure(struct run *run)
+{
+    enum exit_code code = memory_commit(run);
+
+    if (code == EXIT_GOOD) {
+        code = workload_prepare(run);
+    }
+    if (code == EXIT_GOOD) {
+        code = oracle_prepare(run);
+    }
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    code = users_run(run);
+    if (code == EXIT_GOOD) {
+        mm_freeze(run->memory.manager);
+        outcome_collect(run);
+        outcome_check(run);
+        code = report_write(run);
+        users_free(&run->users);
+    }
+    oracle_free(&run->oracle);
+    return code;
+}
+
+static enum exit_code run_prepared(struct run *run)
+{
+    enum exit_code code = json_open(run);
+
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    complaints_init(&run->broken);
+    stop_signals_block();
+    stop_signals_catch();
+    code = manager_create(run);
+    if (code == EXIT_GOOD) {
+        code = run_measure(run);
+        mm_destroy(run->memory.manager);
+    }
+    if (run->json && run->json != stdout) {
+        fclose(run->json);
+    }
+    return code;
+}
+
+enum exit_code run_command(int count, char *const words[])
+{
+    static struct run run; /* large, and there is one */
+    struct workload_refusal refusal;
+
+    if (!options_parse(&run.options, count, words)) {
+        return EXIT_USAGE;
+    }
+    if (run.options.help) {
+        return help_print(stdout);
+    }
+    if (!workload_parse(run.options.value[OPTION_WORKLOAD].text, &run.workload, &refusal)) {
+        usage_complain("--workload", "%s", refusal.text);
+        return EXIT_USAGE;
+    }
+    return run_prepared(&run);
+}

@@ -1,0 +1,255 @@
+/*
+ * memman.h - memory larger than its frames: the whole public interface of libmemman.
+ *
+ * A manager owns a number of frames (physical pages) and a page file, and gives out virtual
+ * memory that may be larger than both frames. Threads read and write it; pages that do not fit are
+ * trimmed, written and read back behind their backs, as the Windows memory manager does it.
+ *
+ * On the Linux machine an address is a pointer: plain loads and stores page. On the soft machine
+ * (a software memory-management unit) an address is a number, used with mm_read, mm_write and
+ * mm_pin, which work on both machines.
+ *
+ * Units: sizes in bytes; a page is MM_PAGE_BYTES. Errors: 0 or a negative enum mm_error, never errno.
+ * Thread-safety: any function from any thread, unless its comment says otherwise. Not from signal
+ * handlers, except plain loads and stores of managed memory on the Linux machine.
+ */
+#ifndef MEMMAN_H
+#define MEMMAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MM_API __attribute__((visibility("default")))
+#define MM_PAGE_BYTES 4096u
+#define MM_VERSION "0.1.0"
+
+/* ---- errors -------------------------------------------------------------------------------- */
+
+#define MM_ERRORS(X)                                                                               \
+    X(MM_OK, 0, "success")                                                                         \
+    X(MM_ERROR_OPTION, -1, "an option has a value that is not possible")                           \
+    X(MM_ERROR_NO_MEMORY, -2, "the system has not enough memory")                                  \
+    X(MM_ERROR_UNSUPPORTED, -3, "the system does not allow it")                                    \
+    X(MM_ERROR_COMMIT_LIMIT, -4, "the commit limit is reached")                                    \
+    X(MM_ERROR_ADDRESS, -5, "the address is not in a region of this manager")                      \
+    X(MM_ERROR_NOT_COMMITTED, -6, "the memory is not committed")                                   \
+    X(MM_ERROR_ACCESS, -7, "access violation")                                                     \
+    X(MM_ERROR_IN_PAGE, -8, "in-page error: the page could not be read back from its store")       \
+    X(MM_ERROR_THREADS, -9, "more threads than threads_max use this manager")                      \
+    X(MM_ERROR_PIN_LIMIT, -10, "too many pages are pinned")                                        \
+    X(MM_ERROR_BUSY, -11, "the memory is pinned or in use")                                        \
+    X(MM_ERROR_SPACE, -12, "no room is left in the address space")
+
+enum mm_error {
+#define X(name, value, text) name = value,
+    MM_ERRORS(X)
+#undef X
+};
+
+/* The text of an error, static. */
+MM_API const char *mm_error_text(int error);
+
+/* One line that says what was refused, why, and the remedy. */
+struct mm_detail {
+    char text[512];
+};
+
+/* ---- a manager ----------------------------------------------------------------------------- */
+
+typedef struct mm mm;
+
+enum mm_machine { MM_MACHINE_AUTO, MM_MACHINE_SOFT, MM_MACHINE_LINUX };
+enum mm_faults { MM_FAULTS_SIGNAL, MM_FAULTS_THREAD };
+enum mm_slot_search { MM_SLOTS_NEXT_FIT, MM_SLOTS_FIRST_FIT };
+
+#define MM_DEFAULT_SIZE UINT64_MAX
+#define MM_DEFAULT_COUNT UINT32_MAX
+
+/*
+ * Fill with mm_options_init() and change what should differ. MM_DEFAULT_SIZE and
+ * MM_DEFAULT_COUNT mean: choose; mm_options_of() tells what was chosen.
+ */
+struct mm_options {
+    enum mm_machine machine; /* AUTO: Linux where it works, else soft */
+    enum mm_faults faults;   /* how faults arrive on the Linux machine */
+    uint64_t memory_bytes;   /* size of the address space */
+    uint64_t frames_bytes;   /* default: a quarter of the memory */
+    uint64_t pagefile_bytes; /* default: the memory; 0: none */
+    uint32_t threads_max;    /* threads that may use the manager at once */
+    const char *policy;      /* "age8" or "fifo" */
+    const char *store;       /* "ram" */
+    uint32_t trimmers;       /* worker threads of each kind */
+    uint32_t writers;
+    uint32_t zeroers;
+    uint32_t fault_handlers; /* MM_FAULTS_THREAD only */
+    uint32_t trim_batch;     /* pages per unmap */
+    uint32_t write_batch;    /* pages per round of the modified writer */
+    uint32_t region_ptes;    /* PTEs under one lock, a power of two */
+    uint32_t frame_cache;    /* free frames kept per thread; 0: off */
+    uint32_t fault_around;   /* pages looked at around a transition fault; 1: off */
+    uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */
+    bool list_lock_shared;   /* unlink under a shared lock and the neighbours' page locks */
+    bool backoff;            /* exponential back-off of spin locks */
+    bool dirty_bit;          /* off: every page that is mapped counts as written */
+    bool latency;            /* time every fault */
+    enum mm_slot_search slot_search;
+};
+
+MM_API void mm_options_init(struct mm_options *options);
+
+/*
+ * Make a manager and start its workers. MM_ERROR_OPTION, MM_ERROR_NO_MEMORY or
+ * MM_ERROR_UNSUPPORTED, with nothing left behind; `ret_detail` (may be NULL) then says why and
+ * what helps. On success it holds an empty text, or a note (the machine that was chosen instead).
+ */
+MM_API int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *ret_detail);
+
+/*
+ * Stop the workers and give everything back. No other thread may be in a call or touch the
+ * memory any more.
+ */
+MM_API void mm_destroy(mm *manager);
+
+/* The options with every default resolved. Valid as long as the manager. */
+MM_API const struct mm_options *mm_options_of(const mm *manager);
+
+/*
+ * Let the calling thread use the manager; undone by mm_detach() or when the thread ends. Optional:
+ * the first call of any other function does it, and a thread that only loads and stores on the
+ * Linux machine borrows a place for each fault. MM_ERROR_THREADS.
+ */
+MM_API int mm_attach(mm *manager);
+MM_API void mm_detach(mm *manager);
+
+/* ---- address space ------------------------------------------------------------------------- */
+
+enum mm_protection { MM_NO_ACCESS, MM_READ_ONLY, MM_READ_WRITE };
+
+/* Reserve address space, rounded up to pages. Costs no commit. MM_ERROR_SPACE. */
+MM_API int mm_reserve(mm *manager, uint64_t bytes, uint64_t *ret_address);
+/* Give a whole region back: its base, exactly. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
+MM_API int mm_release(mm *manager, uint64_t address);
+/*
+ * Commit pages of one region; new ones read as zeros. All or nothing; pages committed already
+ * stay as they are. MM_ERROR_COMMIT_LIMIT, MM_ERROR_ADDRESS.
+ */
+MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
+/* Throw pages away, contents and commit charge. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
+MM_API int mm_decommit(mm *manager, uint64_t address, uint64_t bytes);
+/* Change the rights to committed pages. MM_ERROR_ADDRESS, MM_ERROR_NOT_COMMITTED. */
+MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes,
+                      enum mm_protection protection);
+
+/* Commit charge in pages: frames + slots - reserve >= charge, always. */
+struct mm_commit_info {
+    uint64_t charge, limit, frames, slots, reserve;
+};
+MM_API void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info);
+
+/* ---- access -------------------------------------------------------------------------------- */
+
+/*
+ * Copy out of and into managed memory. An aligned 8-byte access is atomic; longer ones are not.
+ * MM_ERROR_ACCESS or MM_ERROR_IN_PAGE: bytes before the page concerned were copied.
+ */
+MM_API int mm_read(mm *manager, uint64_t address, void *ret_bytes, size_t count);
+MM_API int mm_write(mm *manager, uint64_t address, const void *bytes, size_t count);
+
+/*
+ * Keep one page resident and get a pointer to its first byte; with `write` it may be written
+ * through it. Pins nest. MM_ERROR_ACCESS, MM_ERROR_IN_PAGE, MM_ERROR_PIN_LIMIT.
+ */
+MM_API int mm_pin(mm *manager, uint64_t address, bool write, void **ret_page);
+MM_API void mm_unpin(mm *manager, uint64_t address);
+
+/* ---- observation --------------------------------------------------------------------------- */
+
+/* One counter: JSON group and key, Windows' name where there is one, its value. */
+struct mm_counter {
+    const char *group, *key, *title;
+    uint64_t value;
+};
+/* All counters, in the order of the table; returns how many there are (fill at most `count`). */
+MM_API size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t count);
+
+/* Frames by state; their sum is the number of frames when nothing moves. */
+struct mm_pages {
+    uint64_t frames, zeroed, free, standby, modified, active, transition, bad;
+    uint64_t standby_by_priority[8];
+};
+MM_API void mm_pages(const mm *manager, struct mm_pages *ret_pages);
+
+struct mm_latency {
+    const char *name; /* demand_zero, transition, hard, frame_wait */
+    uint64_t count, mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+};
+MM_API size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t count);
+
+/* hold_ns is an estimate from one acquisition in 64. */
+struct mm_lock_statistics {
+    const char *name;
+    uint64_t acquired, contended, wait_ns, hold_ns;
+};
+MM_API size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count);
+
+/* CPU time that the manager's own threads have used. */
+MM_API uint64_t mm_worker_cpu_ns(const mm *manager);
+
+/* ---- audit --------------------------------------------------------------------------------- */
+
+/*
+ * Park the workers, so that nothing moves. The caller promises that no thread touches the
+ * memory until mm_thaw().
+ */
+MM_API void mm_freeze(mm *manager);
+MM_API int mm_thaw(mm *manager);
+
+typedef void mm_complaint(void *context, const char *text);
+struct mm_audit {
+    uint64_t checks, violations;
+};
+/*
+ * Check everything against everything: each frame in exactly one state, lists against counts,
+ * links, back pointers, slots, commit. Frozen only. Each violation is one call of `complaint`.
+ */
+MM_API void mm_audit(mm *manager, mm_complaint *complaint, void *context,
+                     struct mm_audit *ret_audit);
+
+/* Where a page was found. */
+enum mm_page_form {
+    MM_FORM_NOT_COMMITTED,
+    MM_FORM_DEMAND_ZERO,
+    MM_FORM_VALID,
+    MM_FORM_TRANSITION,
+    MM_FORM_PAGE_FILE,
+    MM_FORM_COUNT
+};
+/* Read one whole page where it is, moving nothing. Frozen only. MM_ERROR_IN_PAGE and so on. */
+MM_API int mm_peek(mm *manager, uint64_t address, void *ret_page, enum mm_page_form *ret_form);
+
+/* ---- the tables ---------------------------------------------------------------------------- */
+
+struct mm_state_info {
+    const char *name, *meaning, *list;
+};
+struct mm_move_info {
+    const char *from, *to, *why, *meaning, *locks;
+};
+struct mm_rank_info {
+    const char *name, *guards;
+    unsigned rank;
+};
+/* Entry `index` of the table; false past its end. */
+MM_API bool mm_state_info(size_t index, struct mm_state_info *ret_info);
+MM_API bool mm_move_info(size_t index, struct mm_move_info *ret_info);
+MM_API bool mm_rank_info(size_t index, struct mm_rank_info *ret_info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

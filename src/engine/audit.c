@@ -1,0 +1,328 @@
+/*
+ * audit.c - everything against everything, when nothing moves.
+ *
+ * The lists are walked and each frame is marked where it was found; then every frame, every PTE
+ * and every slot must agree with each other and with the counts. Also the bytes: zeroed frames are
+ * zero, and a clean page equals its slot.
+ */
+#include "base/bitmap.h"
+#include "base/copy.h"
+#include "engine/engine.h"
+
+struct audit {
+    struct engine *engine;
+    struct thread *self;
+    audit_complain *complain;
+    void *context;
+    struct audit_result result;
+};
+
+static void check(struct audit *audit, bool good, struct audit_complaint complaint)
+{
+    audit->result.checks++;
+    if (!good) {
+        audit->result.violations++;
+        audit->complain(audit->context, &complaint);
+    }
+}
+
+#define CHECK_EQUAL(audit, what_text, frame_number, page_number, slot_number, want, have)          \
+    do {                                                                                           \
+        uint64_t want_ = (want), have_ = (have);                                                   \
+        check(audit, want_ == have_,                                                               \
+              (struct audit_complaint){what_text, frame_number, page_number, slot_number, want_,   \
+                                       have_});                                                    \
+    } while (0)
+
+#define CHECK_TRUE(audit, what_text, frame_number, page_number, condition)                         \
+    CHECK_EQUAL(audit, what_text, frame_number, page_number, SLOT_NONE, 1, !!(condition))
+
+/* Where a frame was found is marked in its (now unused) block field. */
+#define MARK_LISTED 0u
+#define MARK_CACHED 1u
+
+static void mark(struct audit *audit, frame_number frame, uint32_t how)
+{
+    struct pfn *pfn = frame_pfn(audit->engine, frame);
+    CHECK_EQUAL(audit, "a frame is on one list or in one cache only", frame, PFN_FIELD(pfn, page),
+                SLOT_NONE, BLOCK_NONE, PFN_FIELD(pfn, block));
+    PFN_SET_FIELD(pfn, block, how);
+}
+
+static void check_listed(struct audit *audit, enum list_id id, frame_number frame)
+{
+    struct pfn *pfn = frame_pfn(audit->engine, frame);
+    pfn_word word = pfn_load(pfn);
+    page_number page = PFN_FIELD(pfn, page);
+    mark(audit, frame, MARK_LISTED);
+    CHECK_EQUAL(audit, "a frame's state is its list's", frame, page, SLOT_NONE,
+                audit->engine->lists[id].state, pfn_state(word));
+    if (id >= LIST_STANDBY) {
+        CHECK_EQUAL(audit, "a standby page's priority is its list's (0x1A/0x8884)", frame, page,
+                    SLOT_NONE, id - LIST_STANDBY, pfn_priority(word));
+    }
+    CHECK_EQUAL(audit, "a frame on a list has no references and no pins (0x4E/0x9A)", frame, page,
+                SLOT_NONE, 0, pfn_references(word) + pfn_pins(word));
+    CHECK_TRUE(audit, "the previous frame's link points here (0x4E/0x02)", frame, page,
+               PFN_FIELD(frame_pfn(audit->engine, PFN_FIELD(pfn, blink)), flink) == frame);
+}
+
+static void audit_list(struct audit *audit, enum list_id id)
+{
+    struct engine *engine = audit->engine;
+    struct page_list *list = &engine->lists[id];
+    uint64_t walked = 0;
+    frame_number frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
+    while (frame != list->tail && walked <= engine->config.frames) {
+        if (frame >= engine->config.frames) {
+            CHECK_TRUE(audit, "a list's link is a frame (0x4E/0x02)", frame, PAGE_NONE, false);
+            return;
+        }
+        check_listed(audit, id, frame);
+        walked++;
+        frame = PFN_FIELD(frame_pfn(engine, frame), flink);
+    }
+    CHECK_EQUAL(audit, "a list's count is its length (0x4E/0x01)", FRAME_NONE, PAGE_NONE, SLOT_NONE,
+                list_count(engine, id), walked);
+    CHECK_EQUAL(audit, "a list's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                PFN_FIELD(list, lock));
+}
+
+static void audit_caches(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        struct frame_cache *cache = &engine->threads[t].cache;
+        for (uint32_t i = 0; i < PFN_FIELD(cache, count); i++) {
+            frame_number frame = cache->frames[i];
+            enum pfn_state state = pfn_state(pfn_load(frame_pfn(engine, frame)));
+            mark(audit, frame, MARK_CACHED);
+            CHECK_TRUE(audit, "a cached frame is free or zeroed", frame, PAGE_NONE,
+                       state == PFN_FREE || state == PFN_ZEROED);
+        }
+    }
+}
+
+/* ---- bytes ---- */
+
+/* Where the frame's content can be read. */
+static const void *frame_content(struct audit *audit, frame_number frame, page_number page)
+{
+    void *buffer = NULL;
+    audit->engine->machine.ops->content(audit->engine->machine.self, audit->self->number, 1, &page,
+                                        &frame, &buffer);
+    return buffer;
+}
+
+static int read_into(struct audit *audit, slot_number slot, void *ret_page)
+{
+    void *const pages[1] = {ret_page};
+    struct store *store = &audit->engine->store;
+    struct store_request request = {
+        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
+    struct store_request *submitted = &request, *reaped = NULL;
+    store->ops->submit(store->self, audit->self->number, &submitted, 1);
+    while (reaped == NULL) {
+        store->ops->reap(store->self, audit->self->number, &reaped, 1, true);
+    }
+    return request.result;
+}
+
+/* A clean page equals its slot, or zeros where it has none. */
+static void audit_clean_bytes(struct audit *audit, frame_number frame)
+{
+    struct pfn *pfn = frame_pfn(audit->engine, frame);
+    slot_number slot = PFN_FIELD(pfn, slot);
+    _Alignas(8) unsigned char expected[MM_PAGE_SIZE] = {0};
+    if (slot != SLOT_NONE && read_into(audit, slot, expected) != 0) {
+        return; /* the store says so itself; the page is intact in its frame */
+    }
+    CHECK_EQUAL(audit, "a clean page equals its slot", frame, PFN_FIELD(pfn, page), slot, 0,
+                memcmp(frame_content(audit, frame, PFN_FIELD(pfn, page)), expected,
+                       MM_PAGE_SIZE) != 0);
+}
+
+static void audit_zero_bytes(struct audit *audit, frame_number frame)
+{
+    CHECK_EQUAL(audit, "a zeroed frame is zero", frame, PAGE_NONE, SLOT_NONE, 0,
+                memcmp(frame_content(audit, frame, PAGE_NONE), audit->engine->machine.zeros,
+                       MM_PAGE_SIZE) != 0);
+}
+
+/* ---- frames ---- */
+
+static void audit_owned_frame(struct audit *audit, frame_number frame)
+{
+    struct engine *engine = audit->engine;
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    page_number page = PFN_FIELD(pfn, page);
+    slot_number slot = PFN_FIELD(pfn, slot);
+    bool active = pfn_state(word) == PFN_ACTIVE;
+    CHECK_TRUE(audit, "an owned frame names a page", frame, page, page < engine->config.pages);
+    if (page >= engine->config.pages) {
+        return;
+    }
+    pte_word entry = pte_load(&engine->ptes[page]);
+    CHECK_EQUAL(audit, "an active frame's PTE is valid, a listed one's in transition (0x1A/0x403)",
+                frame, page, slot, active ? PTE_VALID : PTE_TRANSITION, pte_form(entry));
+    CHECK_EQUAL(audit, "the PTE names the frame (0x1A/0x411)", frame, page, slot, frame,
+                pte_frame(entry));
+    CHECK_TRUE(audit, "a modified page has no slot", frame, page,
+               !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE);
+    CHECK_TRUE(audit, "a page on modified is modified, one on standby is not", frame, page,
+               active || !(word & PFN_MODIFIED_BIT) == (pfn_state(word) == PFN_STANDBY));
+    CHECK_TRUE(audit, "a page mapped writable is modified", frame, page,
+               !active || !(entry & PTE_BIT_WRITABLE) || (word & PFN_MODIFIED_BIT));
+    if (!(word & PFN_MODIFIED_BIT)) {
+        audit_clean_bytes(audit, frame);
+    }
+}
+
+static void audit_frame(struct audit *audit, frame_number frame, uint32_t *ret_pinned)
+{
+    struct engine *engine = audit->engine;
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    enum pfn_state state = pfn_state(word);
+    bool found = PFN_FIELD(pfn, block) != BLOCK_NONE;
+    PFN_SET_FIELD(pfn, block, BLOCK_NONE);
+    CHECK_EQUAL(audit, "a frame's lock is free", frame, PFN_FIELD(pfn, page), SLOT_NONE, 0,
+                PFN_FIELD(pfn, lock));
+    CHECK_TRUE(audit, "a frame is on a list or active, and nothing is in flight", frame,
+               PFN_FIELD(pfn, page), found != (state == PFN_ACTIVE) && state != PFN_TRANSITION);
+    CHECK_EQUAL(audit, "no I/O and no reference is left", frame, PFN_FIELD(pfn, page), SLOT_NONE, 0,
+                (word & (PFN_READING | PFN_WRITING | PFN_GIVING_UP | PFN_DELETED)) +
+                    pfn_references(word));
+    *ret_pinned += pfn_pins(word) > 0;
+    if (state == PFN_ACTIVE || state == PFN_STANDBY || state == PFN_MODIFIED) {
+        audit_owned_frame(audit, frame);
+    } else {
+        CHECK_EQUAL(audit, "a frame without owner names no page", frame, PFN_FIELD(pfn, page),
+                    PFN_FIELD(pfn, slot), PAGE_NONE, PFN_FIELD(pfn, page));
+        if (state == PFN_ZEROED && !engine->machine.content_by_page) {
+            audit_zero_bytes(audit, frame);
+        }
+    }
+}
+
+/* ---- PTEs and slots ---- */
+
+/* The slot is in use and nobody else has named it; it is marked by clearing its bit. */
+static void claim_slot(struct audit *audit, slot_number slot, page_number page)
+{
+    struct engine *engine = audit->engine;
+    bool possible = slot <= engine->config.slots;
+    CHECK_TRUE(audit, "a slot is used by one page, and is marked used", FRAME_NONE, page,
+               possible && slots_in_use(engine, slot));
+    if (possible) {
+        bitmap_clear(engine->slot_bits, slot - 1);
+    }
+}
+
+static bool pte_names_frame(pte_word word)
+{
+    return pte_form(word) == PTE_VALID || pte_form(word) == PTE_TRANSITION;
+}
+
+/* The slot that holds this page's content, wherever it is noted. */
+static slot_number slot_of_page(struct engine *engine, page_number page)
+{
+    pte_word word = pte_load(&engine->ptes[page]);
+    if (pte_form(word) == PTE_PAGE_FILE) {
+        return pte_slot(word);
+    }
+    return pte_names_frame(word) && pte_frame(word) < engine->config.frames
+               ? PFN_FIELD(frame_pfn(engine, pte_frame(word)), slot)
+               : SLOT_NONE;
+}
+
+static void audit_slots(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    uint64_t used = 0;
+    for (page_number page = 0; page < engine->config.pages; page++) {
+        slot_number slot = slot_of_page(engine, page);
+        if (slot != SLOT_NONE) {
+            claim_slot(audit, slot, page);
+            used++;
+        }
+    }
+    CHECK_EQUAL(audit, "no slot is lost", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                bitmap_count(engine->slot_bits, engine->config.slots));
+    for (page_number page = 0; page < engine->config.pages; page++) {
+        slot_number slot = slot_of_page(engine, page);
+        if (slot != SLOT_NONE && slot <= engine->config.slots) {
+            bitmap_set(engine->slot_bits, slot - 1);
+        }
+    }
+    CHECK_EQUAL(audit, "the count of free slots is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
+                engine->config.slots - used, slots_free(engine));
+}
+
+static void audit_ptes(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    uint64_t committed = 0;
+    for (uint32_t region = 0; region < engine->region_count; region++) {
+        uint64_t resident = 0;
+        page_number first = region << engine->region_shift;
+        page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
+        for (page_number page = first; page < end; page++) {
+            pte_word word = pte_load(&engine->ptes[page]);
+            committed += word == 0 ? space_inherited(engine, page) != PROTECTION_DECOMMIT
+                                   : word != PTE_WORD_DECOMMITTED;
+            resident += pte_form(word) == PTE_VALID;
+            if (pte_names_frame(word)) {
+                frame_number frame = pte_frame(word);
+                CHECK_TRUE(audit, "the frame a PTE names points back (0x1A/0x404)", frame, page,
+                           frame < engine->config.frames &&
+                               PFN_FIELD(frame_pfn(engine, frame), page) == page);
+            }
+        }
+        CHECK_EQUAL(audit, "a region's resident count is right", FRAME_NONE, first, SLOT_NONE,
+                    resident, PFN_FIELD(&engine->regions[region], resident));
+        CHECK_EQUAL(audit, "a region's lock is free", FRAME_NONE, first, SLOT_NONE, 0,
+                    PFN_FIELD(&engine->regions[region], lock));
+    }
+    CHECK_EQUAL(audit, "the commit charge is the number of committed pages", FRAME_NONE, PAGE_NONE,
+                SLOT_NONE, engine->charge, committed);
+    CHECK_TRUE(audit, "the charge is within the limit", FRAME_NONE, PAGE_NONE,
+               engine->charge <= PFN_FIELD(engine, commit_limit));
+}
+
+static void audit_rest(struct audit *audit, uint32_t pinned)
+{
+    struct engine *engine = audit->engine;
+    CHECK_EQUAL(audit, "the count of pinned frames is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
+                PFN_FIELD(engine, pinned), pinned);
+    CHECK_EQUAL(audit, "nobody waits and nothing is promised or in flight", FRAME_NONE, PAGE_NONE,
+                SLOT_NONE, 0,
+                PFN_FIELD(engine, waiters) + PFN_FIELD(engine, grants) +
+                    PFN_FIELD(engine, in_flight));
+    for (uint32_t i = 0; i < engine->block_count; i++) {
+        CHECK_EQUAL(audit, "no in-page block is in use", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                    PFN_FIELD(&engine->blocks[i], references));
+    }
+}
+
+void engine_audit(struct engine *engine, audit_complain *complain, void *context,
+                  struct audit_result *ret_result)
+{
+    struct audit audit = {.engine = engine,
+                          .self = &engine->threads[0],
+                          .complain = complain,
+                          .context = context};
+    uint32_t pinned = 0;
+    for (unsigned id = 0; id < LIST_COUNT; id++) {
+        audit_list(&audit, (enum list_id)id);
+    }
+    audit_caches(&audit);
+    for (frame_number frame = 0; frame < engine->config.frames; frame++) {
+        audit_frame(&audit, frame, &pinned);
+    }
+    audit_ptes(&audit);
+    audit_slots(&audit);
+    audit_rest(&audit, pinned);
+    *ret_result = audit.result;
+}

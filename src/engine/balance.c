@@ -1,0 +1,89 @@
+/*
+ * balance.c - the balance-set manager: wakes whom the state of memory asks for, and watches.
+ *
+ * Faults kick the trimmers and writers themselves; the balance worker is the tick behind them. It
+ * keeps a few frames free ahead of need where giving up content costs a system call, and it names
+ * whoever has made no progress while somebody waits for a frame.
+ */
+#include "base/text.h"
+#include "engine/engine.h"
+
+#define STUCK_NS 2000000000ull
+
+void balance_kick(struct engine *engine, enum worker_kind kind)
+{
+    struct worker_event *event = &engine->events[kind];
+    if (atomic_load_explicit(&event->sleepers, memory_order_seq_cst) > 0) {
+        atomic_fetch_add_explicit(&event->sequence, 1, memory_order_seq_cst);
+        world_wake(&event->sequence, 1);
+    }
+}
+
+/* Frames to keep free where a standby page is not free at once. */
+static uint32_t ahead_goal(const struct engine *engine)
+{
+    return engine->machine.ops->release == NULL ? 0 : MIN_OF(engine->config.frames / 64, 256);
+}
+
+static uint32_t ahead_missing(const struct engine *engine)
+{
+    uint32_t goal = ahead_goal(engine);
+    uint32_t ready = list_count(engine, LIST_ZEROED) + list_count(engine, LIST_FREE);
+    return goal > ready ? MIN_OF(goal - ready, FRAME_CACHE_MAX) : 0;
+}
+
+bool balance_needed(struct engine *engine)
+{
+    return ahead_missing(engine) > 0;
+}
+
+static void name_stuck(struct engine *engine, uint32_t waiters)
+{
+    struct text text = {0};
+    text_add(&text, "no frame could be given out for 2 s:");
+    text_add_field(&text, "waiters", waiters);
+    text_add_field(&text, "zeroed", list_count(engine, LIST_ZEROED));
+    text_add_field(&text, "free", list_count(engine, LIST_FREE));
+    text_add_field(&text, "available", frames_available(engine));
+    text_add_field(&text, "modified", list_count(engine, LIST_MODIFIED));
+    text_add_field(&text, "in_flight", PFN_FIELD(engine, in_flight));
+    text_add_field(&text, "pinned", PFN_FIELD(engine, pinned));
+    text_add_field(&text, "slots_free", slots_free(engine));
+    text_add(&text, list_count(engine, LIST_MODIFIED) > 0 ? "; the modified writer is behind"
+                                                          : "; the trimmer is behind");
+    engine->config.complain(engine->config.complain_context, text.bytes);
+}
+
+/* Only one balance worker watches at a time; which one does not matter. */
+static void watch(struct engine *engine)
+{
+    uint32_t waiters = PFN_FIELD(engine, waiters);
+    uint64_t served = atomic_load_explicit(&engine->served, memory_order_relaxed);
+    uint64_t now_ns = world_now_ns();
+    if (waiters == 0 || served != PFN_FIELD(engine, watch_served)) {
+        PFN_SET_FIELD(engine, watch_served, served);
+        PFN_SET_FIELD(engine, watch_since_ns, now_ns);
+    } else if (now_ns - PFN_FIELD(engine, watch_since_ns) > STUCK_NS) {
+        PFN_SET_FIELD(engine, watch_since_ns, now_ns);
+        if (engine->config.complain != NULL) {
+            name_stuck(engine, waiters);
+        }
+    }
+}
+
+bool balance_round(struct engine *engine, struct thread *self)
+{
+    uint32_t missing = ahead_missing(engine);
+    bool any = missing > 0 && frames_repurpose_ahead(engine, self, missing) > 0;
+    if (trim_needed(engine)) {
+        balance_kick(engine, WORKER_TRIM);
+    }
+    if (write_needed(engine)) {
+        balance_kick(engine, WORKER_WRITE);
+    }
+    if (zero_needed(engine)) {
+        balance_kick(engine, WORKER_ZERO);
+    }
+    watch(engine);
+    return any;
+}

@@ -1,0 +1,71 @@
+/*
+ * counters.h - what the engine counts: one table of counters and one of latencies.
+ *
+ * Each thread counts for itself; a reader sums. The names are Windows' where Windows has the
+ * counter (object Memory); CLI and JSON print whatever stands here.
+ */
+#ifndef MM_ENGINE_COUNTERS_H
+#define MM_ENGINE_COUNTERS_H
+
+/* X(id, group, key, title) */
+#define COUNTERS(X)                                                                                \
+    X(FAULT_DEMAND_ZERO, "faults", "demand_zero", "Demand Zero Faults")                            \
+    X(FAULT_TRANSITION, "faults", "transition", "Transition Faults")                               \
+    X(FAULT_HARD, "faults", "hard", "Hard Faults")                                                 \
+    X(FAULT_COLLIDED, "faults", "collided", "Collided Faults")                                     \
+    X(FAULT_WRITE_PROTECT, "faults", "write_protect", "Write Protect Faults")                      \
+    X(FAULT_IN_PAGE_ERROR, "faults", "in_page_error", "In-Page Errors")                            \
+    X(FAULT_ACCESS_VIOLATION, "faults", "access_violation", "Access Violations")                   \
+    X(FAULT_SPURIOUS, "faults", "spurious", "Spurious Faults")                                     \
+    X(RESCUE_STANDBY, "rescues", "standby", "Rescues from Standby")                                \
+    X(RESCUE_MODIFIED, "rescues", "modified", "Rescues from Modified")                             \
+    X(RESCUE_WRITING, "rescues", "writing", "Rescues during a Write")                              \
+    X(RESCUE_AROUND, "rescues", "fault_around", "Rescues by Fault-Around")                         \
+    X(TRIMMED_CLEAN, "moves", "trimmed_clean", "Pages Trimmed Clean")                              \
+    X(TRIMMED_DIRTY, "moves", "trimmed_dirty", "Pages Trimmed Dirty")                              \
+    X(WRITTEN, "moves", "written", "Modified Pages Written")                                       \
+    X(REPURPOSED, "moves", "repurposed", "Transition Pages RePurposed")                            \
+    X(ZEROED, "moves", "zeroed", "Pages Zeroed")                                                   \
+    X(PREFETCHED, "moves", "prefetched", "Pages Prefetched")                                       \
+    X(PREFETCH_USED, "moves", "prefetch_used", "Prefetched Pages Used")                            \
+    X(DEFRAGMENTED, "moves", "defragmented", "Slots Moved")                                        \
+    X(DELETED, "moves", "deleted", "Pages Deleted")                                                \
+    X(SLOT_GIVEN_BACK, "moves", "slots_given_back", "Slots Given Back at First Write")             \
+    X(IO_READS, "io", "reads", "Page Reads")                                                       \
+    X(IO_PAGES_READ, "io", "pages_read", "Pages Input")                                            \
+    X(IO_WRITES, "io", "writes", "Page Writes")                                                    \
+    X(IO_PAGES_WRITTEN, "io", "pages_written", "Pages Output")                                     \
+    X(IO_ERRORS, "io", "errors", "I/O Errors")                                                     \
+    X(FRAME_WAITS, "waits", "frame", "Waits for a Frame")                                          \
+    X(FRAME_WAITS_LATE, "waits", "frame_late", "Waits for a Frame over 1 s")                       \
+    X(FAULT_RETRIES, "waits", "fault_retries", "Faults Taken Again")                               \
+    X(READ_DISMISSED, "waits", "reads_dismissed", "Reads Dismissed")                               \
+    X(UNLINK_SHARED, "lists", "unlink_shared", "Unlinks under a Shared Lock")                      \
+    X(UNLINK_EXCLUSIVE, "lists", "unlink_exclusive", "Unlinks under an Exclusive Lock")            \
+    X(FLUSHES, "machine", "flushes", "Batched Unmaps")                                             \
+    X(FLUSHED_PAGES, "machine", "flushed_pages", "Pages Unmapped in Batches")
+
+enum counter {
+#define X(id, group, key, title) COUNT_##id,
+    COUNTERS(X)
+#undef X
+    COUNTER_COUNT
+};
+
+/* X(id, name) */
+#define LATENCIES(X)                                                                               \
+    X(DEMAND_ZERO, "demand_zero")                                                                  \
+    X(TRANSITION, "transition")                                                                    \
+    X(HARD, "hard")                                                                                \
+    X(WRITE_PROTECT, "write_protect")                                                              \
+    X(FRAME_WAIT, "frame_wait")
+
+enum latency {
+#define X(id, name) LATENCY_##id,
+    LATENCIES(X)
+#undef X
+    LATENCY_COUNT,
+    LATENCY_NONE = LATENCY_COUNT
+};
+
+#endif

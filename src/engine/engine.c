@@ -1,0 +1,254 @@
+/*
+ * engine.c - how an engine begins and ends: its memory is laid out, its workers run.
+ */
+#include "engine/engine.h"
+
+#include "base/bitmap.h"
+
+/* ---- memory ---- */
+
+struct layout {
+    size_t engine, ptes, pfns, regions, threads, blocks, lists, areas, bits, vads, workers, starts;
+    size_t total;
+};
+
+struct worker_start {
+    struct engine *engine;
+    struct thread *self;
+    enum worker_kind kind;
+};
+
+static size_t place(struct layout *layout, size_t bytes)
+{
+    size_t at = layout->total;
+    layout->total += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    return at;
+}
+
+static uint32_t count_regions(const struct engine_config *config)
+{
+    return (uint32_t)(((uint64_t)config->pages + config->region_ptes - 1) / config->region_ptes);
+}
+
+static uint32_t count_slot_areas(const struct engine_config *config)
+{
+    return MAX_OF(1, MIN_OF(16, config->slots / 4096));
+}
+
+static uint32_t count_workers(const struct engine_config *config)
+{
+    uint32_t sum = 0;
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
+        sum += config->workers[kind];
+    }
+    return sum;
+}
+
+static struct layout lay_out(const struct engine_config *config)
+{
+    struct layout l = {0};
+    uint32_t areas = count_slot_areas(config);
+    l.engine = place(&l, sizeof(struct engine));
+    l.ptes = place(&l, (size_t)config->pages * sizeof(pte));
+    l.pfns = place(&l, ((size_t)config->frames + 2 * LIST_COUNT) * sizeof(struct pfn));
+    l.regions = place(&l, count_regions(config) * sizeof(struct pte_region));
+    l.threads = place(&l, config->threads * sizeof(struct thread));
+    l.blocks = place(&l, 2 * (size_t)config->threads * sizeof(struct inpage));
+    l.lists = place(&l, LIST_COUNT * sizeof(struct page_list));
+    l.areas = place(&l, (areas + 1) * sizeof(struct slot_area));
+    l.bits = place(&l, (BITMAP_WORDS(config->slots) + 2 * (areas + 1)) * sizeof(uint64_t));
+    l.vads = place(&l, config->vads_max * sizeof(struct vad));
+    l.workers = place(&l, count_workers(config) * sizeof(struct world_thread *));
+    l.starts = place(&l, count_workers(config) * sizeof(struct worker_start));
+    return l;
+}
+
+size_t engine_bytes(const struct engine_config *config)
+{
+    return lay_out(config).total;
+}
+
+static void init_lists(struct engine *engine)
+{
+    static const enum pfn_state states[] = {
+        [LIST_ZEROED] = PFN_ZEROED,
+        [LIST_FREE] = PFN_FREE,
+        [LIST_MODIFIED] = PFN_MODIFIED,
+        [LIST_BAD] = PFN_BAD,
+    };
+    for (unsigned id = 0; id < LIST_COUNT; id++) {
+        struct page_list *list = &engine->lists[id];
+        list->state = id < LIST_STANDBY ? states[id] : PFN_STANDBY;
+        list->head = engine->config.frames + 2 * id;
+        list->tail = list->head + 1;
+        PFN_SET_FIELD(frame_pfn(engine, list->head), blink, FRAME_NONE);
+        PFN_SET_FIELD(frame_pfn(engine, list->head), flink, list->tail);
+        PFN_SET_FIELD(frame_pfn(engine, list->tail), blink, list->head);
+        PFN_SET_FIELD(frame_pfn(engine, list->tail), flink, FRAME_NONE);
+    }
+}
+
+/* Every frame begins zeroed; the machine gave them cleared. */
+static void init_frames(struct engine *engine)
+{
+    struct page_list *zeroed = &engine->lists[LIST_ZEROED];
+    frame_number last = zeroed->head;
+    for (frame_number frame = 0; frame < engine->config.frames; frame++) {
+        struct pfn *pfn = frame_pfn(engine, frame);
+        atomic_store_explicit(&pfn->word, PFN_ZEROED, memory_order_relaxed);
+        PFN_SET_FIELD(pfn, page, PAGE_NONE);
+        PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+        PFN_SET_FIELD(pfn, block, BLOCK_NONE);
+        PFN_SET_FIELD(pfn, blink, last);
+        PFN_SET_FIELD(frame_pfn(engine, last), flink, frame);
+        last = frame;
+    }
+    PFN_SET_FIELD(frame_pfn(engine, last), flink, zeroed->tail);
+    PFN_SET_FIELD(frame_pfn(engine, zeroed->tail), blink, last);
+    atomic_store(&zeroed->count, engine->config.frames);
+}
+
+static void init_threads(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->config.threads; i++) {
+        engine->threads[i].number = i;
+        engine->threads[i].backoff = engine->config.backoff;
+        engine->threads[i].block = BLOCK_NONE;
+    }
+    engine->block_free = BLOCK_NONE;
+    for (uint32_t i = 0; i < engine->block_count; i++) {
+        engine->blocks[i].next = engine->block_free;
+        engine->block_free = i;
+    }
+}
+
+/* frames + slots - reserve. Without a page file no page ever leaves its frame: no reserve. */
+static void init_commit(struct engine *engine)
+{
+    engine->commit_reserve = engine->config.slots == 0 ? 0 : MIN_OF(8, engine->config.frames);
+    atomic_store(&engine->commit_limit, (uint64_t)engine->config.frames + engine->config.slots -
+                                            engine->commit_reserve);
+}
+
+struct engine *engine_init(void *memory, const struct engine_config *config,
+                           const struct machine *machine, const struct store *store,
+                           const struct policy *policy)
+{
+    struct layout l = lay_out(config);
+    char *base = memory;
+    struct engine *engine = (struct engine *)(void *)(base + l.engine);
+    engine->config = *config;
+    engine->machine = *machine;
+    engine->store = *store;
+    engine->policy = policy;
+    engine->ptes = (pte *)(void *)(base + l.ptes);
+    engine->pfns = (struct pfn *)(void *)(base + l.pfns);
+    engine->regions = (struct pte_region *)(void *)(base + l.regions);
+    engine->threads = (struct thread *)(void *)(base + l.threads);
+    engine->blocks = (struct inpage *)(void *)(base + l.blocks);
+    engine->lists = (struct page_list *)(void *)(base + l.lists);
+    engine->slot_areas = (struct slot_area *)(void *)(base + l.areas);
+    engine->slot_bits = (uint64_t *)(void *)(base + l.bits);
+    engine->vads = (struct vad *)(void *)(base + l.vads);
+    engine->worker_threads = (struct world_thread **)(void *)(base + l.workers);
+    engine->worker_starts = (struct worker_start *)(void *)(base + l.starts);
+    engine->region_count = count_regions(config);
+    engine->region_shift = (uint32_t)__builtin_ctz(config->region_ptes);
+    engine->slot_area_count = count_slot_areas(config);
+    engine->block_count = 2 * config->threads;
+    engine->track_dirty = config->dirty_bit && machine->dirty_tracking;
+    init_lists(engine);
+    init_frames(engine);
+    init_threads(engine);
+    init_commit(engine);
+    slots_init(engine);
+    return engine;
+}
+
+/* ---- workers ---- */
+
+struct worker_work {
+    const char *name;
+    bool (*needed)(struct engine *engine);
+    bool (*round)(struct engine *engine, struct thread *self);
+    uint64_t tick_ns; /* how long a worker sleeps when nobody wakes it */
+};
+
+static const struct worker_work work_table[WORKER_KINDS] = {
+    [WORKER_TRIM] = {"mm-trim", trim_needed, trim_round, 1000000000},
+    [WORKER_WRITE] = {"mm-write", write_needed, write_round, 1000000000},
+    [WORKER_ZERO] = {"mm-zero", zero_needed, zero_round, 1000000000},
+    [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000},
+};
+
+#define FRUITLESS_NS 1000000 /* pause of a worker that is needed and got nowhere */
+
+/*
+ * Sleep until there is work. The sleeper makes itself known before it looks for work the last
+ * time, a kicker makes the work known before it looks for sleepers.
+ */
+static void worker_sleep(struct engine *engine, enum worker_kind kind, bool fruitless)
+{
+    const struct worker_work *work = &work_table[kind];
+    struct worker_event *event = &engine->events[kind];
+    uint32_t seen = atomic_load_explicit(&event->sequence, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&event->sleepers, 1, memory_order_seq_cst);
+    if (!atomic_load_explicit(&engine->stopping, memory_order_seq_cst)) {
+        if (fruitless) {
+            world_wait(&event->sequence, seen, FRUITLESS_NS);
+        } else if (!work->needed(engine)) {
+            world_wait(&event->sequence, seen, work->tick_ns);
+        }
+    }
+    atomic_fetch_sub_explicit(&event->sleepers, 1, memory_order_seq_cst);
+}
+
+static void worker_main(void *argument)
+{
+    struct worker_start *start = argument;
+    struct engine *engine = start->engine;
+    const struct worker_work *work = &work_table[start->kind];
+    while (!atomic_load_explicit(&engine->stopping, memory_order_seq_cst)) {
+        bool any = work->round(engine, start->self);
+        lock_check_none_held(start->self);
+        if (!any || !work->needed(engine)) {
+            worker_sleep(engine, start->kind, !any && work->needed(engine));
+        }
+    }
+}
+
+int engine_start(struct engine *engine, uint32_t first_thread)
+{
+    atomic_store(&engine->stopping, false);
+    engine->worker_count = 0;
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
+        for (uint32_t i = 0; i < engine->config.workers[kind]; i++) {
+            struct worker_start *start = &engine->worker_starts[engine->worker_count];
+            *start = (struct worker_start){
+                engine, &engine->threads[first_thread + engine->worker_count],
+                (enum worker_kind)kind};
+            int error = world_thread_start(worker_main, start, work_table[kind].name,
+                                           &engine->worker_threads[engine->worker_count]);
+            if (error != 0) {
+                engine_stop(engine);
+                return error;
+            }
+            engine->worker_count++;
+        }
+    }
+    return 0;
+}
+
+void engine_stop(struct engine *engine)
+{
+    atomic_store_explicit(&engine->stopping, true, memory_order_seq_cst);
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
+        atomic_fetch_add_explicit(&engine->events[kind].sequence, 1, memory_order_seq_cst);
+        world_wake(&engine->events[kind].sequence, UINT32_MAX);
+    }
+    while (engine->worker_count > 0) {
+        engine->worker_count--;
+        world_thread_join(engine->worker_threads[engine->worker_count]);
+        engine->worker_threads[engine->worker_count] = NULL;
+    }
+}

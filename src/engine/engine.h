@@ -1,0 +1,348 @@
+/*
+ * engine.h - the memory manager: its parts, its configuration, and what its owner may call.
+ *
+ * The engine is linear, blocking code that calls only the contracts. It owns no memory: whoever
+ * makes it passes one block. Every call names the engine thread (0..threads-1) it runs as; one
+ * number is used by one thread at a time.
+ */
+#ifndef MM_ENGINE_ENGINE_H
+#define MM_ENGINE_ENGINE_H
+
+#include "contract/machine.h"
+#include "contract/policy.h"
+#include "contract/store.h"
+#include "engine/lock.h"
+#include "engine/pfn.h"
+#include "engine/pte.h"
+
+#define STANDBY_PRIORITIES 8
+#define PRIORITY_NORMAL 5
+#define BATCH_MAX 512 /* pages in one trim or write batch */
+#define AROUND_MAX 64 /* pages in one fault-around window */
+#define REGION_PTES_MAX 512
+#define BLOCK_NONE UINT32_MAX
+
+enum list_id {
+    LIST_ZEROED,
+    LIST_FREE,
+    LIST_MODIFIED,
+    LIST_BAD,
+    LIST_STANDBY, /* eight of them, by priority */
+    LIST_COUNT = LIST_STANDBY + STANDBY_PRIORITIES
+};
+
+/* A page list. Head and tail are frame-database entries of their own, so no link is special. */
+struct page_list {
+    CACHE_ALIGNED lock_word lock; /* shared/exclusive */
+    _Atomic uint32_t count;       /* changed under the lock, read by anybody */
+    frame_number head, tail;      /* sentinels */
+    enum pfn_state state;         /* of every frame on it */
+};
+
+/* A run of PTEs under one lock. */
+struct pte_region {
+    lock_word lock;
+    _Atomic uint32_t resident; /* valid PTEs in it; changed under the lock */
+};
+
+/* Virtual address descriptor: a reserved range. Guarded by the space lock; read by sequence. */
+struct vad {
+    _Atomic uint32_t first, count;
+    _Atomic uint32_t protection; /* of all-zero PTEs; PROTECTION_DECOMMIT: only reserved */
+};
+
+/* One read under way (Windows' in-page support block). */
+struct inpage {
+    CACHE_ALIGNED _Atomic uint32_t done; /* waited on: 0 while the read is under way */
+    _Atomic uint32_t references;         /* the reader and every collided waiter */
+    int error;                           /* 0 or -errno; written before done */
+    uint32_t next;                       /* in the pool; wait lock */
+};
+
+/* Part of the page-file bitmap with a lock of its own. A set bit is a slot in use. */
+struct slot_area {
+    CACHE_ALIGNED lock_word lock;
+    uint32_t first, count; /* slots */
+    uint32_t hint;         /* next-fit: where the last search ended */
+    _Atomic uint32_t free;
+};
+
+enum worker_kind { WORKER_TRIM, WORKER_WRITE, WORKER_ZERO, WORKER_BALANCE, WORKER_KINDS };
+
+/* An event count: how workers of one kind sleep without losing a wake-up. */
+struct worker_event {
+    CACHE_ALIGNED _Atomic uint32_t sequence;
+    _Atomic uint32_t sleepers;
+};
+
+struct engine_config {
+    page_number pages;
+    frame_number frames;
+    slot_number slots;
+    uint32_t threads; /* records, workers included */
+    uint32_t vads_max;
+    uint32_t workers[WORKER_KINDS];
+    uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around;
+    uint32_t standby_percent; /* of the frames that trimming keeps available */
+    bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
+    /* Told in one line who has made no progress; may be NULL. */
+    void (*complain)(void *context, const char *text);
+    void *complain_context;
+};
+
+struct engine {
+    struct engine_config config;
+    struct machine machine;
+    struct store store;
+    const struct policy *policy;
+
+    pte *ptes;
+    struct pfn *pfns; /* config.frames, then two sentinels a list */
+    struct pte_region *regions;
+    struct thread *threads;
+    struct inpage *blocks;
+    struct page_list *lists;
+    struct slot_area *slot_areas;
+    uint64_t *slot_bits;
+    struct vad *vads;
+    uint32_t region_count, region_shift, slot_area_count, block_count;
+    bool track_dirty; /* the machine can, and the option is on */
+
+    CACHE_ALIGNED lock_word space_lock;
+    _Atomic uint32_t space_sequence; /* odd while the VADs change */
+    _Atomic uint32_t vad_count;
+    uint64_t charge;                /* pages; space lock */
+    _Atomic uint64_t charge_shown;  /* the same for readers */
+    _Atomic uint64_t commit_limit;  /* pages */
+    uint64_t commit_reserve;        /* pages */
+
+    CACHE_ALIGNED lock_word wait_lock;
+    struct thread *wait_head, *wait_tail; /* wait lock */
+    _Atomic uint32_t waiters;             /* queued */
+    _Atomic uint32_t grants;              /* promised and not yet taken */
+    uint32_t block_free;                  /* pool of in-page blocks; wait lock */
+
+    CACHE_ALIGNED _Atomic uint32_t in_flight; /* frames being trimmed or written */
+    _Atomic uint32_t pinned;                  /* frames with pins */
+    _Atomic uint32_t trim_hand;               /* region the next trim looks at */
+    _Atomic uint32_t slot_hand;               /* area the next writer looks at */
+    _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
+    _Atomic uint64_t move_sequence;           /* checked builds */
+    _Atomic uint64_t served;                  /* frames promised so far */
+    _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
+
+    struct worker_event events[WORKER_KINDS];
+    _Atomic bool stopping;
+    struct world_thread **worker_threads;
+    uint32_t worker_count;
+    struct worker_start *worker_starts;
+};
+
+/* ---- engine.c: life ---- */
+size_t engine_bytes(const struct engine_config *config);
+/* `memory` is zeroed, cache-line aligned and stays the caller's. */
+struct engine *engine_init(void *memory, const struct engine_config *config,
+                           const struct machine *machine, const struct store *store,
+                           const struct policy *policy);
+/* Start or stop all workers. The first worker runs as thread `first_thread`. 0 or -errno. */
+int engine_start(struct engine *engine, uint32_t first_thread);
+void engine_stop(struct engine *engine);
+/* A thread leaves: its frame cache goes back to the lists. */
+void engine_leave(struct engine *engine, uint32_t thread);
+
+/* ---- fault.c ---- */
+machine_fault engine_fault;
+
+/* ---- pin.c ---- */
+enum pin_result { PIN_DONE, PIN_LIMIT, PIN_ACCESS_VIOLATION, PIN_IN_PAGE_ERROR };
+enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number page, bool write,
+                           frame_number *ret_frame);
+void engine_unpin(struct engine *engine, uint32_t thread, page_number page);
+
+/* ---- space.c ---- */
+enum space_result { SPACE_DONE, SPACE_NO_ROOM, SPACE_NO_REGION, SPACE_LIMIT, SPACE_NOT_COMMITTED,
+                    SPACE_BUSY, SPACE_REFUSED };
+enum space_result space_reserve(struct engine *engine, uint32_t thread, page_number count,
+                                page_number *ret_first);
+enum space_result space_release(struct engine *engine, uint32_t thread, page_number first);
+enum space_result space_commit(struct engine *engine, uint32_t thread, page_number first,
+                               page_number count, enum protection protection);
+enum space_result space_decommit(struct engine *engine, uint32_t thread, page_number first,
+                                 page_number count);
+enum space_result space_protect(struct engine *engine, uint32_t thread, page_number first,
+                                page_number count, enum protection protection);
+/* The protection that an all-zero PTE of the page inherits; PROTECTION_DECOMMIT: none. */
+enum protection space_inherited(struct engine *engine, page_number page);
+
+/* ---- audit.c ---- */
+struct audit_complaint {
+    const char *what;
+    uint32_t frame, page, slot;
+    uint64_t expected, found;
+};
+typedef void audit_complain(void *context, const struct audit_complaint *complaint);
+struct audit_result {
+    uint64_t checks, violations;
+};
+/* Nothing may move: the workers are stopped and no thread faults. */
+void engine_audit(struct engine *engine, audit_complain *complain, void *context,
+                  struct audit_result *ret_result);
+
+/* ---- lists.c ---- */
+/* Frame lock held (or nobody else knows the frame); its state is the list's already. */
+void list_insert(struct engine *engine, struct thread *self, enum list_id list,
+                 frame_number frame);
+/* Many at once, in order, at the tail. All frame locks held. */
+void list_insert_many(struct engine *engine, struct thread *self, enum list_id list,
+                      const frame_number *frames, uint32_t count);
+/* Frame lock held; the frame is on the list. */
+void list_unlink(struct engine *engine, struct thread *self, enum list_id list,
+                 frame_number frame);
+/* Up to `count` frames from the head, oldest first; returned with their frame locks held. */
+uint32_t list_take(struct engine *engine, struct thread *self, enum list_id list, uint32_t count,
+                   frame_number *ret_frames);
+
+static inline uint32_t list_count(const struct engine *engine, enum list_id list)
+{
+    return atomic_load_explicit(&engine->lists[list].count, memory_order_seq_cst);
+}
+
+/* ---- frames.c ---- */
+/*
+ * A frame for the caller, on no list, known to nobody else, FREE or ZEROED; `zeroed` says which is
+ * better. FRAME_NONE: none can be had now; call frames_wait() with no lock held.
+ */
+frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed);
+/* Give back a frame that was taken and not used. */
+void frames_give_back(struct engine *engine, struct thread *self, frame_number frame);
+/* Sleep in order until a frame was promised to the caller. No lock held. */
+void frames_wait(struct engine *engine, struct thread *self);
+/* The caller no longer needs what it was promised. */
+void frames_wait_end(struct engine *engine, struct thread *self);
+/* Frames became available: promise them to those who wait, in order. */
+void frames_grant(struct engine *engine, struct thread *self);
+/* Move standby pages to the free list ahead of need; returns how many. */
+uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count);
+/* Zeroed + free + standby. */
+uint32_t frames_available(const struct engine *engine);
+/*
+ * A reference to a frame is dropped; frame lock held. The last one queues a frame in transition.
+ * Returns the list it must join, its state set accordingly, or LIST_COUNT for none.
+ */
+enum list_id frame_let_go(struct engine *engine, struct thread *self, frame_number frame,
+                          enum move_why clean, enum move_why dirty);
+/* Insert frames let go, kept locked, in batches; then unlock and promise. */
+struct let_go_batch {
+    uint32_t count;
+    enum list_id list;
+    frame_number frames[32];
+};
+void let_go_add(struct engine *engine, struct thread *self, struct let_go_batch *batch,
+                frame_number frame, enum list_id list);
+void let_go_flush(struct engine *engine, struct thread *self, struct let_go_batch *batch);
+/* Lock a frame; if that could deadlock with frames kept locked in the batch, flush it first. */
+void let_go_lock(struct engine *engine, struct thread *self, struct let_go_batch *batch,
+                 frame_number frame);
+
+/* ---- fault.c, shared with inpage.c ---- */
+/* How one look at a page ended; up to STEP_NEED_FRAME there will be another look. */
+enum fault_step {
+    STEP_DONE,
+    STEP_RETRY,     /* something changed: take the fault from the start */
+    STEP_YIELD,     /* somebody is in the middle of something short: pause, then again */
+    STEP_NEED_FRAME, /* none could be had: wait for one */
+    STEP_ACCESS_VIOLATION,
+    STEP_IN_PAGE_ERROR
+};
+
+/* ---- inpage.c ---- */
+uint32_t inpage_take(struct engine *engine, struct thread *self);
+void inpage_drop(struct engine *engine, struct thread *self, uint32_t block);
+/* Read the page into the frame in hand. */
+enum fault_step inpage_read(struct engine *engine, struct thread *self, page_number page,
+                            bool write, pte_word seen, frame_number *hand);
+/* Wait for the read that is under way; region and frame lock held, both are released. */
+enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_number page,
+                               frame_number frame);
+
+/* ---- fault.c, shared with inpage.c ---- */
+/* The frame is active and its PTE becomes valid; region lock held, frame lock not. */
+void fault_map(struct engine *engine, struct thread *self, page_number page, frame_number frame,
+               enum protection protection, bool writable, enum policy_birth birth,
+               const void *source);
+/* The page is written from now on: slot given back, modified set. Returns the new word. */
+pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word);
+
+/* ---- trim.c, shared with space.c ---- */
+struct trim_batch {
+    uint32_t count;
+    page_number pages[BATCH_MAX];
+    frame_number frames[BATCH_MAX];
+};
+/* Take one valid page from the working set; region lock held. False: it is pinned. */
+bool trim_detach(struct engine *engine, struct thread *self, page_number page,
+                 struct trim_batch *batch);
+/* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
+void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
+
+/* ---- trim.c, write.c, zero.c, balance.c: one round of bounded work; true if it got anywhere --- */
+bool trim_needed(struct engine *engine);
+bool trim_round(struct engine *engine, struct thread *self);
+bool write_needed(struct engine *engine);
+bool write_round(struct engine *engine, struct thread *self);
+bool zero_needed(struct engine *engine);
+bool zero_round(struct engine *engine, struct thread *self);
+bool balance_needed(struct engine *engine);
+bool balance_round(struct engine *engine, struct thread *self);
+/* Wake one sleeping worker of the kind. */
+void balance_kick(struct engine *engine, enum worker_kind kind);
+/* How many pages the trimmers should take from the working set now. */
+uint32_t trim_goal(const struct engine *engine);
+
+/* ---- slots.c ---- */
+void slots_init(struct engine *engine);
+/* Up to `count` slots, neighbours as far as possible; returns how many. */
+uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
+                    slot_number *ret_slots);
+void slots_give_back(struct engine *engine, struct thread *self, slot_number slot);
+uint64_t slots_free(const struct engine *engine);
+bool slots_in_use(const struct engine *engine, slot_number slot);
+
+/* ---- small helpers ---- */
+static inline struct pfn *frame_pfn(struct engine *engine, frame_number frame)
+{
+    return &engine->pfns[frame];
+}
+static inline struct pte_region *page_region(struct engine *engine, page_number page)
+{
+    return &engine->regions[page >> engine->region_shift];
+}
+static inline void region_lock(struct engine *engine, struct thread *self, page_number page)
+{
+    lock_acquire(self, &page_region(engine, page)->lock, RANK_REGION);
+}
+static inline void region_unlock(struct engine *engine, struct thread *self, page_number page)
+{
+    lock_release(self, &page_region(engine, page)->lock, RANK_REGION);
+}
+static inline void region_count_resident(struct engine *engine, page_number page, int change)
+{
+    _Atomic uint32_t *resident = &page_region(engine, page)->resident;
+    PFN_SET_FIELD(page_region(engine, page), resident,
+                  atomic_load_explicit(resident, memory_order_relaxed) + (uint32_t)change);
+}
+
+/* What an invalid PTE of the frame's owner must become when the frame is taken away. */
+static inline pte_word frame_original_pte(const struct pfn *pfn, pfn_word word)
+{
+    return pte_make_software((enum protection)pfn_protection(word),
+                             atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pfn->slot,
+                                                  memory_order_relaxed));
+}
+
+static inline enum list_id standby_list(pfn_word word)
+{
+    return (enum list_id)(LIST_STANDBY + pfn_priority(word));
+}
+
+#endif

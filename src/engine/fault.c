@@ -1,0 +1,331 @@
+/*
+ * fault.c - from touch to resume: what happens when an access does not get through.
+ *
+ * A snapshot of the PTE decides what is needed, and that is taken before any lock (rule 8). Then
+ * the region is locked and the PTE compared with the snapshot; a difference means another look.
+ * Every path comes out through engine_fault(), which holds no lock, waits where it must, and
+ * counts. A fault that was resolved is simply taken again by the machine.
+ */
+#include "engine/engine.h"
+#include "engine/mutant.h"
+
+pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    slot_number slot = PFN_FIELD(pfn, slot);
+    if (slot != SLOT_NONE) { /* never while it is being written: then the writer has the slot */
+        MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING)) == 0);
+        PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+        slots_give_back(engine, self, slot);
+        count_one(self, COUNT_SLOT_GIVEN_BACK);
+    }
+    return word | PFN_MODIFIED_BIT;
+}
+
+void fault_map(struct engine *engine, struct thread *self, page_number page, frame_number frame,
+               enum protection protection, bool writable, enum policy_birth birth,
+               const void *source)
+{
+    struct machine_map map = {page, frame, writable, source};
+    pte_store(&engine->ptes[page],
+              pte_make_valid(frame, protection, writable, engine->policy->birth(birth)));
+    region_count_resident(engine, page, 1);
+    engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+}
+
+/* ---- demand-zero ---- */
+
+/* The frame in hand holds zeros from here on. */
+static void zero_in_hand(struct engine *engine, struct thread *self, frame_number frame)
+{
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    if (pfn_state(word) == PFN_FREE) {
+        if (engine->machine.ops->zero != NULL) {
+            engine->machine.ops->zero(engine->machine.self, frame);
+        }
+        frame_move(engine, self, frame, pfn_with_state(word, PFN_ZEROED), WHY_ZERO);
+        count_one(self, COUNT_ZEROED);
+    }
+}
+
+static enum fault_step demand_zero(struct engine *engine, struct thread *self, page_number page,
+                                   bool write, pte_word seen, frame_number *hand)
+{
+    frame_number frame = *hand;
+    struct pfn *pfn = frame_pfn(engine, frame);
+    zero_in_hand(engine, self, frame);
+    region_lock(engine, self, page);
+    enum protection protection =
+        seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
+    if (pte_load(&engine->ptes[page]) != seen || protection == PROTECTION_DECOMMIT) {
+        region_unlock(engine, self, page);
+        return STEP_RETRY;
+    }
+    bool dirty = write || (!engine->track_dirty && protection == PROTECTION_READ_WRITE);
+    pfn_word word = pfn_new_owner(pfn_load(pfn), protection, PRIORITY_NORMAL);
+    PFN_SET_FIELD(pfn, page, page);
+    frame_move(engine, self, frame,
+               pfn_with_state(word, PFN_ACTIVE) | (dirty ? PFN_MODIFIED_BIT : 0),
+               WHY_DEMAND_ZERO);
+    fault_map(engine, self, page, frame, protection, dirty, POLICY_DEMAND_ZERO,
+              engine->machine.content_by_page ? engine->machine.zeros : NULL);
+    region_unlock(engine, self, page);
+    *hand = FRAME_NONE;
+    count_one(self, COUNT_FAULT_DEMAND_ZERO);
+    self->latency = LATENCY_DEMAND_ZERO;
+    return STEP_DONE;
+}
+
+/* ---- transition ---- */
+
+static void count_rescue(struct thread *self, pfn_word word)
+{
+    bool modified = (word & PFN_MODIFIED_BIT) != 0;
+    count_one(self, word & PFN_WRITING ? COUNT_RESCUE_WRITING
+                    : modified         ? COUNT_RESCUE_MODIFIED
+                                       : COUNT_RESCUE_STANDBY);
+}
+
+/*
+ * Frame lock held, the frame still holds the page, and nothing keeps it from being active again.
+ * Takes it off whatever list it is on.
+ */
+static pfn_word rescue_frame(struct engine *engine, struct thread *self, frame_number frame,
+                             bool write)
+{
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    enum move_why why = WHY_RESCUE_IN_FLIGHT;
+    if (pfn_state(word) == PFN_STANDBY) {
+        list_unlink(engine, self, standby_list(word), frame);
+        why = WHY_RESCUE_STANDBY;
+    } else if (pfn_state(word) == PFN_MODIFIED) {
+        list_unlink(engine, self, LIST_MODIFIED, frame);
+        why = WHY_RESCUE_MODIFIED;
+    }
+    count_rescue(self, word);
+    bool writable = pfn_protection(word) == PROTECTION_READ_WRITE;
+    if (write || (!engine->track_dirty && writable)) {
+        word = fault_dirty(engine, self, frame, word);
+    }
+    word = pfn_with_state(word, PFN_ACTIVE);
+    frame_move(engine, self, frame, word, why);
+    return word;
+}
+
+/* The PTE becomes valid; fills in what the machine has to map. Region lock held. */
+static void rescue_pte(struct engine *engine, page_number page, frame_number frame, pfn_word word,
+                       uint8_t policy_register, struct machine_map *ret_map)
+{
+    enum protection protection = (enum protection)pfn_protection(word);
+    bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
+    pte_store(&engine->ptes[page], pte_make_valid(frame, protection, writable, policy_register));
+    region_count_resident(engine, page, 1);
+    *ret_map = (struct machine_map){page, frame, writable, NULL};
+}
+
+/* A neighbour that sits on standby or modified comes along. Region lock held. */
+static bool rescue_neighbour(struct engine *engine, struct thread *self, page_number page,
+                             struct machine_map *ret_map)
+{
+    pte_word seen = pte_load(&engine->ptes[page]);
+    if (pte_form(seen) != PTE_TRANSITION || pte_protection(seen) == PROTECTION_NO_ACCESS) {
+        return false;
+    }
+    frame_number frame = pte_frame(seen);
+    frame_lock(engine, self, frame);
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    bool rescued = pte_load(&engine->ptes[page]) == seen &&
+                   (pfn_state(word) == PFN_STANDBY || pfn_state(word) == PFN_MODIFIED);
+    if (rescued) {
+        word = rescue_frame(engine, self, frame, false);
+        count_one(self, COUNT_RESCUE_AROUND);
+    }
+    frame_unlock(engine, self, frame);
+    if (rescued) {
+        rescue_pte(engine, page, frame, word, 0, ret_map);
+    }
+    return rescued;
+}
+
+/* Map the rescued page, and its neighbours in the same state with the same call. */
+static void map_around(struct engine *engine, struct thread *self, const struct machine_map *own)
+{
+    struct machine_map maps[AROUND_MAX];
+    uint32_t window = engine->config.fault_around, count = 0;
+    page_number first = own->page & ~(window - 1);
+    page_number end = MIN_OF(first + window, engine->config.pages);
+    for (page_number page = first; page < end; page++) {
+        if (page == own->page) {
+            maps[count++] = *own;
+        } else if (rescue_neighbour(engine, self, page, &maps[count])) {
+            count++;
+        }
+    }
+    engine->machine.ops->map(engine->machine.self, self->number, count, maps);
+}
+
+/* Region and frame lock held; the PTE names the frame. Both are released. */
+static enum fault_step rescue_locked(struct engine *engine, struct thread *self, page_number page,
+                                     bool write, frame_number frame)
+{
+    struct machine_map map;
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    if (word & PFN_GIVING_UP) {
+        frame_unlock(engine, self, frame);
+        region_unlock(engine, self, page);
+        return STEP_YIELD;
+    }
+    word = rescue_frame(engine, self, frame, write);
+    frame_unlock(engine, self, frame);
+    rescue_pte(engine, page, frame, word, engine->policy->birth(POLICY_RESCUE), &map);
+    if (engine->config.fault_around > 1) {
+        map_around(engine, self, &map);
+    } else {
+        engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+    }
+    region_unlock(engine, self, page);
+    count_one(self, COUNT_FAULT_TRANSITION);
+    self->latency = LATENCY_TRANSITION;
+    return STEP_DONE;
+}
+
+static enum fault_step transition(struct engine *engine, struct thread *self, page_number page,
+                                  bool write, pte_word seen, frame_number *hand)
+{
+    frame_number frame = pte_frame(seen);
+    struct pfn *pfn = frame_pfn(engine, frame);
+    if (*hand != FRAME_NONE) { /* nothing is held while somebody is waited for */
+        frames_give_back(engine, self, *hand);
+        *hand = FRAME_NONE;
+    }
+    MUST(frame < engine->config.frames);
+    region_lock(engine, self, page);
+    frame_lock(engine, self, frame);
+    /* A transition PTE is stable only under the lock of the frame it names (rule 2, R2). */
+    if (!MUTANT(MUTANT_SKIP_RESCUE_RECHECK) &&
+        (pte_load(&engine->ptes[page]) != seen || PFN_FIELD(pfn, page) != page)) {
+        frame_unlock(engine, self, frame);
+        region_unlock(engine, self, page);
+        return STEP_RETRY;
+    }
+    if (pfn_load(pfn) & PFN_READING) {
+        return inpage_collide(engine, self, page, frame);
+    }
+    return rescue_locked(engine, self, page, write, frame);
+}
+
+/* ---- valid ---- */
+
+/* The PTE is valid: the first write to a clean page, or a mapping that is already gone. */
+static enum fault_step valid(struct engine *engine, struct thread *self, page_number page,
+                             bool write)
+{
+    region_lock(engine, self, page);
+    pte *entry = &engine->ptes[page];
+    pte_word word = pte_load(entry);
+    enum fault_step step = STEP_DONE;
+    if (pte_form(word) != PTE_VALID) {
+        step = STEP_RETRY;
+    } else if (write && (word & PTE_BIT_WRITE) == 0) {
+        step = STEP_ACCESS_VIOLATION;
+    } else if (write && (word & PTE_BIT_WRITABLE) == 0) {
+        frame_number frame = pte_frame(word);
+        frame_lock(engine, self, frame);
+        frame_update(engine, frame,
+                     fault_dirty(engine, self, frame, pfn_load(frame_pfn(engine, frame))));
+        frame_unlock(engine, self, frame);
+        pte_store(entry, word | PTE_BIT_WRITABLE | PTE_BIT_DIRTY);
+        engine->machine.ops->make_writable(engine->machine.self, self->number, page);
+        count_one(self, COUNT_FAULT_WRITE_PROTECT);
+        self->latency = LATENCY_WRITE_PROTECT;
+    } else {
+        struct machine_map map = {page, pte_frame(word), (word & PTE_BIT_WRITABLE) != 0, NULL};
+        engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+        count_one(self, COUNT_FAULT_SPURIOUS);
+    }
+    region_unlock(engine, self, page);
+    return step;
+}
+
+/* ---- dispatch ---- */
+
+/* May the page be used so? `seen` is not valid. */
+static bool permitted(struct engine *engine, page_number page, pte_word seen, bool write)
+{
+    enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
+    return protection == PROTECTION_READ_WRITE || (protection == PROTECTION_READ_ONLY && !write);
+}
+
+/* One look at the page. `*hand` is a frame in hand, taken before any lock and used or kept. */
+static enum fault_step resolve(struct engine *engine, struct thread *self, page_number page,
+                               bool write, frame_number *hand)
+{
+    pte_word seen = pte_load(&engine->ptes[page]);
+    enum pte_form form = pte_form(seen);
+    if (form == PTE_VALID) {
+        return valid(engine, self, page, write);
+    }
+    if (!permitted(engine, page, seen, write)) {
+        return pte_load(&engine->ptes[page]) == seen ? STEP_ACCESS_VIOLATION : STEP_RETRY;
+    }
+    if (form == PTE_TRANSITION) {
+        return transition(engine, self, page, write, seen, hand);
+    }
+    if (*hand == FRAME_NONE) {
+        *hand = frames_take(engine, self, form != PTE_PAGE_FILE);
+    }
+    if (*hand == FRAME_NONE) {
+        return STEP_NEED_FRAME;
+    }
+    if (form == PTE_PAGE_FILE) {
+        return inpage_read(engine, self, page, write, seen, hand);
+    }
+    return demand_zero(engine, self, page, write, seen, hand);
+}
+
+static enum fault_step resolve_until_done(struct engine *engine, struct thread *self,
+                                          page_number page, bool write)
+{
+    frame_number hand = FRAME_NONE;
+    enum fault_step step;
+    unsigned round = 0;
+    while ((step = resolve(engine, self, page, write, &hand)) <= STEP_NEED_FRAME &&
+           step != STEP_DONE) {
+        count_one(self, COUNT_FAULT_RETRIES);
+        lock_check_none_held(self);
+        if (step == STEP_NEED_FRAME) {
+            frames_wait(engine, self);
+        } else if (step == STEP_YIELD) {
+            world_pause(round++, engine->config.backoff);
+        }
+    }
+    if (hand != FRAME_NONE) {
+        frames_give_back(engine, self, hand);
+    }
+    frames_wait_end(engine, self);
+    return step;
+}
+
+enum fault_result engine_fault(void *context, uint32_t thread, page_number page, bool write)
+{
+    struct engine *engine = context;
+    struct thread *self = &engine->threads[thread];
+    uint64_t begin_ns = engine->config.latency ? world_now_ns() : 0;
+    MUST(page < engine->config.pages);
+    self->latency = LATENCY_NONE;
+    self->waited_ns = 0;
+    enum fault_step step = resolve_until_done(engine, self, page, write);
+    lock_check_none_held(self);
+    if (begin_ns != 0 && self->latency != LATENCY_NONE) {
+        histogram_record(&self->latencies[self->latency], world_now_ns() - begin_ns);
+    }
+    if (step == STEP_ACCESS_VIOLATION) {
+        count_one(self, COUNT_FAULT_ACCESS_VIOLATION);
+        return FAULT_ACCESS_VIOLATION;
+    }
+    if (step == STEP_IN_PAGE_ERROR) {
+        count_one(self, COUNT_FAULT_IN_PAGE_ERROR);
+        return FAULT_IN_PAGE_ERROR;
+    }
+    return FAULT_RESOLVED;
+}

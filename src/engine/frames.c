@@ -1,0 +1,433 @@
+/*
+ * frames.c - where a fault gets its frame, and how it waits when there is none.
+ *
+ * Order (WINDOWS.md 1.4): the thread's own cache, zeroed and free lists, standby pages by lowest
+ * priority and oldest first (repurposing), other threads' caches. Whoever finds nothing drops
+ * everything and queues. Frames that become available are promised in the order of the queue; a
+ * new arrival goes behind the queue unless there is more than the queue needs. No wake-up is lost:
+ * a producer makes the frame visible and then looks for waiters, a waiter makes itself visible and
+ * then looks for frames (both sequentially consistent), so one of them sees the other.
+ */
+#include "engine/engine.h"
+
+/* ---- availability ---- */
+
+uint32_t frames_available(const struct engine *engine)
+{
+    uint32_t sum = list_count(engine, LIST_ZEROED) + list_count(engine, LIST_FREE);
+    for (unsigned p = 0; p < STANDBY_PRIORITIES; p++) {
+        sum += list_count(engine, (enum list_id)(LIST_STANDBY + p));
+    }
+    return sum;
+}
+
+static uint32_t cached_frames(const struct engine *engine)
+{
+    uint32_t sum = 0;
+    for (uint32_t t = 0; engine->config.frame_cache != 0 && t < engine->config.threads; t++) {
+        sum += atomic_load_explicit(&engine->threads[t].cache.count, memory_order_seq_cst);
+    }
+    return sum;
+}
+
+static inline uint32_t waiters_now(struct engine *engine)
+{
+    return atomic_load_explicit(&engine->waiters, memory_order_seq_cst);
+}
+
+/* ---- the queue ---- */
+
+/* Promise frames to the first in the queue, at most `room` of them; they must then be woken. */
+static uint32_t promise_frames(struct engine *engine, struct thread *self, uint32_t room,
+                               struct thread **ret_promised)
+{
+    uint32_t count = 0;
+    lock_acquire(self, &engine->wait_lock, RANK_WAIT);
+    uint32_t available = frames_available(engine) + cached_frames(engine);
+    while (count < room && engine->wait_head != NULL &&
+           atomic_load_explicit(&engine->grants, memory_order_relaxed) < available) {
+        struct thread *first = engine->wait_head;
+        engine->wait_head = first->behind;
+        first->granted = true;
+        atomic_fetch_sub_explicit(&engine->waiters, 1, memory_order_seq_cst);
+        atomic_fetch_add_explicit(&engine->grants, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&first->wake, 1, memory_order_release);
+        atomic_fetch_add_explicit(&engine->served, 1, memory_order_relaxed);
+        ret_promised[count++] = first;
+    }
+    lock_release(self, &engine->wait_lock, RANK_WAIT);
+    return count;
+}
+
+void frames_grant(struct engine *engine, struct thread *self)
+{
+    struct thread *promised[16];
+    uint32_t count = ARRAY_COUNT(promised);
+    atomic_thread_fence(memory_order_seq_cst);
+    while (waiters_now(engine) != 0 && count == ARRAY_COUNT(promised)) {
+        count = promise_frames(engine, self, ARRAY_COUNT(promised), promised);
+        for (uint32_t i = 0; i < count; i++) {
+            world_wake(&promised[i]->wake, 1); /* records live on: a late wake does no harm */
+        }
+    }
+}
+
+/* Join the queue: at its head if a promise could not be kept, else at its end. */
+static uint32_t join_queue(struct engine *engine, struct thread *self)
+{
+    lock_acquire(self, &engine->wait_lock, RANK_WAIT);
+    if (self->granted) {
+        self->granted = false;
+        atomic_fetch_sub_explicit(&engine->grants, 1, memory_order_relaxed);
+        self->behind = engine->wait_head;
+        engine->wait_head = self;
+        engine->wait_tail = self->behind == NULL ? self : engine->wait_tail;
+    } else {
+        self->behind = NULL;
+        if (engine->wait_head == NULL) {
+            engine->wait_head = self;
+        } else {
+            engine->wait_tail->behind = self;
+        }
+        engine->wait_tail = self;
+    }
+    atomic_fetch_add_explicit(&engine->waiters, 1, memory_order_seq_cst);
+    uint32_t seen = atomic_load_explicit(&self->wake, memory_order_relaxed);
+    lock_release(self, &engine->wait_lock, RANK_WAIT);
+    return seen;
+}
+
+void frames_wait(struct engine *engine, struct thread *self)
+{
+    const uint64_t late_ns = 1000000000;
+    uint64_t begin_ns = world_now_ns();
+    bool kept_waiting = self->granted;
+    lock_check_none_held(self);
+    uint32_t seen = join_queue(engine, self);
+    count_one(self, COUNT_FRAME_WAITS);
+    if (kept_waiting) {
+        world_pause(8, self->backoff);
+    }
+    for (;;) {
+        balance_kick(engine, WORKER_TRIM);
+        balance_kick(engine, WORKER_WRITE);
+        frames_grant(engine, self);
+        if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
+            break;
+        }
+        world_wait(&self->wake, seen, late_ns);
+        if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
+            break;
+        }
+        if (world_now_ns() - begin_ns > late_ns) {
+            count_one(self, COUNT_FRAME_WAITS_LATE);
+        }
+    }
+    uint64_t waited_ns = world_now_ns() - begin_ns;
+    self->waited_ns += waited_ns;
+    histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
+}
+
+void frames_wait_end(struct engine *engine, struct thread *self)
+{
+    if (!self->granted) { /* only the owner is off the queue here, so nobody else sets it */
+        return;
+    }
+    lock_acquire(self, &engine->wait_lock, RANK_WAIT);
+    self->granted = false;
+    atomic_fetch_sub_explicit(&engine->grants, 1, memory_order_relaxed);
+    lock_release(self, &engine->wait_lock, RANK_WAIT);
+    frames_grant(engine, self);
+}
+
+/* Somebody is in front of a new arrival, and there is not enough for all. */
+static bool must_queue(struct engine *engine, const struct thread *self)
+{
+    uint32_t waiters = waiters_now(engine);
+    if (waiters == 0 || self->granted) {
+        return false;
+    }
+    uint32_t grants = atomic_load_explicit(&engine->grants, memory_order_relaxed);
+    return frames_available(engine) <= waiters + grants;
+}
+
+/* ---- frame caches ---- */
+
+static frame_number cache_pop(struct thread *self, struct frame_cache *cache)
+{
+    frame_number frame = FRAME_NONE;
+    if (atomic_load_explicit(&cache->count, memory_order_seq_cst) == 0) {
+        return FRAME_NONE;
+    }
+    lock_acquire(self, &cache->lock, RANK_CACHE);
+    uint32_t count = PFN_FIELD(cache, count);
+    if (count > 0) {
+        frame = cache->frames[count - 1];
+        PFN_SET_FIELD(cache, count, count - 1);
+    }
+    lock_release(self, &cache->lock, RANK_CACHE);
+    return frame;
+}
+
+/* Returns how many fitted. */
+static uint32_t cache_push(struct engine *engine, struct thread *self, const frame_number *frames,
+                           uint32_t count)
+{
+    struct frame_cache *cache = &self->cache;
+    if (engine->config.frame_cache == 0) {
+        return 0;
+    }
+    lock_acquire(self, &cache->lock, RANK_CACHE);
+    uint32_t have = PFN_FIELD(cache, count), fits = MIN_OF(count, engine->config.frame_cache - have);
+    for (uint32_t i = 0; i < fits; i++) {
+        cache->frames[have + i] = frames[i];
+    }
+    atomic_store_explicit(&cache->count, have + fits, memory_order_seq_cst);
+    lock_release(self, &cache->lock, RANK_CACHE);
+    return fits;
+}
+
+static enum list_id list_of_ownerless(struct engine *engine, frame_number frame)
+{
+    return pfn_state(pfn_load(frame_pfn(engine, frame))) == PFN_ZEROED ? LIST_ZEROED : LIST_FREE;
+}
+
+/* Ownerless frames, in hand: into the own cache while nobody waits, else to the lists. */
+static void keep_or_insert(struct engine *engine, struct thread *self, const frame_number *frames,
+                           uint32_t count)
+{
+    uint32_t kept = waiters_now(engine) == 0 ? cache_push(engine, self, frames, count) : 0;
+    for (uint32_t i = kept; i < count; i++) {
+        list_insert(engine, self, list_of_ownerless(engine, frames[i]), frames[i]);
+    }
+    frames_grant(engine, self);
+}
+
+void frames_give_back(struct engine *engine, struct thread *self, frame_number frame)
+{
+    keep_or_insert(engine, self, &frame, 1);
+}
+
+void engine_leave(struct engine *engine, uint32_t thread)
+{
+    struct thread *self = &engine->threads[thread];
+    frame_number frame;
+    while ((frame = cache_pop(self, &self->cache)) != FRAME_NONE) {
+        list_insert(engine, self, list_of_ownerless(engine, frame), frame);
+    }
+    frames_grant(engine, self);
+}
+
+/* Another thread's cached frame. */
+static frame_number steal_frame(struct engine *engine, struct thread *self)
+{
+    frame_number frame = FRAME_NONE;
+    uint32_t threads = engine->config.frame_cache == 0 ? 0 : engine->config.threads;
+    for (uint32_t i = 1; i < threads && frame == FRAME_NONE; i++) {
+        frame = cache_pop(self, &engine->threads[(self->number + i) % threads].cache);
+    }
+    return frame;
+}
+
+/* ---- taking ---- */
+
+static void unlock_frames(struct engine *engine, struct thread *self, const frame_number *frames,
+                          uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        frame_unlock(engine, self, frames[i]);
+    }
+}
+
+/* The machine must forget the pages' contents before their PTEs may point to the slots alone. */
+static void give_up_contents(struct engine *engine, struct thread *self,
+                             const frame_number *frames, uint32_t count)
+{
+    page_number pages[FRAME_CACHE_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i] = PFN_FIELD(frame_pfn(engine, frames[i]), page);
+    }
+    unlock_frames(engine, self, frames, count);
+    engine->machine.ops->release(engine->machine.self, self->number, count, pages);
+}
+
+/* Frame lock held: the owner gets its slot back, the frame has no owner any more. */
+static void disown_frame(struct engine *engine, struct thread *self, frame_number frame)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    page_number page = PFN_FIELD(pfn, page);
+    MUST_FRAME(engine, frame, page < engine->config.pages);
+    MUST_FRAME(engine, frame,
+               pte_load(&engine->ptes[page]) ==
+                   pte_make_transition(frame, (enum protection)pfn_protection(word)));
+    MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING | PFN_READING)) == 0);
+    MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
+    pte_store(&engine->ptes[page], frame_original_pte(pfn, word));
+    PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+    PFN_SET_FIELD(pfn, page, PAGE_NONE);
+    frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),
+               WHY_REPURPOSE);
+    count_one(self, COUNT_REPURPOSED);
+}
+
+/* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
+static uint32_t repurpose(struct engine *engine, struct thread *self, uint32_t count,
+                          frame_number *ret_frames)
+{
+    uint32_t taken = 0;
+    for (unsigned p = 0; p < STANDBY_PRIORITIES && taken == 0; p++) {
+        taken = list_take(engine, self, (enum list_id)(LIST_STANDBY + p),
+                          MIN_OF(count, FRAME_CACHE_MAX), ret_frames);
+    }
+    bool releases = engine->machine.ops->release != NULL;
+    for (uint32_t i = 0; i < taken; i++) {
+        pfn_word word = pfn_load(frame_pfn(engine, ret_frames[i]));
+        frame_move(engine, self, ret_frames[i],
+                   pfn_with_state(word, PFN_TRANSITION) | PFN_GIVING_UP, WHY_REPURPOSE_START);
+    }
+    if (taken > 0 && releases) {
+        give_up_contents(engine, self, ret_frames, taken);
+    }
+    for (uint32_t i = 0; i < taken; i++) {
+        if (releases) {
+            frame_lock(engine, self, ret_frames[i]);
+        }
+        disown_frame(engine, self, ret_frames[i]);
+        frame_unlock(engine, self, ret_frames[i]);
+    }
+    return taken;
+}
+
+/* How many frames to take at once from something that holds `have`. */
+static uint32_t refill_count(const struct engine *engine, uint32_t have)
+{
+    uint32_t batch = 1 + engine->config.frame_cache / 2;
+    return have >= batch * 8 ? batch : 1;
+}
+
+static uint32_t take_ownerless(struct engine *engine, struct thread *self, enum list_id list,
+                               frame_number *ret_frames)
+{
+    uint32_t count = refill_count(engine, list_count(engine, list));
+    uint32_t taken = list_take(engine, self, list, count, ret_frames);
+    unlock_frames(engine, self, ret_frames, taken);
+    return taken;
+}
+
+static frame_number take_uncached(struct engine *engine, struct thread *self, bool zeroed)
+{
+    frame_number frames[FRAME_CACHE_MAX];
+    uint32_t taken =
+        take_ownerless(engine, self, zeroed ? LIST_ZEROED : LIST_FREE, frames);
+    if (taken == 0) {
+        taken = take_ownerless(engine, self, zeroed ? LIST_FREE : LIST_ZEROED, frames);
+    }
+    if (taken == 0) {
+        taken = repurpose(engine, self, refill_count(engine, frames_available(engine)), frames);
+    }
+    if (taken > 1) {
+        keep_or_insert(engine, self, frames + 1, taken - 1);
+    }
+    if (trim_goal(engine) > 0) {
+        balance_kick(engine, WORKER_TRIM);
+    }
+    if (write_needed(engine)) {
+        balance_kick(engine, WORKER_WRITE);
+    }
+    return taken > 0 ? frames[0] : FRAME_NONE;
+}
+
+frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed)
+{
+    if (must_queue(engine, self)) {
+        return FRAME_NONE;
+    }
+    frame_number frame = cache_pop(self, &self->cache);
+    if (frame == FRAME_NONE) {
+        frame = take_uncached(engine, self, zeroed);
+    }
+    if (frame == FRAME_NONE) {
+        frame = steal_frame(engine, self);
+    }
+    if (frame != FRAME_NONE) {
+        frames_wait_end(engine, self);
+    }
+    return frame;
+}
+
+uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count)
+{
+    frame_number frames[FRAME_CACHE_MAX];
+    uint32_t taken = repurpose(engine, self, count, frames);
+    if (taken > 0) {
+        list_insert_many(engine, self, LIST_FREE, frames, taken);
+        frames_grant(engine, self);
+    }
+    return taken;
+}
+
+/* ---- letting go ---- */
+
+enum list_id frame_let_go(struct engine *engine, struct thread *self, frame_number frame,
+                          enum move_why clean, enum move_why dirty)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    MUST_FRAME(engine, frame, pfn_references(word) > 0);
+    word -= PFN_REFERENCE_ONE;
+    if (pfn_state(word) != PFN_TRANSITION || pfn_references(word) > 0) {
+        frame_update(engine, frame, word);
+        return LIST_COUNT;
+    }
+    MUST_FRAME(engine, frame, (word & (PFN_READING | PFN_WRITING | PFN_GIVING_UP)) == 0);
+    if (word & PFN_DELETED) {
+        MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
+        PFN_SET_FIELD(pfn, page, PAGE_NONE);
+        frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),
+                   WHY_DELETED);
+        count_one(self, COUNT_DELETED);
+        return LIST_FREE;
+    }
+    if (word & PFN_MODIFIED_BIT) {
+        MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
+        frame_move(engine, self, frame, pfn_with_state(word, PFN_MODIFIED), dirty);
+        return LIST_MODIFIED;
+    }
+    frame_move(engine, self, frame, pfn_with_state(word, PFN_STANDBY), clean);
+    return standby_list(word);
+}
+
+void let_go_lock(struct engine *engine, struct thread *self, struct let_go_batch *batch,
+                 frame_number frame)
+{
+    if (batch->count > 0 && frame_try_lock(engine, self, frame)) {
+        return;
+    }
+    let_go_flush(engine, self, batch);
+    frame_lock(engine, self, frame);
+}
+
+void let_go_add(struct engine *engine, struct thread *self, struct let_go_batch *batch,
+                frame_number frame, enum list_id list)
+{
+    if (list == LIST_COUNT) {
+        frame_unlock(engine, self, frame);
+        return;
+    }
+    if (batch->count == ARRAY_COUNT(batch->frames) || (batch->count > 0 && batch->list != list)) {
+        let_go_flush(engine, self, batch);
+    }
+    batch->list = list;
+    batch->frames[batch->count++] = frame;
+}
+
+void let_go_flush(struct engine *engine, struct thread *self, struct let_go_batch *batch)
+{
+    if (batch->count == 0) {
+        return;
+    }
+    list_insert_many(engine, self, batch->list, batch->frames, batch->count);
+    unlock_frames(engine, self, batch->frames, batch->count);
+    batch->count = 0;
+}

@@ -1,0 +1,79 @@
+/*
+ * pin.c - keep a page resident: a count in the frame's word that the trimmer honours.
+ *
+ * Only pages of the working set are pinned, under region and frame lock, so a pinned page is valid
+ * and stays so; one pinned for writing is modified and mapped writable. Some frames always stay
+ * unpinned, or nobody else could fault.
+ */
+#include "engine/engine.h"
+
+static uint32_t pin_limit(const struct engine *engine)
+{
+    uint32_t frames = engine->config.frames;
+    return frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
+}
+
+/* One more pinned frame, if there may be one. */
+static bool charge_pin(struct engine *engine)
+{
+    if (atomic_fetch_add_explicit(&engine->pinned, 1, memory_order_relaxed) < pin_limit(engine)) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&engine->pinned, 1, memory_order_relaxed);
+    return false;
+}
+
+/* Region lock held, the PTE is valid and lets through what is wanted. */
+static enum pin_result pin_frame(struct engine *engine, struct thread *self, frame_number frame)
+{
+    enum pin_result result = PIN_DONE;
+    frame_lock(engine, self, frame);
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE && pfn_pins(word) < 0xffff);
+    if (pfn_pins(word) == 0 && !charge_pin(engine)) {
+        result = PIN_LIMIT;
+    } else {
+        frame_update(engine, frame, word + PFN_PIN_ONE);
+    }
+    frame_unlock(engine, self, frame);
+    return result;
+}
+
+enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number page, bool write,
+                           frame_number *ret_frame)
+{
+    struct thread *self = &engine->threads[thread];
+    for (;;) {
+        region_lock(engine, self, page);
+        pte_word word = pte_load(&engine->ptes[page]);
+        if (pte_form(word) == PTE_VALID && (!write || (word & PTE_BIT_WRITABLE))) {
+            enum pin_result result = pin_frame(engine, self, pte_frame(word));
+            region_unlock(engine, self, page);
+            *ret_frame = pte_frame(word);
+            return result;
+        }
+        region_unlock(engine, self, page);
+        enum fault_result fault = engine_fault(engine, thread, page, write);
+        if (fault != FAULT_RESOLVED) {
+            return fault == FAULT_ACCESS_VIOLATION ? PIN_ACCESS_VIOLATION : PIN_IN_PAGE_ERROR;
+        }
+    }
+}
+
+void engine_unpin(struct engine *engine, uint32_t thread, page_number page)
+{
+    struct thread *self = &engine->threads[thread];
+    region_lock(engine, self, page);
+    pte_word seen = pte_load(&engine->ptes[page]);
+    MUST(pte_form(seen) == PTE_VALID); /* unpinned more often than pinned */
+    frame_number frame = pte_frame(seen);
+    frame_lock(engine, self, frame);
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    MUST_FRAME(engine, frame, pfn_pins(word) > 0);
+    frame_update(engine, frame, word - PFN_PIN_ONE);
+    if (pfn_pins(word) == 1) {
+        atomic_fetch_sub_explicit(&engine->pinned, 1, memory_order_relaxed);
+    }
+    frame_unlock(engine, self, frame);
+    region_unlock(engine, self, page);
+}

@@ -1,0 +1,92 @@
+/*
+ * thread.h - what the engine knows of one thread that works in it: the locks it holds, what it
+ * counted, its frame cache, its place in the queue for frames.
+ *
+ * A record belongs to one thread at a time (the caller of the engine sees to that). Fields marked
+ * (o) are touched by the owner only, (s) are written by the owner and summed by readers, (w) are
+ * guarded by the wait lock, (c) by the cache's lock.
+ */
+#ifndef MM_ENGINE_THREAD_H
+#define MM_ENGINE_THREAD_H
+
+#include "base/histogram.h"
+#include "engine/counters.h"
+#include "engine/states.h"
+
+#include <stdatomic.h>
+
+/* X(id, name, what it guards): the lock order, outermost first. */
+#define LOCK_RANKS(X)                                                                              \
+    X(SPACE, "space", "VADs and the commit charge; a sleeping lock")                               \
+    X(REGION, "region", "one run of PTEs: valid <-> anything")                                     \
+    X(PAGE, "page", "one frame: its state, slot, owner; the transition PTE that names it")         \
+    X(LIST, "list", "one page list; shared for unlinks with the neighbours' page locks")           \
+    X(CACHE, "frame cache", "one thread's free frames")                                            \
+    X(SLOTS, "slots", "one part of the page-file bitmap")                                          \
+    X(WAIT, "wait", "the queue of threads that wait for a frame; in-page blocks")
+
+enum lock_rank {
+#define X(id, name, guards) RANK_##id,
+    LOCK_RANKS(X)
+#undef X
+    RANK_COUNT
+};
+
+struct lock_counts {
+    _Atomic uint64_t acquired, contended, wait_ns, hold_ns; /* (s) */
+    uint64_t sample_begin_ns;                               /* (o) 0: not sampled */
+};
+
+#define FRAME_CACHE_MAX 64
+
+/* Free frames of one thread; others may take from it when they find nothing else. */
+struct frame_cache {
+    _Atomic uint32_t lock;
+    _Atomic uint32_t count; /* (c) */
+    frame_number frames[FRAME_CACHE_MAX];
+};
+
+#define MOVE_RING 128
+
+/* A remembered move, for the report of a failed check. */
+struct move_record {
+    _Atomic uint64_t sequence;
+    _Atomic uint32_t frame, page;
+    _Atomic uint32_t why;
+};
+
+struct thread {
+    CACHE_ALIGNED uint32_t number; /* (o) place in engine.threads */
+    bool backoff;                  /* (o) how its locks wait */
+    uint32_t held[RANK_COUNT];     /* (o) how many locks of each rank, checked builds */
+    enum latency latency;          /* (o) what the fault under way turned out to be */
+    uint64_t waited_ns;            /* (o) spent in the queue for frames in this fault */
+    uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
+
+    bool granted;          /* (w) a frame was promised */
+    struct thread *behind; /* (w) next in the queue for frames */
+    _Atomic uint32_t wake; /* counts grants; waited on */
+
+    CACHE_ALIGNED struct frame_cache cache;
+
+    CACHE_ALIGNED _Atomic uint64_t counters[COUNTER_COUNT]; /* (s) */
+    _Atomic uint64_t moves[WHY_COUNT];                      /* (s) */
+    struct lock_counts locks[RANK_COUNT];
+    struct histogram latencies[LATENCY_COUNT]; /* (s) */
+    struct move_record ring[MOVE_RING];        /* checked builds */
+    uint32_t ring_next;                        /* (o) */
+};
+
+static inline void count_add(struct thread *self, enum counter counter, uint64_t amount)
+{
+    _Atomic uint64_t *value = &self->counters[counter];
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+
+static inline void count_one(struct thread *self, enum counter counter)
+{
+    count_add(self, counter, 1);
+}
+
+#endif

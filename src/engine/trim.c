@@ -1,0 +1,174 @@
+/*
+ * trim.c - the trimmer: takes pages from the working set, in batches with one flush.
+ *
+ * Three steps, so that no lock is held across the flush. First, region by region, PTEs become
+ * transition and the frames are referenced ("being trimmed", on no list). Then the whole batch is
+ * unmapped. Then each frame is let go: clean to standby, dirty to modified - unless somebody has
+ * rescued it meanwhile, which needs no cooperation: the rescuer simply makes it active, and the
+ * late unmap costs it one spurious fault. Only after the flush is the dirty bit believed.
+ *
+ * Any number of trimmers may run: they share one clock hand over the regions.
+ */
+#include "engine/engine.h"
+#include "engine/mutant.h"
+
+uint32_t trim_goal(const struct engine *engine)
+{
+    uint32_t target =
+        (uint32_t)((uint64_t)engine->config.frames * engine->config.standby_percent / 100);
+    uint32_t waiters = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->waiters,
+                                            memory_order_seq_cst);
+    uint32_t supply = frames_available(engine) + list_count(engine, LIST_MODIFIED) +
+                      atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->in_flight,
+                                           memory_order_seq_cst);
+    target = MAX_OF(target, waiters);
+    return target > supply ? target - supply : 0;
+}
+
+bool trim_needed(struct engine *engine)
+{
+    return trim_goal(engine) > 0;
+}
+
+bool trim_detach(struct engine *engine, struct thread *self, page_number page,
+                 struct trim_batch *batch)
+{
+    pte *entry = &engine->ptes[page];
+    frame_number frame = pte_frame(pte_load(entry));
+    struct pfn *pfn = frame_pfn(engine, frame);
+    frame_lock(engine, self, frame);
+    pfn_word word = pfn_load(pfn);
+    MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page && pfn_state(word) == PFN_ACTIVE);
+    if (pfn_pins(word) > 0) {
+        frame_unlock(engine, self, frame);
+        return false;
+    }
+    frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
+               WHY_TRIM);
+    pte_store(entry, pte_make_transition(frame, (enum protection)pfn_protection(word)));
+    region_count_resident(engine, page, -1);
+    frame_unlock(engine, self, frame);
+    batch->pages[batch->count] = page;
+    batch->frames[batch->count] = frame;
+    batch->count++;
+    atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+    return true;
+}
+
+/* Frame lock held: what the flush found out is believed from here on. */
+static enum list_id let_go_trimmed(struct engine *engine, struct thread *self, frame_number frame,
+                                   bool written)
+{
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    if (written && pfn_state(word) == PFN_TRANSITION && !(word & PFN_DELETED)) {
+        /* A page can only be written after a write fault made it modified. */
+        MUST_FRAME(engine, frame, (word & PFN_MODIFIED_BIT) != 0);
+    }
+    if (MUTANT(MUTANT_DROP_DIRTY_ON_TRIM)) {
+        frame_update(engine, frame, word & ~PFN_MODIFIED_BIT);
+    }
+    enum list_id list = frame_let_go(engine, self, frame, WHY_TRIM_CLEAN, WHY_TRIM_DIRTY);
+    if (list == LIST_MODIFIED) {
+        count_one(self, COUNT_TRIMMED_DIRTY);
+    } else if (list >= LIST_STANDBY && list < LIST_COUNT) {
+        count_one(self, COUNT_TRIMMED_CLEAN);
+    }
+    return list;
+}
+
+void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch)
+{
+    struct machine_unmapped unmapped[BATCH_MAX];
+    struct let_go_batch going = {0};
+    if (batch->count == 0) {
+        return;
+    }
+    lock_check_none_held(self);
+    engine->machine.ops->unmap(engine->machine.self, self->number, batch->count, batch->pages,
+                               unmapped);
+    count_one(self, COUNT_FLUSHES);
+    count_add(self, COUNT_FLUSHED_PAGES, batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        let_go_lock(engine, self, &going, batch->frames[i]);
+        let_go_add(engine, self, &going, batch->frames[i],
+                   let_go_trimmed(engine, self, batch->frames[i], unmapped[i].written));
+    }
+    let_go_flush(engine, self, &going);
+    atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
+    batch->count = 0;
+    frames_grant(engine, self);
+}
+
+/* The resident pages of one region, as the policy sees them. */
+struct candidates {
+    uint32_t count;
+    page_number pages[REGION_PTES_MAX];
+    uint8_t registers[REGION_PTES_MAX];
+    bool accessed[REGION_PTES_MAX];
+    bool victim[REGION_PTES_MAX];
+};
+
+static void find_candidates(struct engine *engine, uint32_t region, struct candidates *ret)
+{
+    page_number first = region << engine->region_shift;
+    page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
+    ret->count = 0;
+    for (page_number page = first; page < end; page++) {
+        pte_word word = pte_load(&engine->ptes[page]);
+        if (pte_form(word) == PTE_VALID) {
+            ret->pages[ret->count] = page;
+            ret->registers[ret->count] = pte_register(word);
+            ret->accessed[ret->count] = false;
+            ret->victim[ret->count] = false;
+            ret->count++;
+        }
+    }
+    if (engine->machine.ops->sample_accessed != NULL && ret->count > 0) {
+        engine->machine.ops->sample_accessed(engine->machine.self, ret->count, ret->pages,
+                                             ret->accessed);
+    }
+}
+
+/* One look at one region; adds at most `wanted` pages to the batch. */
+static void trim_region(struct engine *engine, struct thread *self, uint32_t region,
+                        uint32_t wanted, unsigned pass, struct trim_batch *batch)
+{
+    struct candidates found;
+    page_number first = region << engine->region_shift;
+    uint32_t room = batch->count + wanted;
+    region_lock(engine, self, first);
+    find_candidates(engine, region, &found);
+    engine->policy->choose(found.count, found.registers, found.accessed, wanted, pass,
+                           found.victim);
+    for (uint32_t i = 0; i < found.count; i++) {
+        pte *entry = &engine->ptes[found.pages[i]];
+        if (found.victim[i] && batch->count < room &&
+            trim_detach(engine, self, found.pages[i], batch)) {
+            continue;
+        }
+        pte_store(entry, pte_with_register(pte_load(entry), found.registers[i]));
+    }
+    region_unlock(engine, self, first);
+}
+
+bool trim_round(struct engine *engine, struct thread *self)
+{
+    struct trim_batch batch = {.count = 0};
+    uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
+    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && batch.count < goal; pass++) {
+        for (uint32_t i = 0; i < engine->region_count && batch.count < goal; i++) {
+            uint32_t region = atomic_fetch_add_explicit(&engine->trim_hand, 1,
+                                                        memory_order_relaxed) %
+                              engine->region_count;
+            if (PFN_FIELD(&engine->regions[region], resident) > 0) {
+                trim_region(engine, self, region, goal - batch.count, pass, &batch);
+            }
+        }
+    }
+    bool any = batch.count > 0;
+    trim_finish(engine, self, &batch);
+    if (write_needed(engine)) {
+        balance_kick(engine, WORKER_WRITE);
+    }
+    return any;
+}

@@ -1,0 +1,207 @@
+/*
+ * write.c - the modified writer: modified pages to their slots, many at once.
+ *
+ * Slots are taken first, then pages from the modified list, oldest first. A page being written is
+ * on no list, referenced by the writer, and counts as clean; a rescue takes it without waiting.
+ * When the write is complete the writer locks the frame again and sees what happened: written
+ * again (the slot is worthless), decommitted, failed - or still clean, and then the slot is its
+ * copy. While the write is under way the slot belongs to the writer (R13). Any number of writers
+ * may run; the reference keeps a frame from being written twice at once (R3, R4).
+ */
+#include "engine/engine.h"
+
+struct write_batch {
+    uint32_t count, requests;
+    frame_number frames[BATCH_MAX];
+    page_number pages[BATCH_MAX];
+    slot_number slots[BATCH_MAX];
+    void *buffers[BATCH_MAX];
+    int results[BATCH_MAX];
+    struct store_request request[BATCH_MAX];
+};
+
+bool write_needed(struct engine *engine)
+{
+    uint32_t modified = list_count(engine, LIST_MODIFIED);
+    if (modified == 0 || engine->config.slots == 0) {
+        return false;
+    }
+    if (atomic_load_explicit(&engine->waiters, memory_order_seq_cst) > 0) {
+        return true;
+    }
+    uint32_t frames = engine->config.frames;
+    uint32_t target = (uint32_t)((uint64_t)frames * engine->config.standby_percent / 100);
+    uint32_t available = frames_available(engine);
+    return available < target / 2 || modified > frames / 4 ||
+           (available < target && modified >= engine->config.write_batch);
+}
+
+/* ---- slots ---- */
+
+/*
+ * No slot is free: clean pages of the working set give theirs up and become modified. This keeps
+ * the promise of the commit limit, which counts a page in a frame or in a slot, not in both.
+ */
+static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32_t wanted)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < engine->config.frames && found < wanted; i++) {
+        frame_number frame =
+            atomic_fetch_add_explicit(&engine->reclaim_hand, 1, memory_order_relaxed) %
+            engine->config.frames;
+        struct pfn *pfn = frame_pfn(engine, frame);
+        if (pfn_state(pfn_load(pfn)) != PFN_ACTIVE || PFN_FIELD(pfn, slot) == SLOT_NONE) {
+            continue;
+        }
+        frame_lock(engine, self, frame);
+        pfn_word word = pfn_load(pfn);
+        if (pfn_state(word) == PFN_ACTIVE && PFN_FIELD(pfn, slot) != SLOT_NONE) {
+            frame_update(engine, frame, fault_dirty(engine, self, frame, word));
+            found++;
+        }
+        frame_unlock(engine, self, frame);
+    }
+    return found;
+}
+
+static uint32_t take_slots(struct engine *engine, struct thread *self, uint32_t wanted,
+                           slot_number *ret_slots)
+{
+    uint32_t taken = slots_take(engine, self, wanted, ret_slots);
+    if (taken == 0 && reclaim_slots(engine, self, wanted) > 0) {
+        taken = slots_take(engine, self, wanted, ret_slots);
+    }
+    return taken;
+}
+
+/* ---- begin ---- */
+
+/* Frame lock held, just taken off the modified list. */
+static void start_page(struct engine *engine, struct thread *self, frame_number frame)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    MUST_FRAME(engine, frame, (word & PFN_MODIFIED_BIT) && PFN_FIELD(pfn, slot) == SLOT_NONE);
+    MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
+    /* Clean before the I/O begins, so that a store during it is seen at its end. */
+    word = (word & ~PFN_MODIFIED_BIT) | PFN_WRITING;
+    frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
+               WHY_WRITE_START);
+}
+
+static void begin_batch(struct engine *engine, struct thread *self, struct write_batch *batch)
+{
+    uint32_t wanted = MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED));
+    uint32_t slots = take_slots(engine, self, wanted, batch->slots);
+    uint32_t taken = 1;
+    while (batch->count < slots && taken > 0) {
+        taken = list_take(engine, self, LIST_MODIFIED, MIN_OF(32, slots - batch->count),
+                          batch->frames + batch->count);
+        atomic_fetch_add_explicit(&engine->in_flight, taken, memory_order_seq_cst);
+        for (uint32_t i = batch->count; i < batch->count + taken; i++) {
+            start_page(engine, self, batch->frames[i]);
+            batch->pages[i] = PFN_FIELD(frame_pfn(engine, batch->frames[i]), page);
+            frame_unlock(engine, self, batch->frames[i]);
+        }
+        batch->count += taken;
+    }
+    for (uint32_t i = batch->count; i < slots; i++) {
+        slots_give_back(engine, self, batch->slots[i]);
+    }
+}
+
+/* ---- write ---- */
+
+static void build_requests(struct write_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->requests > 0) {
+            struct store_request *last = &batch->request[batch->requests - 1];
+            if (last->slot + last->count == batch->slots[i]) {
+                last->count++;
+                continue;
+            }
+        }
+        batch->request[batch->requests++] = (struct store_request){
+            .operation = STORE_WRITE,
+            .slot = batch->slots[i],
+            .count = 1,
+            .pages = &batch->buffers[i],
+        };
+    }
+}
+
+static void write_batch_out(struct engine *engine, struct thread *self, struct write_batch *batch)
+{
+    struct store_request *requests[BATCH_MAX];
+    uint32_t done = 0;
+    lock_check_none_held(self);
+    engine->machine.ops->content(engine->machine.self, self->number, batch->count, batch->pages,
+                                 batch->frames, batch->buffers);
+    build_requests(batch);
+    for (uint32_t i = 0; i < batch->requests; i++) {
+        requests[i] = &batch->request[i];
+    }
+    engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
+    while (done < batch->requests) {
+        struct store_request *reaped[32];
+        uint32_t count = engine->store.ops->reap(engine->store.self, self->number, reaped, 32, true);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t first = (uint32_t)(reaped[i]->pages - (void *const *)batch->buffers);
+            for (uint32_t p = 0; p < reaped[i]->count; p++) {
+                batch->results[first + p] = reaped[i]->result;
+            }
+        }
+        done += count;
+    }
+    count_add(self, COUNT_IO_WRITES, batch->requests);
+}
+
+/* ---- complete ---- */
+
+/* Frame lock held: decide about the slot by what happened during the write. */
+static enum list_id finish_page(struct engine *engine, struct thread *self, frame_number frame,
+                                slot_number slot, int error)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word word = pfn_load(pfn);
+    MUST_FRAME(engine, frame, (word & PFN_WRITING) && PFN_FIELD(pfn, slot) == SLOT_NONE);
+    word &= ~PFN_WRITING;
+    if (error != 0) {
+        count_one(self, COUNT_IO_ERRORS);
+        word |= word & PFN_DELETED ? 0 : PFN_MODIFIED_BIT;
+    } else {
+        count_one(self, COUNT_IO_PAGES_WRITTEN);
+        count_one(self, COUNT_WRITTEN);
+    }
+    if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
+        slots_give_back(engine, self, slot);
+    } else {
+        PFN_SET_FIELD(pfn, slot, slot);
+    }
+    frame_update(engine, frame, word);
+    return frame_let_go(engine, self, frame, WHY_WRITE_DONE,
+                        error != 0 ? WHY_WRITE_FAIL : WHY_WRITE_AGAIN);
+}
+
+bool write_round(struct engine *engine, struct thread *self)
+{
+    struct write_batch batch = {.count = 0, .requests = 0};
+    struct let_go_batch going = {0};
+    uint32_t failed = 0;
+    begin_batch(engine, self, &batch);
+    if (batch.count == 0) {
+        return false;
+    }
+    write_batch_out(engine, self, &batch);
+    for (uint32_t i = 0; i < batch.count; i++) {
+        let_go_lock(engine, self, &going, batch.frames[i]);
+        let_go_add(engine, self, &going, batch.frames[i],
+                   finish_page(engine, self, batch.frames[i], batch.slots[i], batch.results[i]));
+        failed += batch.results[i] != 0;
+    }
+    let_go_flush(engine, self, &going);
+    atomic_fetch_sub_explicit(&engine->in_flight, batch.count, memory_order_seq_cst);
+    frames_grant(engine, self);
+    return failed < batch.count; /* a store that only fails is not asked again at once */
+}

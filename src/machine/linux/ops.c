@@ -1,0 +1,500 @@
+/*
+ * ops.c - what the engine asks of the Linux machine: map, unmap, read, give up, protect.
+ *
+ * A page's content lives in the file at the page's offset. Mapping content that is there is
+ * UFFDIO_CONTINUE, mapping new content is UFFDIO_COPY (or ZEROPAGE), unmapping is MADV_DONTNEED,
+ * giving up is a hole. Each works on runs: neighbours go in one ioctl, scattered ranges in one
+ * process_madvise with one flush.
+ *
+ * An unexpected answer of the kernel ends the process: a guess here would be wrong bytes there.
+ */
+#include "machine/linux/internal.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* How a run of pages gets its content. */
+enum map_kind { MAP_RESIDENT, MAP_BUFFER, MAP_ZEROS };
+
+struct map_run {
+    enum map_kind kind;
+    bool writable;
+    page_number first;
+    uint32_t count;
+    const char *source;
+};
+
+/* No printf: we may be in a signal handler, and the heap may be managed memory. */
+static size_t text_put(char *text, size_t at, size_t size, const char *part)
+{
+    while (*part != '\0' && at + 1 < size) {
+        text[at++] = *part++;
+    }
+    text[at] = '\0';
+    return at;
+}
+
+static size_t text_put_number(char *text, size_t at, size_t size, uint64_t number)
+{
+    char digits[24];
+    size_t start = sizeof(digits) - 1;
+
+    digits[start] = '\0';
+    do {
+        digits[--start] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return text_put(text, at, size, digits + start);
+}
+
+_Noreturn void linux_fail(const char *what, page_number page, int error)
+{
+    char text[256];
+    size_t at = text_put(text, 0, sizeof(text), "linux machine: ");
+
+    if (error == EBADF || error == ENOTTY) {
+        at = text_put(text, at, sizeof(text), "the program closed the pager's descriptor: ");
+    }
+    at = text_put(text, at, sizeof(text), what);
+    at = text_put(text, at, sizeof(text), " of page ");
+    at = text_put_number(text, at, sizeof(text), page);
+    at = text_put(text, at, sizeof(text), " failed with errno ");
+    text_put_number(text, at, sizeof(text), (uint64_t)error);
+    world_abort(text);
+}
+
+void linux_retry_pause(struct linux_machine *machine, struct linux_retry *retry, const char *what,
+                       page_number page, int error)
+{
+    uint64_t now_ns = world_now_ns();
+
+    if (retry->round == 0) {
+        retry->deadline_ns = now_ns + machine->retry_limit_ns;
+    } else if (now_ns > retry->deadline_ns) {
+        linux_fail(what, page, error);
+    }
+    world_pause(retry->round++, true);
+}
+
+void linux_wake(struct linux_machine *machine, page_number page)
+{
+    int error;
+
+    /* By signal nobody waits in the kernel. */
+    if (machine->faults == LINUX_FAULTS_SIGNAL) {
+        return;
+    }
+    error = uffd_wake(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
+    if (error != 0) {
+        linux_fail("UFFDIO_WAKE", page, error);
+    }
+}
+
+bool linux_file_is_ours(const struct linux_machine *machine)
+{
+    struct stat status;
+
+    return fstat(machine->file, &status) == 0 && status.st_dev == machine->file_device &&
+           status.st_ino == machine->file_inode;
+}
+
+static void *linux_fill_buffer(void *self, uint32_t thread, uint32_t window, frame_number frame)
+{
+    struct linux_machine *machine = self;
+
+    (void)frame;
+    return machine->windows + (((size_t)thread * machine->windows_count + window) << PAGE_SHIFT);
+}
+
+/* The pages' bytes; the read never makes a page, as a touch of a second mapping would. */
+static void read_pages(struct linux_machine *machine, page_number first, uint32_t count,
+                       char *ret_bytes)
+{
+    size_t wanted = (size_t)count << PAGE_SHIFT;
+    size_t done = 0;
+
+    while (done < wanted) {
+        off_t offset = (off_t)(((uint64_t)first << PAGE_SHIFT) + done);
+        ssize_t got = pread(machine->file, ret_bytes + done, wanted - done, offset);
+
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            linux_fail("pread", first, got < 0 ? errno : EIO);
+        }
+        done += (size_t)got;
+    }
+}
+
+static void linux_content(void *self, uint32_t thread, uint32_t count, const page_number *pages,
+                          const frame_number *frames, void **ret_buffers)
+{
+    struct linux_machine *machine = self;
+    uint32_t run;
+
+    (void)frames;
+    for (uint32_t i = 0; i < count; i++) {
+        ret_buffers[i] = linux_fill_buffer(machine, thread, i, FRAME_NONE);
+    }
+    for (uint32_t i = 0; i < count; i += run) {
+        run = 1;
+        while (i + run < count && pages[i + run] == pages[i] + run) {
+            run++;
+        }
+        read_pages(machine, pages[i], run, ret_buffers[i]);
+    }
+    /*
+     * After the reads: had the program closed our number and opened a file of its own, these
+     * would be that file's bytes.
+     */
+    if (!linux_file_is_ours(machine)) {
+        linux_fail("pread", pages[0], EBADF);
+    }
+}
+
+/* The run that starts at maps[0]: what one ioctl can do. */
+static struct map_run run_at(const struct linux_machine *machine, uint32_t count,
+                             const struct machine_map *maps)
+{
+    struct map_run run = {
+        .kind = MAP_RESIDENT,
+        .writable = maps[0].writable || !machine->dirty_tracking,
+        .first = maps[0].page,
+        .count = 1,
+        .source = maps[0].source,
+    };
+
+    if (run.source == machine->zeros) {
+        /* ZEROPAGE cannot protect: a page to be watched is copied from zeros instead. */
+        run.kind = run.writable ? MAP_ZEROS : MAP_BUFFER;
+    } else if (run.source != NULL) {
+        run.kind = MAP_BUFFER;
+    }
+    for (; run.count < count; run.count++) {
+        const struct machine_map *next = &maps[run.count];
+        const char *source = run.source;
+
+        if (source == machine->zeros) {
+            if (run.count == ZERO_PAGES) {
+                break;
+            }
+        } else if (source != NULL) {
+            source += (size_t)run.count << PAGE_SHIFT;
+        }
+        if (next->page != run.first + run.count || next->source != source ||
+            (next->writable || !machine->dirty_tracking) != run.writable) {
+            break;
+        }
+    }
+    return run;
+}
+
+static struct uffd_result install(struct linux_machine *machine, const struct map_run *run,
+                                  uint32_t done)
+{
+    uint64_t start = page_address(machine, run->first + done);
+    uint64_t bytes = (uint64_t)(run->count - done) << PAGE_SHIFT;
+
+    switch (run->kind) {
+    case MAP_RESIDENT:
+        return uffd_continue(machine->ioctl, machine->uffd, start, bytes,
+                             run->writable ? 0 : UFFDIO_CONTINUE_MODE_WP);
+    case MAP_ZEROS:
+        return uffd_zeropage(machine->ioctl, machine->uffd, start, bytes);
+    default:
+        return uffd_copy(machine->ioctl, machine->uffd, start,
+                         run->source + ((size_t)done << PAGE_SHIFT), bytes,
+                         run->writable ? 0 : UFFDIO_COPY_MODE_WP);
+    }
+}
+
+static const char *install_name(enum map_kind kind)
+{
+    return kind == MAP_RESIDENT ? "UFFDIO_CONTINUE"
+                                : (kind == MAP_ZEROS ? "UFFDIO_ZEROPAGE" : "UFFDIO_COPY");
+}
+
+static void unprotect(struct linux_machine *machine, page_number page)
+{
+    struct linux_retry retry = {0};
+
+    for (;;) {
+        int error = uffd_unprotect(machine->ioctl, machine->uffd, page_address(machine, page),
+                                   MM_PAGE_SIZE);
+
+        if (error == 0) {
+            return;
+        }
+        if (error != EAGAIN && error != EINTR && error != ENOMEM) {
+            linux_fail("UFFDIO_WRITEPROTECT", page, error);
+        }
+        linux_retry_pause(machine, &retry, "UFFDIO_WRITEPROTECT", page, error);
+    }
+}
+
+/*
+ * The kernel found something at the page. Resident content: the old mapping, of a trim that has
+ * not unmapped yet; it shows the same bytes, so only the right to write is missing. New content:
+ * bytes of an earlier life of the page, which must not be seen again; a hole, and once more.
+ * Returns whether the page is done.
+ */
+static bool settle(struct linux_machine *machine, const struct map_run *run, page_number page,
+                   struct linux_retry *retry)
+{
+    int error;
+
+    if (run->kind == MAP_RESIDENT) {
+        if (run->writable && machine->features.write_protect) {
+            unprotect(machine, page);
+        } else {
+            linux_wake(machine, page);
+        }
+        return true;
+    }
+    error = linux_punch(machine, page, 1);
+    if (error != 0) {
+        linux_fail("punching a hole in place", page, error);
+    }
+    linux_retry_pause(machine, retry, install_name(run->kind), page, EEXIST);
+    return false;
+}
+
+static void map_run(struct linux_machine *machine, const struct map_run *run)
+{
+    struct linux_retry retry = {0};
+    uint32_t done = 0;
+
+    while (done < run->count) {
+        struct uffd_result result = install(machine, run, done);
+        page_number page;
+
+        done += (uint32_t)(result.bytes >> PAGE_SHIFT);
+        page = run->first + done;
+        if (result.bytes > 0) {
+            retry.round = 0; /* progress; the next call names what stopped it */
+            continue;
+        }
+        switch (result.error) {
+        case EEXIST:
+            if (settle(machine, run, page, &retry)) {
+                done++;
+            }
+            break;
+        case EAGAIN:
+        case EINTR:
+        case ENOMEM:
+            linux_retry_pause(machine, &retry, install_name(run->kind), page, result.error);
+            break;
+        default:
+            /* EFAULT of CONTINUE: the content is gone. Never a zero in its place. */
+            linux_fail(install_name(run->kind), page, result.error);
+        }
+    }
+}
+
+static void linux_map(void *self, uint32_t thread, uint32_t count, const struct machine_map *maps)
+{
+    struct linux_machine *machine = self;
+    uint32_t at = 0;
+
+    (void)thread;
+    while (at < count) {
+        struct map_run run = run_at(machine, count - at, maps + at);
+
+        map_run(machine, &run);
+        at += run.count;
+    }
+}
+
+static void linux_make_writable(void *self, uint32_t thread, page_number page)
+{
+    struct linux_machine *machine = self;
+
+    (void)thread;
+    if (machine->features.write_protect) {
+        unprotect(machine, page);
+    } else {
+        linux_wake(machine, page);
+    }
+}
+
+/* Take pages from *at on into vectors, neighbours merged. Returns how many vectors. */
+static uint32_t gather(const struct linux_machine *machine, struct iovec *vectors, uint32_t count,
+                       const page_number *pages, uint32_t *at)
+{
+    uint32_t used = 0;
+    uint32_t i = *at;
+
+    for (; i < count; i++) {
+        char *start = machine->base + ((size_t)pages[i] << PAGE_SHIFT);
+
+        if (used > 0 &&
+            (char *)vectors[used - 1].iov_base + vectors[used - 1].iov_len == start) {
+            vectors[used - 1].iov_len += MM_PAGE_SIZE;
+            continue;
+        }
+        if (used == VECTORS_MAX) {
+            break;
+        }
+        vectors[used++] = (struct iovec){.iov_base = start, .iov_len = MM_PAGE_SIZE};
+    }
+    *at = i;
+    return used;
+}
+
+static page_number page_of(const struct linux_machine *machine, const void *address)
+{
+    return (page_number)((size_t)((const char *)address - machine->base) >> PAGE_SHIFT);
+}
+
+static void unmap_one(struct linux_machine *machine, const struct iovec *range)
+{
+    struct linux_retry retry = {0};
+    int advice = MADV_DONTNEED;
+
+    while (madvise(range->iov_base, range->iov_len, advice) != 0) {
+        if (errno == EINVAL && advice == MADV_DONTNEED) {
+            /* The program locked the page; the budget is ours to keep, so it goes all the same. */
+            advice = MADV_DONTNEED_LOCKED;
+        } else if (errno == EAGAIN || errno == EINTR) {
+            linux_retry_pause(machine, &retry, "madvise(MADV_DONTNEED)",
+                              page_of(machine, range->iov_base), errno);
+        } else {
+            linux_fail("madvise(MADV_DONTNEED)", page_of(machine, range->iov_base), errno);
+        }
+    }
+}
+
+static void remove_one(struct linux_machine *machine, const struct iovec *range)
+{
+    page_number first = page_of(machine, range->iov_base);
+    int error = linux_punch(machine, first, (page_number)(range->iov_len >> PAGE_SHIFT));
+
+    if (error != 0) {
+        linux_fail("fallocate(FALLOC_FL_PUNCH_HOLE)", first, error);
+    }
+}
+
+/*
+ * One system call over all ranges; where it stops, that range alone by the plain call, which
+ * knows the exceptions, and on with the rest.
+ */
+static void advise(struct linux_machine *machine, struct iovec *vectors, uint32_t count, int advice,
+                   bool by_vector, void (*one)(struct linux_machine *, const struct iovec *))
+{
+    while (count > 0) {
+        ssize_t bytes = 0;
+
+        if (by_vector && count > 1) {
+            bytes = syscall(SYS_process_madvise, machine->pidfd, vectors, (size_t)count, advice, 0);
+        }
+        if (bytes <= 0) {
+            one(machine, vectors);
+            vectors++;
+            count--;
+            continue;
+        }
+        while (count > 0 && (size_t)bytes >= vectors->iov_len) {
+            bytes -= (ssize_t)vectors->iov_len;
+            vectors++;
+            count--;
+        }
+        if (bytes > 0) {
+            vectors->iov_base = (char *)vectors->iov_base + bytes;
+            vectors->iov_len -= (size_t)bytes;
+        }
+    }
+}
+
+static void linux_unmap(void *self, uint32_t thread, uint32_t count, const page_number *pages,
+                        struct machine_unmapped *ret_unmapped)
+{
+    struct linux_machine *machine = self;
+    struct iovec *vectors = machine->vectors + (size_t)thread * VECTORS_MAX;
+    uint32_t at = 0;
+
+    while (at < count) {
+        uint32_t used = gather(machine, vectors, count, pages, &at);
+
+        advise(machine, vectors, used, MADV_DONTNEED, machine->pidfd != PIDFD_NONE, unmap_one);
+    }
+    /* Nothing is known here that the engine was not told by a write fault. */
+    if (ret_unmapped != NULL) {
+        memset(ret_unmapped, 0, count * sizeof(*ret_unmapped));
+    }
+}
+
+int linux_punch(struct linux_machine *machine, page_number first, page_number count)
+{
+    size_t bytes = (size_t)count << PAGE_SHIFT;
+
+    /* Through the mapping: it names our file whatever the program did with the descriptor. */
+    while (madvise(machine->base + ((size_t)first << PAGE_SHIFT), bytes, MADV_REMOVE) != 0) {
+        if (errno == EINTR) {
+            continue;
+        }
+        /* EACCES: kernels before 6.7 want the mapping to be writable just now. */
+        if (errno != EACCES && errno != EINVAL) {
+            return errno;
+        }
+        if (!linux_file_is_ours(machine)) {
+            return EBADF;
+        }
+        if (fallocate(machine->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      (off_t)((uint64_t)first << PAGE_SHIFT), (off_t)bytes) == 0) {
+            return 0;
+        }
+        if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+static void linux_release(void *self, uint32_t thread, uint32_t count, const page_number *pages)
+{
+    struct linux_machine *machine = self;
+    struct iovec *vectors = machine->vectors + (size_t)thread * VECTORS_MAX;
+    uint32_t at = 0;
+
+    while (at < count) {
+        uint32_t used = gather(machine, vectors, count, pages, &at);
+
+        advise(machine, vectors, used, MADV_REMOVE, machine->remove_by_vector, remove_one);
+    }
+}
+
+static int linux_protect(void *self, page_number first, page_number count,
+                         enum machine_protection protection)
+{
+    static const int rights[] = {
+        [MACHINE_NO_ACCESS] = PROT_NONE,
+        [MACHINE_READ_ONLY] = PROT_READ,
+        [MACHINE_READ_WRITE] = PROT_READ | PROT_WRITE,
+    };
+    struct linux_machine *machine = self;
+
+    if (mprotect(machine->base + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT,
+                 rights[protection]) != 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+const struct machine_ops linux_ops = {
+    .name = "linux",
+    .fill_buffer = linux_fill_buffer,
+    .content = linux_content,
+    .zero = NULL,
+    .map = linux_map,
+    .make_writable = linux_make_writable,
+    .unmap = linux_unmap,
+    .sample_accessed = NULL,
+    .release = linux_release,
+    .protect = linux_protect,
+};

@@ -1,0 +1,597 @@
+/*
+ * soft.c - the soft machine: page table, TLBs and shootdown in software.
+ *
+ * A page's entry is one 64-bit word: frame, present, writable, accessed, dirty. A thread keeps
+ * translations in its own TLB, tagged with the generation in which it read them. Who writes what:
+ *
+ *   entry        map, make_writable, unmap, sample_accessed (any thread) and walks (set accessed
+ *                and dirty); only by compare-exchange, exchange or fetch-and
+ *   generation   only grows; a TLB entry of another generation is no translation
+ *   TLB          its thread alone
+ *   sequence     its thread alone: odd while inside an access, even outside
+ *
+ * Access:     sequence odd | compiler barrier | load generation (acquire) | TLB, else walk the
+ *             entry (acquire) | copy | sequence even (release)
+ * Shootdown:  entries to zero | generation + 1 (release) | world_fence_all() | wait for each
+ *             attached thread whose sequence is odd until it changes (acquire)
+ *
+ * Why no old translation outlives unmap(): the fence falls somewhere into each thread's program.
+ * An access whose odd sequence was stored before that point is visible as odd, and waited for; it
+ * may have used the old frame, and its stores and its dirty bit are visible when the wait ends. An
+ * access that begins after that point loads the new generation, so its TLB does not match, and
+ * having acquired the generation it sees the zeroed entry. The costly fence is the unmapper's, once
+ * a batch; an access pays two plain stores, on x86 and on arm.
+ *
+ * Why no write goes unreported: a TLB entry lets writes through only if the entry had its dirty bit
+ * when it was read, and a dirty bit leaves an entry only with the mapping, in unmap(), which
+ * returns it. A page mapped again before the flush (a rescue) may be written through the old
+ * translation until the flush ends: it is the same frame, and this unmap() reports the write.
+ *
+ * A thread leaves its access before it faults, so a shootdown never waits for a fault.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "machine/soft/soft.h"
+
+#include "base/copy.h"
+#include "contract/world.h"
+#include "machine/soft/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ENTRY_PRESENT     1ull
+#define ENTRY_WRITABLE    2ull
+#define ENTRY_ACCESSED    4ull
+#define ENTRY_DIRTY       8ull
+#define ENTRY_FRAME_SHIFT 32
+
+/* In tlb_entry.place, beside the address: writes need no walk, the dirty bit is set. */
+#define PLACE_DIRTY 1ull
+
+#define THREADS_PER_WORD 64u
+
+/* A tag of zero is no translation: generations begin at one. */
+struct tlb_entry {
+    uint64_t tag;    /* generation | page */
+    uintptr_t place; /* the frame's memory | PLACE_DIRTY */
+};
+
+struct soft_thread {
+    _Atomic uint64_t sequence; /* odd: inside an access */
+    struct tlb_entry *tlb;
+    uint64_t tlb_mask; /* entries - 1 */
+} CACHE_ALIGNED;
+
+struct soft {
+    /* Constant after soft_bind(). */
+    _Atomic uint64_t *entries;
+    unsigned char *frames_memory;
+    struct soft_thread *threads;
+    _Atomic uint64_t *attached; /* a bit per thread */
+    machine_fault *fault;
+    void *engine;
+    uint64_t generation_step; /* a power of two >= pages, so that generation | page is unique */
+    page_number pages;
+    frame_number frames;
+    uint32_t threads_max;
+    uint32_t attached_words;
+    bool has_tlb;
+    struct soft_memory memory_of_frames, memory_of_entries, memory_of_tlbs;
+
+    _Atomic uint64_t generation CACHE_ALIGNED;
+    _Atomic uint32_t unmaps CACHE_ALIGNED; /* calls of unmap() whose flush is not finished */
+};
+
+static const unsigned char zero_page[MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
+
+/* Under ThreadSanitizer, gcc refuses fences; the read-modify-writes beside it are enough on x86. */
+static inline void fence_full(void)
+{
+#if !UNDER_THREAD_SANITIZER
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+void *soft_frame(const struct soft *soft, frame_number frame)
+{
+    return soft->frames_memory + ((size_t)frame << PAGE_SHIFT);
+}
+
+/* ---- access -------------------------------------------------------------------------------- */
+
+/*
+ * Returns the sequence for access_end(): reading it back would cost as much as the whole lookup,
+ * since a load that follows its own store waits for it.
+ */
+static inline uint64_t access_begin(struct soft_thread *self)
+{
+    uint64_t sequence = atomic_load_explicit(&self->sequence, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&self->sequence, sequence, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* the other half is world_fence_all() */
+    world_point();
+    return sequence;
+}
+
+static inline void access_end(struct soft_thread *self, uint64_t sequence)
+{
+    atomic_store_explicit(&self->sequence, sequence + 1, memory_order_release);
+}
+
+static inline uint64_t tag_of(struct soft *soft, uint64_t page)
+{
+    return atomic_load_explicit(&soft->generation, memory_order_acquire) | page;
+}
+
+/*
+ * What the hardware's page walker does: check, set accessed and dirty, fill the TLB. NULL: a
+ * fault. `tag` was read before the entry, else a translation could carry too new a generation.
+ */
+static __attribute__((noinline)) unsigned char *walk(struct soft *soft, struct soft_thread *self,
+                                                     page_number page, uint64_t tag, bool write)
+{
+    _Atomic uint64_t *at = &soft->entries[page];
+    uint64_t needed = ENTRY_PRESENT | (write ? ENTRY_WRITABLE : 0);
+    uint64_t marks = ENTRY_ACCESSED | (write ? ENTRY_DIRTY : 0);
+    uint64_t entry = atomic_load_explicit(at, memory_order_acquire);
+    unsigned char *memory;
+
+    do {
+        if ((entry & needed) != needed)
+            return NULL;
+        if ((entry & marks) == marks)
+            break;
+        world_point();
+    } while (!atomic_compare_exchange_weak_explicit(at, &entry, entry | marks, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    entry |= marks;
+    memory = soft_frame(soft, (frame_number)(entry >> ENTRY_FRAME_SHIFT));
+    if (soft->has_tlb) {
+        struct tlb_entry *slot = &self->tlb[page & self->tlb_mask];
+        uint64_t dirty = ENTRY_WRITABLE | ENTRY_DIRTY;
+
+        slot->tag = tag;
+        slot->place = (uintptr_t)memory | ((entry & dirty) == dirty ? PLACE_DIRTY : 0);
+    }
+    return memory;
+}
+
+/*
+ * The page's memory, only until access_end(); NULL: a fault. A TLB entry that lacks the right to
+ * write may be older than make_writable(), so the walk decides.
+ */
+static inline unsigned char *translate(struct soft *soft, struct soft_thread *self,
+                                       page_number page, bool write)
+{
+    const struct tlb_entry *slot = &self->tlb[page & self->tlb_mask];
+    uint64_t tag = tag_of(soft, page);
+
+    if (LIKELY(slot->tag == tag && (!write || (slot->place & PLACE_DIRTY))))
+        return (unsigned char *)(slot->place & ~(uintptr_t)PLACE_DIRTY);
+    return walk(soft, self, page, tag, write);
+}
+
+/* Begin an access within a page; NULL: it faults, and has been left. Else access_end() follows. */
+static inline unsigned char *access_enter(struct soft *soft, struct soft_thread *self,
+                                          uint64_t offset, bool write, uint64_t *ret_sequence)
+{
+    uint64_t sequence = access_begin(self);
+    unsigned char *memory = translate(soft, self, (page_number)(offset >> PAGE_SHIFT), write);
+
+    if (UNLIKELY(memory == NULL)) {
+        access_end(self, sequence);
+        return NULL;
+    }
+    world_point();
+    *ret_sequence = sequence;
+    return memory + (offset & (MM_PAGE_SIZE - 1));
+}
+
+static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t offset,
+                       unsigned char *buffer, size_t count, bool write)
+{
+    uint64_t sequence;
+    unsigned char *memory = access_enter(soft, self, offset, write, &sequence);
+
+    if (memory == NULL)
+        return false;
+    if (write)
+        copy_shared(memory, buffer, count);
+    else
+        copy_shared(buffer, memory, count);
+    access_end(self, sequence);
+    return true;
+}
+
+static __attribute__((noinline)) enum fault_result access_any(struct soft *soft, uint32_t thread,
+                                                              uint64_t offset,
+                                                              unsigned char *buffer, size_t count,
+                                                              bool write)
+{
+    struct soft_thread *self = &soft->threads[thread];
+
+    while (count > 0) {
+        size_t step = MIN_OF(count, MM_PAGE_SIZE - (size_t)(offset & (MM_PAGE_SIZE - 1)));
+
+        if (offset >> PAGE_SHIFT >= soft->pages)
+            return FAULT_ACCESS_VIOLATION;
+        while (!access_try(soft, self, offset, buffer, step, write)) {
+            enum fault_result result =
+                soft->fault(soft->engine, thread, (page_number)(offset >> PAGE_SHIFT), write);
+
+            if (result != FAULT_RESOLVED)
+                return result;
+        }
+        offset += step;
+        buffer += step;
+        count -= step;
+    }
+    return FAULT_RESOLVED;
+}
+
+/* An aligned word: the common access, never torn, and never across a page. */
+static inline bool word_in_range(const struct soft *soft, uint64_t offset, size_t count)
+{
+    return count == sizeof(uint64_t) && (offset & (sizeof(uint64_t) - 1)) == 0 &&
+           offset >> PAGE_SHIFT < soft->pages;
+}
+
+enum fault_result soft_read(struct soft *soft, uint32_t thread, uint64_t offset, void *ret_bytes,
+                            size_t count)
+{
+    if (LIKELY(word_in_range(soft, offset, count))) {
+        struct soft_thread *self = &soft->threads[thread];
+        uint64_t sequence, word;
+        const unsigned char *memory = access_enter(soft, self, offset, false, &sequence);
+
+        if (LIKELY(memory != NULL)) {
+            word = load_word(memory);
+            access_end(self, sequence);
+        } else {
+            enum fault_result result =
+                access_any(soft, thread, offset, (unsigned char *)&word, count, false);
+
+            if (result != FAULT_RESOLVED)
+                return result;
+        }
+        memcpy(ret_bytes, &word, sizeof(word));
+        return FAULT_RESOLVED;
+    }
+    return access_any(soft, thread, offset, ret_bytes, count, false);
+}
+
+enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset, const void *bytes,
+                             size_t count)
+{
+    if (LIKELY(word_in_range(soft, offset, count))) {
+        struct soft_thread *self = &soft->threads[thread];
+        uint64_t sequence, word;
+        unsigned char *memory = access_enter(soft, self, offset, true, &sequence);
+
+        memcpy(&word, bytes, sizeof(word));
+        if (UNLIKELY(memory == NULL))
+            return access_any(soft, thread, offset, (unsigned char *)&word, count, true);
+        store_word(memory, word);
+        access_end(self, sequence);
+        return FAULT_RESOLVED;
+    }
+    /* The cast: one function copies both ways, and a write only reads the buffer. */
+    return access_any(soft, thread, offset, (unsigned char *)(uintptr_t)bytes, count, true);
+}
+
+/* ---- shootdown ----------------------------------------------------------------------------- */
+
+static void generation_begin(struct soft *soft)
+{
+    world_point();
+    atomic_fetch_add_explicit(&soft->generation, soft->generation_step, memory_order_acq_rel);
+}
+
+/* The attached threads of one word of the bitmap, without `thread`, which is not in an access. */
+static uint64_t attached_others(struct soft *soft, uint32_t word, uint32_t thread)
+{
+    uint64_t others = atomic_load_explicit(&soft->attached[word], memory_order_acquire);
+
+    if (thread / THREADS_PER_WORD == word)
+        others &= ~(1ull << (thread % THREADS_PER_WORD));
+    return others;
+}
+
+static void thread_wait(struct soft_thread *other)
+{
+    uint64_t sequence = atomic_load_explicit(&other->sequence, memory_order_acquire);
+
+    if ((sequence & 1) == 0)
+        return;
+    for (unsigned round = 0;
+         atomic_load_explicit(&other->sequence, memory_order_acquire) == sequence; round++)
+        world_pause(round, true);
+}
+
+/*
+ * The entries are zero. The full fence here and the one in soft_attach() make sure that either we
+ * see a thread that attaches, or that thread sees the new generation: nobody else attached needs
+ * no fence in all processors.
+ */
+static void shootdown(struct soft *soft, uint32_t thread)
+{
+    bool fenced = false;
+
+    generation_begin(soft);
+    fence_full();
+    for (uint32_t word = 0; word < soft->attached_words; word++) {
+        uint64_t others = attached_others(soft, word, thread);
+
+        if (others != 0 && !fenced) {
+            world_fence_all();
+            fenced = true;
+        }
+        for (; others != 0; others &= others - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(others);
+
+            thread_wait(&soft->threads[word * THREADS_PER_WORD + bit]);
+        }
+    }
+}
+
+static void tlb_empty(struct soft_thread *self)
+{
+    memset(self->tlb, 0, (size_t)(self->tlb_mask + 1) * sizeof(*self->tlb));
+}
+
+void soft_attach(struct soft *soft, uint32_t thread)
+{
+    if (thread >= soft->threads_max)
+        world_abort("memman: soft machine: no such thread");
+    tlb_empty(&soft->threads[thread]);
+    atomic_fetch_or_explicit(&soft->attached[thread / THREADS_PER_WORD],
+                             1ull << (thread % THREADS_PER_WORD), memory_order_seq_cst);
+    fence_full();
+}
+
+/* Release: who misses the bit from now on has seen all our accesses. */
+void soft_detach(struct soft *soft, uint32_t thread)
+{
+    atomic_fetch_and_explicit(&soft->attached[thread / THREADS_PER_WORD],
+                              ~(1ull << (thread % THREADS_PER_WORD)), memory_order_seq_cst);
+}
+
+/* ---- contract/machine.h -------------------------------------------------------------------- */
+
+static void *soft_fill_buffer(void *machine, uint32_t thread, uint32_t window, frame_number frame)
+{
+    (void)thread;
+    (void)window;
+    return soft_frame(machine, frame);
+}
+
+static void soft_content(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
+                         const frame_number *frames, void **ret_buffers)
+{
+    (void)thread;
+    (void)pages;
+    for (uint32_t i = 0; i < count; i++)
+        ret_buffers[i] = soft_frame(machine, frames[i]);
+}
+
+static void soft_zero(void *machine, frame_number frame)
+{
+    memset(soft_frame(machine, frame), 0, MM_PAGE_SIZE);
+}
+
+static _Atomic uint64_t *entry_of(struct soft *soft, page_number page)
+{
+    if (UNLIKELY(page >= soft->pages))
+        world_abort("memman: soft machine: no such page");
+    return &soft->entries[page];
+}
+
+static void frame_fill(struct soft *soft, frame_number frame, const void *source)
+{
+    void *memory = soft_frame(soft, frame);
+
+    if (source == zero_page)
+        memset(memory, 0, MM_PAGE_SIZE);
+    else if (source != memory)
+        copy_shared(memory, source, MM_PAGE_SIZE);
+}
+
+/*
+ * Over a live mapping, accessed and dirty stay: only unmap() may take them. If that mapping could
+ * be written and the new one cannot, old translations may write until the next flush; they can
+ * only do so because dirty is set, so the write is not missed.
+ */
+static void map_one(struct soft *soft, const struct machine_map *map)
+{
+    uint64_t fresh = (uint64_t)map->frame << ENTRY_FRAME_SHIFT | ENTRY_PRESENT |
+                     (map->writable ? ENTRY_WRITABLE : 0);
+    _Atomic uint64_t *at = entry_of(soft, map->page);
+    uint64_t before = atomic_load_explicit(at, memory_order_acquire);
+    uint64_t kept;
+
+    if (map->frame >= soft->frames)
+        world_abort("memman: soft machine: map of a frame that does not exist");
+    if (map->source != NULL) {
+        if (before & ENTRY_PRESENT)
+            world_abort("memman: soft machine: map would overwrite a page in use");
+        frame_fill(soft, map->frame, map->source);
+    }
+    do {
+        if ((before & ENTRY_PRESENT) && before >> ENTRY_FRAME_SHIFT != map->frame)
+            world_abort("memman: soft machine: map of a page that has another frame");
+        kept = before & (ENTRY_ACCESSED | ENTRY_DIRTY);
+        world_point();
+    } while (!atomic_compare_exchange_weak_explicit(at, &before, fresh | kept, memory_order_acq_rel,
+                                                    memory_order_acquire));
+}
+
+static void soft_map(void *machine, uint32_t thread, uint32_t count, const struct machine_map *maps)
+{
+    (void)thread;
+    for (uint32_t i = 0; i < count; i++)
+        map_one(machine, &maps[i]);
+}
+
+static void soft_make_writable(void *machine, uint32_t thread, page_number page)
+{
+    struct soft *soft = machine;
+    _Atomic uint64_t *at = entry_of(soft, page);
+    uint64_t entry = atomic_load_explicit(at, memory_order_acquire);
+
+    (void)thread;
+    do {
+        if (!(entry & ENTRY_PRESENT) || (entry & ENTRY_WRITABLE))
+            return;
+        world_point();
+    } while (!atomic_compare_exchange_weak_explicit(at, &entry, entry | ENTRY_WRITABLE,
+                                                    memory_order_acq_rel, memory_order_acquire));
+}
+
+/*
+ * A page that was not present needs no flush, unless another unmap took it and has not flushed yet:
+ * its old translations are not gone before that flush, and we promise that they are.
+ */
+static void soft_unmap(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
+                       struct machine_unmapped *ret_unmapped)
+{
+    struct soft *soft = machine;
+    uint64_t all = 0;
+
+    atomic_fetch_add_explicit(&soft->unmaps, 1, memory_order_acq_rel);
+    for (uint32_t i = 0; i < count; i++) {
+        _Atomic uint64_t *at = entry_of(soft, pages[i]);
+        uint64_t before;
+
+        world_point();
+        before = atomic_exchange_explicit(at, 0, memory_order_acq_rel);
+        all |= before;
+        if (ret_unmapped != NULL) {
+            ret_unmapped[i].accessed = (before & ENTRY_ACCESSED) != 0;
+            ret_unmapped[i].written = (before & ENTRY_DIRTY) != 0;
+        }
+    }
+    if ((all & ENTRY_PRESENT) || atomic_load_explicit(&soft->unmaps, memory_order_acquire) != 1)
+        shootdown(soft, thread);
+    atomic_fetch_sub_explicit(&soft->unmaps, 1, memory_order_acq_rel);
+}
+
+/*
+ * A new generation makes the TLBs walk again and set the bits anew. Nobody waits: an access that
+ * still hits an old translation is only counted a moment later.
+ */
+static void soft_sample_accessed(void *machine, uint32_t count, const page_number *pages,
+                                 bool *ret_accessed)
+{
+    struct soft *soft = machine;
+    uint64_t all = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        _Atomic uint64_t *at = entry_of(soft, pages[i]);
+        uint64_t before = atomic_load_explicit(at, memory_order_relaxed);
+
+        if (before & ENTRY_ACCESSED) {
+            world_point();
+            before = atomic_fetch_and_explicit(at, ~ENTRY_ACCESSED, memory_order_acq_rel);
+        }
+        ret_accessed[i] = (before & ENTRY_ACCESSED) != 0;
+        all |= before;
+    }
+    if (all & ENTRY_ACCESSED)
+        generation_begin(soft);
+}
+
+static const struct machine_ops soft_ops = {
+    .name = "soft",
+    .fill_buffer = soft_fill_buffer,
+    .content = soft_content,
+    .zero = soft_zero,
+    .map = soft_map,
+    .make_writable = soft_make_writable,
+    .unmap = soft_unmap,
+    .sample_accessed = soft_sample_accessed,
+};
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* Without a TLB each thread has one entry that is never filled: an access need not ask. */
+static int tlbs_create(struct soft *soft, uint32_t tlb_entries)
+{
+    uint32_t entries = MAX_OF(tlb_entries, 1u);
+    size_t bytes = MAX_OF(entries * sizeof(struct tlb_entry), (size_t)CACHE_LINE);
+    int error = soft_memory_reserve(bytes * soft->threads_max, &soft->memory_of_tlbs);
+
+    if (error != 0)
+        return error;
+    soft->has_tlb = tlb_entries != 0;
+    for (uint32_t i = 0; i < soft->threads_max; i++) {
+        soft->threads[i].tlb = (struct tlb_entry *)((char *)soft->memory_of_tlbs.start + i * bytes);
+        soft->threads[i].tlb_mask = entries - 1;
+    }
+    return 0;
+}
+
+static int parts_create(struct soft *soft, const struct soft_config *config)
+{
+    int error;
+
+    soft->attached_words = (config->threads_max + THREADS_PER_WORD - 1) / THREADS_PER_WORD;
+    soft->attached = calloc(soft->attached_words, sizeof(*soft->attached));
+    soft->threads = aligned_alloc(CACHE_LINE, (size_t)config->threads_max * sizeof(*soft->threads));
+    if (soft->attached == NULL || soft->threads == NULL)
+        return -ENOMEM;
+    memset(soft->threads, 0, (size_t)config->threads_max * sizeof(*soft->threads));
+    error = soft_memory_reserve((size_t)config->pages * sizeof(*soft->entries),
+                                &soft->memory_of_entries);
+    if (error == 0)
+        error = soft_memory_own((size_t)config->frames << PAGE_SHIFT, &soft->memory_of_frames);
+    if (error == 0)
+        error = tlbs_create(soft, config->tlb_entries);
+    soft->entries = soft->memory_of_entries.start;
+    soft->frames_memory = soft->memory_of_frames.start;
+    return error;
+}
+
+int soft_create(const struct soft_config *config, struct soft **ret_soft,
+                struct machine *ret_machine)
+{
+    struct soft *soft = aligned_alloc(CACHE_LINE, sizeof(*soft));
+    int error;
+
+    if (soft == NULL)
+        return -ENOMEM;
+    memset(soft, 0, sizeof(*soft));
+    soft->pages = config->pages;
+    soft->frames = config->frames;
+    soft->threads_max = config->threads_max;
+    soft->generation_step = 1;
+    while (soft->generation_step < config->pages)
+        soft->generation_step <<= 1;
+    atomic_init(&soft->generation, soft->generation_step);
+    error = parts_create(soft, config);
+    if (error != 0) {
+        soft_destroy(soft);
+        return error;
+    }
+    *ret_soft = soft;
+    *ret_machine = (struct machine){
+        .ops = &soft_ops, .self = soft, .zeros = zero_page, .dirty_tracking = true};
+    return 0;
+}
+
+void soft_destroy(struct soft *soft)
+{
+    soft_memory_release(&soft->memory_of_tlbs);
+    soft_memory_release(&soft->memory_of_frames);
+    soft_memory_release(&soft->memory_of_entries);
+    free(soft->threads);
+    free(soft->attached);
+    free(soft);
+}
+
+void soft_bind(struct soft *soft, machine_fault *fault, void *engine)
+{
+    soft->fault = fault;
+    soft->engine = engine;
+}

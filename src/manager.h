@@ -1,0 +1,71 @@
+/*
+ * manager.h - what a manager is made of, for the files that implement memman.h.
+ */
+#ifndef MM_MANAGER_H
+#define MM_MANAGER_H
+
+#include "engine/engine.h"
+#include "machine/linux/linux.h"
+#include "machine/soft/soft.h"
+#include "memman.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+/* What a thread's end needs to know. */
+struct attachment {
+    mm *manager;
+    uint32_t thread;
+};
+
+struct mm {
+    struct mm_options options; /* every default resolved */
+    uint64_t id;               /* of all managers this process ever had */
+    uint64_t base;             /* address of page 0 */
+    struct engine *engine;
+    void *memory; /* the engine's block */
+    size_t memory_bytes;
+    struct soft *soft;           /* one of these two */
+    struct linux_machine *linux_machine;
+    struct store store;
+    pthread_key_t key; /* the calling thread's attachment */
+    bool key_made, frozen;
+    uint32_t users;                  /* thread numbers 0..users-1; the workers' follow */
+    uint32_t workers;                /* threads of the engine itself */
+    _Atomic uint64_t *claims;        /* a bit for each user thread number in use */
+    struct attachment *attachments;  /* one for each user thread number */
+    _Atomic uint64_t retired_cpu_ns; /* of workers that have ended */
+};
+
+/* manager_options.c: resolve every default; 0 or MM_ERROR_OPTION. */
+int manager_resolve(struct mm_options *options, struct mm_detail *ret_detail);
+/* What depends on the machine that was chosen. */
+void manager_resolve_for(struct mm_options *options);
+/* Would frames and store fit into the memory that is left? 0 or MM_ERROR_NO_MEMORY. */
+int manager_check_memory(const struct mm_options *options, struct mm_detail *ret_detail);
+/* "ram" or "ram:latency=NS". 0 or MM_ERROR_OPTION. */
+int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_detail *ret_detail);
+void manager_say(struct mm_detail *ret_detail, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* manager_threads.c: the number the calling thread runs as; false: none is left. */
+bool manager_thread(mm *manager, uint32_t *ret_thread);
+/* For one fault; waits for a number. Async-signal-safe. */
+uint32_t manager_thread_enter(void *manager);
+void manager_thread_leave(void *manager, uint32_t thread);
+/* Make and destroy what threads need. 0 or MM_ERROR_NO_MEMORY. */
+int manager_threads_create(mm *manager);
+void manager_threads_destroy(mm *manager);
+
+/*
+ * Around an engine call by a user thread: on the Linux machine a signal handler that touches
+ * managed memory would enter the engine a second time, so signals wait.
+ */
+struct manager_guard {
+    bool blocked;
+    sigset_t before;
+};
+void manager_guard_begin(const mm *manager, struct manager_guard *guard);
+void manager_guard_end(const struct manager_guard *guard);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * manager_observe.c - counters, pages, latencies, locks, tables, audit: the looking half of
+ * memman.h.
+ */
+#include "manager.h"
+
+#include "observe/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *mm_error_text(int error)
+{
+    switch (error) {
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        MM_ERRORS(X)
+#undef X
+    default:
+        return "unknown error";
+    }
+}
+
+const struct mm_options *mm_options_of(const mm *manager)
+{
+    return &manager->options;
+}
+
+size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t count)
+{
+    for (size_t i = 0; i < count && i < COUNTER_COUNT; i++) {
+        ret_counters[i] = (struct mm_counter){
+            counter_table[i].group, counter_table[i].key, counter_table[i].title,
+            snapshot_counter(manager->engine, (enum counter)i)};
+    }
+    return COUNTER_COUNT;
+}
+
+void mm_pages(const mm *manager, struct mm_pages *ret_pages)
+{
+    uint64_t by_state[PFN_STATE_LIMIT];
+    snapshot_states(manager->engine, by_state);
+    *ret_pages = (struct mm_pages){
+        .frames = manager->engine->config.frames,
+        .zeroed = by_state[PFN_ZEROED],
+        .free = by_state[PFN_FREE],
+        .standby = by_state[PFN_STANDBY],
+        .modified = by_state[PFN_MODIFIED],
+        .active = by_state[PFN_ACTIVE],
+        .transition = by_state[PFN_TRANSITION],
+        .bad = by_state[PFN_BAD],
+    };
+    for (unsigned p = 0; p < STANDBY_PRIORITIES; p++) {
+        ret_pages->standby_by_priority[p] =
+            list_count(manager->engine, (enum list_id)(LIST_STANDBY + p));
+    }
+}
+
+size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t count)
+{
+    for (size_t i = 0; i < count && i < LATENCY_COUNT; i++) {
+        struct histogram_summary sum;
+        snapshot_latency(manager->engine, (enum latency)i, &sum);
+        ret_latencies[i] = (struct mm_latency){latency_table[i], sum.count, sum.mean, sum.p50,
+                                               sum.p90, sum.p99, sum.p999, sum.max};
+    }
+    return LATENCY_COUNT;
+}
+
+size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count)
+{
+    for (size_t i = 0; i < count && i < RANK_COUNT; i++) {
+        struct lock_sums sums;
+        snapshot_locks(manager->engine, (enum lock_rank)i, &sums);
+        ret_locks[i] = (struct mm_lock_statistics){rank_table[i].name, sums.acquired,
+                                                   sums.contended, sums.wait_ns, sums.hold_ns};
+    }
+    return RANK_COUNT;
+}
+
+/* ---- audit ---- */
+
+struct listener {
+    mm_complaint *complaint;
+    void *context;
+};
+
+static void tell(void *context, const struct audit_complaint *found)
+{
+    const struct listener *listener = context;
+    char text[256];
+    int length = snprintf(text, sizeof(text), "%s: expected %llu, found %llu", found->what,
+                          (unsigned long long)found->expected, (unsigned long long)found->found);
+    if (found->frame != FRAME_NONE) {
+        length += snprintf(text + length, sizeof(text) - (size_t)length, ", frame %u", found->frame);
+    }
+    if (found->page != PAGE_NONE) {
+        length += snprintf(text + length, sizeof(text) - (size_t)length, ", page %u", found->page);
+    }
+    if (found->slot != SLOT_NONE) {
+        snprintf(text + length, sizeof(text) - (size_t)length, ", slot %u", found->slot);
+    }
+    if (listener->complaint != NULL) {
+        listener->complaint(listener->context, text);
+    }
+}
+
+void mm_audit(mm *manager, mm_complaint *complaint, void *context, struct mm_audit *ret_audit)
+{
+    struct audit_result result;
+    struct listener listener = {complaint, context};
+    struct manager_guard guard;
+    manager_guard_begin(manager, &guard);
+    engine_audit(manager->engine, tell, &listener, &result);
+    manager_guard_end(&guard);
+    *ret_audit = (struct mm_audit){result.checks, result.violations};
+}
+
+/* The content of a page whose frame still holds it. */
+static int peek_frame(mm *manager, page_number page, frame_number frame, void *ret_page)
+{
+    if (manager->soft != NULL) {
+        memcpy(ret_page, soft_frame(manager->soft, frame), MM_PAGE_SIZE);
+        return MM_OK;
+    }
+    return linux_peek(manager->linux_machine, page, ret_page) == 0 ? MM_OK : MM_ERROR_IN_PAGE;
+}
+
+static int peek_slot(mm *manager, slot_number slot, void *ret_page)
+{
+    struct store *store = &manager->store;
+    void *const pages[1] = {ret_page};
+    struct store_request request = {
+        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
+    struct store_request *submitted = &request, *reaped = NULL;
+    store->ops->submit(store->self, 0, &submitted, 1); /* frozen: no queue is in use */
+    while (reaped == NULL) {
+        store->ops->reap(store->self, 0, &reaped, 1, true);
+    }
+    return request.result == 0 ? MM_OK : MM_ERROR_IN_PAGE;
+}
+
+int mm_peek(mm *manager, uint64_t address, void *ret_page, enum mm_page_form *ret_form)
+{
+    uint64_t offset = address - manager->base;
+    if (address < manager->base || offset >= manager->options.memory_bytes) {
+        return MM_ERROR_ADDRESS;
+    }
+    page_number page = (page_number)(offset / MM_PAGE_SIZE);
+    pte_word word = pte_load(&manager->engine->ptes[page]);
+    switch (pte_form(word)) {
+    case PTE_VALID:
+    case PTE_TRANSITION:
+        *ret_form = pte_form(word) == PTE_VALID ? MM_FORM_VALID : MM_FORM_TRANSITION;
+        return peek_frame(manager, page, pte_frame(word), ret_page);
+    case PTE_PAGE_FILE:
+        *ret_form = MM_FORM_PAGE_FILE;
+        return peek_slot(manager, pte_slot(word), ret_page);
+    case PTE_DECOMMITTED:
+        *ret_form = MM_FORM_NOT_COMMITTED;
+        return MM_OK;
+    default:
+        *ret_form = word == 0 && space_inherited(manager->engine, page) == PROTECTION_DECOMMIT
+                        ? MM_FORM_NOT_COMMITTED
+                        : MM_FORM_DEMAND_ZERO;
+        memset(ret_page, 0, MM_PAGE_SIZE);
+        return MM_OK;
+    }
+}
+
+/* ---- the tables ---- */
+
+bool mm_state_info(size_t index, struct mm_state_info *ret_info)
+{
+    if (index >= STATE_COUNT) {
+        return false;
+    }
+    const struct state_row *row = &state_table[index];
+    *ret_info = (struct mm_state_info){row->name, row->meaning, row->list};
+    return true;
+}
+
+bool mm_move_info(size_t index, struct mm_move_info *ret_info)
+{
+    if (index >= WHY_COUNT) {
+        return false;
+    }
+    const struct move_row *row = &move_table[index];
+    *ret_info = (struct mm_move_info){state_name(row->from), state_name(row->to), row->why,
+                                      row->meaning, row->locks};
+    return true;
+}
+
+bool mm_rank_info(size_t index, struct mm_rank_info *ret_info)
+{
+    if (index >= RANK_COUNT) {
+        return false;
+    }
+    *ret_info = (struct mm_rank_info){rank_table[index].name, rank_table[index].guards,
+                                      (unsigned)index};
+    return true;
+}

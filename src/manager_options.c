@@ -1,0 +1,204 @@
+/*
+ * manager_options.c - the options of a manager: defaults, bounds, and whether they fit.
+ */
+#include "manager.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGES_MAX (1u << 31)
+
+void manager_say(struct mm_detail *ret_detail, const char *format, ...)
+{
+    if (ret_detail != NULL) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(ret_detail->text, sizeof(ret_detail->text), format, arguments);
+        va_end(arguments);
+    }
+}
+
+void mm_options_init(struct mm_options *options)
+{
+    *options = (struct mm_options){
+        .machine = MM_MACHINE_AUTO,
+        .faults = MM_FAULTS_SIGNAL,
+        .memory_bytes = (uint64_t)256 << 20,
+        .frames_bytes = MM_DEFAULT_SIZE,
+        .pagefile_bytes = MM_DEFAULT_SIZE,
+        .threads_max = 64,
+        .policy = "age8",
+        .store = "ram",
+        .trimmers = 1,
+        .writers = 1,
+        .zeroers = 1,
+        .fault_handlers = 2,
+        .trim_batch = MM_DEFAULT_COUNT,
+        .write_batch = 64,
+        .region_ptes = 128,
+        .frame_cache = MM_DEFAULT_COUNT,
+        .fault_around = MM_DEFAULT_COUNT,
+        .tlb_entries = 1024,
+        .list_lock_shared = true,
+        .backoff = true,
+        .dirty_bit = true,
+        .latency = true,
+        .slot_search = MM_SLOTS_NEXT_FIT,
+    };
+}
+
+static bool power_of_two(uint32_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* `value` must be within; says which option is not. */
+static bool in_range(const char *name, uint64_t value, uint64_t low, uint64_t high,
+                     struct mm_detail *ret_detail)
+{
+    if (value >= low && value <= high) {
+        return true;
+    }
+    manager_say(ret_detail, "%s is %llu; it must be from %llu to %llu", name,
+                (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
+    return false;
+}
+
+static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detail)
+{
+    if (!in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
+        !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
+        !in_range("writers", o->writers, 1, 64, ret_detail) ||
+        !in_range("zeroers", o->zeroers, 0, 64, ret_detail) ||
+        !in_range("fault_handlers", o->fault_handlers, 1, 64, ret_detail) ||
+        !in_range("write_batch", o->write_batch, 1, BATCH_MAX, ret_detail) ||
+        !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||
+        !in_range("tlb_entries", o->tlb_entries, 0, 1u << 20, ret_detail)) {
+        return false;
+    }
+    if ((o->trim_batch != MM_DEFAULT_COUNT &&
+         !in_range("trim_batch", o->trim_batch, 1, BATCH_MAX, ret_detail)) ||
+        (o->frame_cache != MM_DEFAULT_COUNT &&
+         !in_range("frame_cache", o->frame_cache, 0, FRAME_CACHE_MAX - 1, ret_detail)) ||
+        (o->fault_around != MM_DEFAULT_COUNT &&
+         !in_range("fault_around", o->fault_around, 1, AROUND_MAX, ret_detail))) {
+        return false;
+    }
+    if (!power_of_two(o->region_ptes) || (o->tlb_entries != 0 && !power_of_two(o->tlb_entries)) ||
+        (o->fault_around != MM_DEFAULT_COUNT && !power_of_two(o->fault_around))) {
+        manager_say(ret_detail, "region_ptes, fault_around and tlb_entries must be powers of two");
+        return false;
+    }
+    return true;
+}
+
+/* Bytes as whole pages, upwards. */
+static uint64_t page_count(uint64_t bytes)
+{
+    return bytes / MM_PAGE_SIZE + (bytes % MM_PAGE_SIZE != 0);
+}
+
+int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_detail *ret_detail)
+{
+    const char *latency = "ram:latency=";
+    uint64_t latency_ns = 0;
+    if (store == NULL || (strcmp(store, "ram") != 0 &&
+                          strncmp(store, latency, strlen(latency)) != 0)) {
+        manager_say(ret_detail, "store '%s' is unknown; there is: ram, ram:latency=NANOSECONDS",
+                    store == NULL ? "" : store);
+        return MM_ERROR_OPTION;
+    }
+    if (strcmp(store, "ram") != 0) {
+        char *end;
+        latency_ns = strtoull(store + strlen(latency), &end, 10);
+        if (*end != '\0' || end == store + strlen(latency) || latency_ns > 1000000000) {
+            manager_say(ret_detail, "store '%s': the latency is a number of nanoseconds up to 1e9",
+                        store);
+            return MM_ERROR_OPTION;
+        }
+    }
+    *ret_latency_ns = latency_ns;
+    return MM_OK;
+}
+
+int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
+{
+    uint64_t latency_ns;
+    if (o->frames_bytes == MM_DEFAULT_SIZE) {
+        o->frames_bytes = MAX_OF(o->memory_bytes / 4, MM_PAGE_SIZE);
+    }
+    if (o->pagefile_bytes == MM_DEFAULT_SIZE) {
+        o->pagefile_bytes = o->memory_bytes;
+    }
+    if (!in_range("memory in pages", page_count(o->memory_bytes), 1, PAGES_MAX, ret_detail) ||
+        !in_range("frames", page_count(o->frames_bytes), 1, PAGES_MAX, ret_detail) ||
+        !in_range("pagefile in pages", page_count(o->pagefile_bytes), 0, PAGES_MAX, ret_detail) ||
+        !check_counts(o, ret_detail)) {
+        return MM_ERROR_OPTION;
+    }
+    o->memory_bytes = page_count(o->memory_bytes) * MM_PAGE_SIZE;
+    o->frames_bytes = page_count(o->frames_bytes) * MM_PAGE_SIZE;
+    o->pagefile_bytes = page_count(o->pagefile_bytes) * MM_PAGE_SIZE;
+    if (o->policy == NULL || (strcmp(o->policy, policy_aging_register.name) != 0 &&
+                              strcmp(o->policy, policy_fifo.name) != 0)) {
+        manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s",
+                    o->policy == NULL ? "" : o->policy, policy_aging_register.name,
+                    policy_fifo.name);
+        return MM_ERROR_OPTION;
+    }
+    return manager_parse_store(o->store, &latency_ns, ret_detail);
+}
+
+void manager_resolve_for(struct mm_options *o)
+{
+    uint64_t frames = o->frames_bytes / MM_PAGE_SIZE;
+    bool real = o->machine == MM_MACHINE_LINUX;
+    if (o->trim_batch == MM_DEFAULT_COUNT) {
+        o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(real ? 256 : 64, frames / 16));
+    }
+    if (o->fault_around == MM_DEFAULT_COUNT) {
+        o->fault_around = 1;
+    }
+    if (o->frame_cache == MM_DEFAULT_COUNT) {
+        o->frame_cache = 16;
+    }
+    /* All caches together hold at most an eighth of the frames. */
+    o->frame_cache = (uint32_t)MIN_OF(o->frame_cache, frames / 8 / o->threads_max);
+    o->fault_around = MIN_OF(o->fault_around, o->region_ptes);
+}
+
+static uint64_t available_bytes(void)
+{
+    char line[128];
+    unsigned long long kilobytes = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (uint64_t)kilobytes * 1024;
+}
+
+int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detail)
+{
+    uint64_t available = available_bytes();
+    uint64_t store = MIN_OF(o->pagefile_bytes, o->memory_bytes);
+    uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48;
+    uint64_t needed = o->frames_bytes + store + tables;
+    if (available == 0 || needed <= available) {
+        return MM_OK;
+    }
+    manager_say(ret_detail,
+                "%llu MiB are needed (frames %llu, RAM store up to %llu, tables %llu) and %llu MiB "
+                "are available; use less --memory, --frames or --pagefile",
+                (unsigned long long)(needed >> 20), (unsigned long long)(o->frames_bytes >> 20),
+                (unsigned long long)(store >> 20), (unsigned long long)(tables >> 20),
+                (unsigned long long)(available >> 20));
+    return MM_ERROR_NO_MEMORY;
+}

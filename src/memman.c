@@ -1,0 +1,289 @@
+/*
+ * memman.c - the one file that names the concrete parts and puts them together.
+ *
+ * A manager is an engine on a machine, a store and a policy, in the world of real threads. It is
+ * made from the outside in (store, machine, engine, workers) and taken down the other way round.
+ */
+#include "memman.h"
+
+#include "manager.h"
+#include "store/ram.h"
+#include "world/threads.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SOFT_BASE ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
+#define BORROWED_NUMBERS 16           /* for threads that fault without being attached */
+#define VADS_MAX 4096
+
+/* ---- machine ---- */
+
+static uint32_t total_threads(const mm *manager)
+{
+    return manager->users + manager->workers;
+}
+
+static int create_soft(mm *manager, struct machine *ret_machine, struct mm_detail *ret_detail)
+{
+    struct soft_config config = {
+        .pages = (page_number)(manager->options.memory_bytes / MM_PAGE_SIZE),
+        .frames = (frame_number)(manager->options.frames_bytes / MM_PAGE_SIZE),
+        .threads_max = total_threads(manager),
+        .tlb_entries = manager->options.tlb_entries,
+    };
+    if (soft_create(&config, &manager->soft, ret_machine) != 0) {
+        manager_say(ret_detail, "no memory for %llu MiB of frames; use less --frames",
+                    (unsigned long long)(manager->options.frames_bytes >> 20));
+        return MM_ERROR_NO_MEMORY;
+    }
+    manager->base = SOFT_BASE;
+    return MM_OK;
+}
+
+static int create_linux(mm *manager, struct machine *ret_machine, struct mm_detail *ret_detail)
+{
+    char text[sizeof(ret_detail->text) / 2] = "";
+    const struct mm_options *options = &manager->options;
+    struct linux_config config = {
+        .pages = (page_number)(options->memory_bytes / MM_PAGE_SIZE),
+        .threads_max = total_threads(manager),
+        .windows = options->write_batch,
+        .faults = options->faults == MM_FAULTS_THREAD ? LINUX_FAULTS_THREAD : LINUX_FAULTS_SIGNAL,
+        .handlers = options->fault_handlers,
+        .dirty_tracking = options->dirty_bit,
+    };
+    int error = linux_create(&config, &manager->linux_machine, ret_machine, text, sizeof(text));
+    if (error != 0) {
+        manager_say(ret_detail, "%s", text);
+        return error == -ENOMEM ? MM_ERROR_NO_MEMORY : MM_ERROR_UNSUPPORTED;
+    }
+    manager->base = (uintptr_t)linux_base(manager->linux_machine);
+    return MM_OK;
+}
+
+/* Linux where it works, else soft with a note, where the choice is free. */
+static int create_machine(mm *manager, struct machine *ret_machine, struct mm_detail *ret_detail)
+{
+    bool free_choice = manager->options.machine == MM_MACHINE_AUTO;
+    struct mm_detail refused = {""};
+    if (manager->options.machine == MM_MACHINE_SOFT) {
+        return create_soft(manager, ret_machine, ret_detail);
+    }
+    manager->options.machine = MM_MACHINE_LINUX;
+    int error = create_linux(manager, ret_machine, &refused);
+    if (error == MM_OK) {
+        return MM_OK;
+    }
+    if (!free_choice) {
+        manager_say(ret_detail, "%s", refused.text);
+        return error;
+    }
+    manager->options.machine = MM_MACHINE_SOFT;
+    error = create_soft(manager, ret_machine, ret_detail);
+    if (error == MM_OK) {
+        manager_say(ret_detail, "using the soft machine: %.*s", 400, refused.text);
+    }
+    return error;
+}
+
+/* ---- engine ---- */
+
+static void complain(void *context, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "memman: %s\n", text);
+}
+
+static struct engine_config engine_options(const mm *manager)
+{
+    const struct mm_options *o = &manager->options;
+    return (struct engine_config){
+        .pages = (page_number)(o->memory_bytes / MM_PAGE_SIZE),
+        .frames = (frame_number)(o->frames_bytes / MM_PAGE_SIZE),
+        .slots = manager->store.slots,
+        .threads = total_threads(manager),
+        .vads_max = VADS_MAX,
+        .workers = {[WORKER_TRIM] = o->trimmers,
+                    [WORKER_WRITE] = o->writers,
+                    [WORKER_ZERO] = o->zeroers,
+                    [WORKER_BALANCE] = 1},
+        .trim_batch = o->trim_batch,
+        .write_batch = o->write_batch,
+        .region_ptes = o->region_ptes,
+        .frame_cache = o->frame_cache,
+        .fault_around = o->fault_around,
+        .standby_percent = o->machine == MM_MACHINE_LINUX ? 25 : 12,
+        .list_lock_shared = o->list_lock_shared,
+        .backoff = o->backoff,
+        .dirty_bit = o->dirty_bit,
+        .latency = o->latency,
+        .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
+        .complain = complain,
+    };
+}
+
+static int create_engine(mm *manager, const struct machine *machine, struct mm_detail *ret_detail)
+{
+    struct engine_config config = engine_options(manager);
+    const struct policy *policy = strcmp(manager->options.policy, policy_fifo.name) == 0
+                                      ? &policy_fifo
+                                      : &policy_aging_register;
+    manager->memory_bytes = engine_bytes(&config);
+    void *memory = mmap(NULL, manager->memory_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        manager_say(ret_detail, "no memory for %zu MiB of tables; use less --memory or --frames",
+                    manager->memory_bytes >> 20);
+        return MM_ERROR_NO_MEMORY;
+    }
+    manager->memory = memory;
+    madvise(memory, manager->memory_bytes, MADV_DONTFORK);
+    manager->engine = engine_init(memory, &config, machine, &manager->store, policy);
+    return MM_OK;
+}
+
+static int start(mm *manager, struct mm_detail *ret_detail)
+{
+    struct linux_entry entry = {
+        .fault = engine_fault,
+        .engine = manager->engine,
+        .thread_enter = manager_thread_enter,
+        .thread_leave = manager_thread_leave,
+        .context = manager,
+    };
+    int error = engine_start(manager->engine, manager->users);
+    if (error == 0 && manager->soft != NULL) {
+        soft_bind(manager->soft, engine_fault, manager->engine);
+    } else if (error == 0) {
+        error = linux_start(manager->linux_machine, &entry);
+    }
+    if (error != 0) {
+        manager_say(ret_detail, "the manager's threads could not be started: %s; use fewer of them",
+                    strerror(-error));
+        return MM_ERROR_UNSUPPORTED;
+    }
+    return MM_OK;
+}
+
+/* ---- life ---- */
+
+static uint64_t next_id(void)
+{
+    static _Atomic uint64_t ids;
+    return atomic_fetch_add(&ids, 1) + 1;
+}
+
+static int create_parts(mm *manager, struct mm_detail *ret_detail)
+{
+    struct mm_options *options = &manager->options;
+    struct machine machine = {0};
+    uint64_t latency_ns = 0;
+    manager->workers = options->trimmers + options->writers + options->zeroers + 1;
+    manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
+    int error = manager_parse_store(options->store, &latency_ns, ret_detail);
+    if (error == MM_OK && ram_create((slot_number)(options->pagefile_bytes / MM_PAGE_SIZE),
+                                     total_threads(manager), &manager->store) != 0) {
+        manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
+        error = MM_ERROR_NO_MEMORY;
+    }
+    if (error == MM_OK) {
+        ram_set_latency(&manager->store, latency_ns);
+        error = create_machine(manager, &machine, ret_detail);
+    }
+    if (error == MM_OK) {
+        manager_resolve_for(options);
+        error = create_engine(manager, &machine, ret_detail);
+    }
+    if (error == MM_OK) {
+        error = manager_threads_create(manager);
+    }
+    return error == MM_OK ? start(manager, ret_detail) : error;
+}
+
+int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *ret_detail)
+{
+    struct mm_options resolved = *options;
+    manager_say(ret_detail, "%s", "");
+    int error = manager_resolve(&resolved, ret_detail);
+    if (error == MM_OK) {
+        error = manager_check_memory(&resolved, ret_detail);
+    }
+    if (error != MM_OK) {
+        return error;
+    }
+    mm *manager = calloc(1, sizeof(*manager));
+    if (manager == NULL) {
+        manager_say(ret_detail, "no memory for a manager");
+        return MM_ERROR_NO_MEMORY;
+    }
+    manager->options = resolved;
+    manager->id = next_id();
+    error = create_parts(manager, ret_detail);
+    if (error != MM_OK) {
+        mm_destroy(manager);
+        return error;
+    }
+    *ret_mm = manager;
+    return MM_OK;
+}
+
+void mm_destroy(mm *manager)
+{
+    if (manager->engine != NULL) {
+        engine_stop(manager->engine);
+    }
+    if (manager->linux_machine != NULL) {
+        linux_destroy(manager->linux_machine);
+    }
+    if (manager->soft != NULL) {
+        soft_destroy(manager->soft);
+    }
+    manager_threads_destroy(manager);
+    if (manager->memory != NULL) {
+        munmap(manager->memory, manager->memory_bytes);
+    }
+    if (manager->store.ops != NULL) {
+        ram_destroy(&manager->store);
+    }
+    free(manager);
+}
+
+static uint64_t running_cpu_ns(const mm *manager)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < manager->engine->worker_count; i++) {
+        sum += world_thread_cpu_ns(manager->engine->worker_threads[i]);
+    }
+    return sum;
+}
+
+uint64_t mm_worker_cpu_ns(const mm *manager)
+{
+    return running_cpu_ns(manager) +
+           atomic_load((_Atomic uint64_t *)(uintptr_t)&manager->retired_cpu_ns);
+}
+
+void mm_freeze(mm *manager)
+{
+    if (!manager->frozen) {
+        uint64_t used_ns = running_cpu_ns(manager);
+        engine_stop(manager->engine);
+        atomic_fetch_add(&manager->retired_cpu_ns, used_ns);
+        manager->frozen = true;
+    }
+}
+
+int mm_thaw(mm *manager)
+{
+    if (manager->frozen) {
+        if (engine_start(manager->engine, manager->users) != 0) {
+            return MM_ERROR_UNSUPPORTED;
+        }
+        manager->frozen = false;
+    }
+    return MM_OK;
+}

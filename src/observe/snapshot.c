@@ -1,0 +1,77 @@
+/*
+ * snapshot.c - sums over threads, counts of lists.
+ */
+#include "observe/snapshot.h"
+
+#include <string.h>
+
+const struct counter_row counter_table[COUNTER_COUNT] = {
+#define X(id, group, key, title) {group, key, title},
+    COUNTERS(X)
+#undef X
+};
+
+const char *const latency_table[LATENCY_COUNT] = {
+#define X(id, name) name,
+    LATENCIES(X)
+#undef X
+};
+
+const struct rank_row rank_table[RANK_COUNT] = {
+#define X(id, name, guards) {name, guards},
+    LOCK_RANKS(X)
+#undef X
+};
+
+static uint64_t load_relaxed(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)value, memory_order_relaxed);
+}
+
+uint64_t snapshot_counter(const struct engine *engine, enum counter counter)
+{
+    uint64_t sum = 0;
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        sum += load_relaxed(&engine->threads[t].counters[counter]);
+    }
+    return sum;
+}
+
+uint64_t snapshot_move(const struct engine *engine, enum move_why why)
+{
+    uint64_t sum = 0;
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        sum += load_relaxed(&engine->threads[t].moves[why]);
+    }
+    return sum;
+}
+
+void snapshot_states(const struct engine *engine, uint64_t ret_by_state[PFN_STATE_LIMIT])
+{
+    memset(ret_by_state, 0, PFN_STATE_LIMIT * sizeof(ret_by_state[0]));
+    for (frame_number frame = 0; frame < engine->config.frames; frame++) {
+        ret_by_state[pfn_state(pfn_load(&engine->pfns[frame]))]++;
+    }
+}
+
+void snapshot_latency(const struct engine *engine, enum latency latency,
+                      struct histogram_summary *ret_summary)
+{
+    struct histogram sum = {0};
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        histogram_add(&sum, &engine->threads[t].latencies[latency]);
+    }
+    histogram_summarize(&sum, ret_summary);
+}
+
+void snapshot_locks(const struct engine *engine, enum lock_rank rank, struct lock_sums *ret_sums)
+{
+    *ret_sums = (struct lock_sums){0};
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        const struct lock_counts *counts = &engine->threads[t].locks[rank];
+        ret_sums->acquired += load_relaxed(&counts->acquired);
+        ret_sums->contended += load_relaxed(&counts->contended);
+        ret_sums->wait_ns += load_relaxed(&counts->wait_ns);
+        ret_sums->hold_ns += load_relaxed(&counts->hold_ns);
+    }
+}

@@ -1,0 +1,36 @@
+/*
+ * snapshot.h - what can be seen of an engine from outside: sums over threads, counts of lists.
+ * Looks, never touches; may be called at any time from any thread.
+ */
+#ifndef MM_OBSERVE_SNAPSHOT_H
+#define MM_OBSERVE_SNAPSHOT_H
+
+#include "base/histogram.h"
+#include "engine/counters.h"
+#include "engine/engine.h"
+
+struct counter_row {
+    const char *group, *key, *title;
+};
+extern const struct counter_row counter_table[COUNTER_COUNT];
+extern const char *const latency_table[LATENCY_COUNT];
+
+struct rank_row {
+    const char *name, *guards;
+};
+extern const struct rank_row rank_table[RANK_COUNT];
+
+uint64_t snapshot_counter(const struct engine *engine, enum counter counter);
+/* How often any thread made the move. */
+uint64_t snapshot_move(const struct engine *engine, enum move_why why);
+/* Frames by state; a frame that is on its way may be counted as it was a moment ago. */
+void snapshot_states(const struct engine *engine, uint64_t ret_by_state[PFN_STATE_LIMIT]);
+void snapshot_latency(const struct engine *engine, enum latency latency,
+                      struct histogram_summary *ret_summary);
+
+struct lock_sums {
+    uint64_t acquired, contended, wait_ns, hold_ns;
+};
+void snapshot_locks(const struct engine *engine, enum lock_rank rank, struct lock_sums *ret_sums);
+
+#endif

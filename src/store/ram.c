@@ -1,0 +1,204 @@
+/*
+ * ram.c - the RAM store: page-file slots in an array of memory.
+ *
+ * The simplest page file there is: a global array. Bytes are copied when a request is submitted,
+ * by the thread that submits it; with a latency, only the news of it is late. A queue then keeps
+ * two groups: one in flight, which is done at a known time, and one that gathers meanwhile.
+ *
+ * No locks: a queue belongs to one thread at a time, and who owns a slot is the engine's business.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "store/ram.h"
+
+#include "base/copy.h"
+#include "contract/world.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* Requests in order of submission. */
+struct request_list {
+    struct store_request *first, *last;
+};
+
+struct ram_queue {
+    struct request_list done;
+    struct request_list flying;    /* done at flying_ns */
+    struct request_list gathering; /* not empty only while something is flying */
+    uint64_t flying_ns;
+    uint64_t gathering_ns; /* latest submission + latency */
+} CACHE_ALIGNED;
+
+struct ram {
+    unsigned char *memory; /* slot s is at (s - 1) pages */
+    size_t bytes;
+    uint32_t slots;
+    uint64_t latency_ns;
+    struct ram_queue queues[];
+};
+
+static void list_append(struct request_list *list, struct store_request *request)
+{
+    request->next = NULL;
+    if (list->first == NULL)
+        list->first = request;
+    else
+        list->last->next = request;
+    list->last = request;
+}
+
+static struct store_request *list_take(struct request_list *list)
+{
+    struct store_request *request = list->first;
+
+    if (request != NULL) {
+        list->first = request->next;
+        request->next = NULL;
+    }
+    return request;
+}
+
+static void list_splice(struct request_list *into, struct request_list *from)
+{
+    if (from->first == NULL)
+        return;
+    if (into->first == NULL)
+        into->first = from->first;
+    else
+        into->last->next = from->first;
+    into->last = from->last;
+    *from = (struct request_list){NULL, NULL};
+}
+
+/* Let time pass: what has arrived is done, what has gathered flies. */
+static void queue_advance(struct ram_queue *queue, uint64_t now_ns)
+{
+    while (queue->flying.first != NULL && now_ns >= queue->flying_ns) {
+        list_splice(&queue->done, &queue->flying);
+        list_splice(&queue->flying, &queue->gathering);
+        queue->flying_ns = queue->gathering_ns;
+    }
+}
+
+static void request_perform(struct ram *ram, struct store_request *request)
+{
+    unsigned char *memory;
+
+    request->result = -EINVAL;
+    if (request->slot == SLOT_NONE || request->slot > ram->slots || request->count == 0 ||
+        request->count > ram->slots - request->slot + 1)
+        return;
+    memory = ram->memory + ((size_t)(request->slot - 1) << PAGE_SHIFT);
+    for (uint32_t i = 0; i < request->count; i++, memory += MM_PAGE_SIZE) {
+        if (request->operation == STORE_READ)
+            copy_shared(request->pages[i], memory, MM_PAGE_SIZE);
+        else
+            copy_shared(memory, request->pages[i], MM_PAGE_SIZE);
+    }
+    request->result = 0;
+}
+
+static void ram_submit(void *self, uint32_t queue_number, struct store_request *const *requests,
+                       uint32_t count)
+{
+    struct ram *ram = self;
+    struct ram_queue *queue = &ram->queues[queue_number];
+    struct request_list *list = &queue->done;
+
+    for (uint32_t i = 0; i < count; i++)
+        request_perform(ram, requests[i]);
+    if (ram->latency_ns != 0 && count != 0) {
+        uint64_t now_ns = world_now_ns();
+
+        queue_advance(queue, now_ns);
+        if (queue->flying.first == NULL) {
+            list = &queue->flying;
+            queue->flying_ns = now_ns + ram->latency_ns;
+        } else {
+            list = &queue->gathering;
+            queue->gathering_ns = now_ns + ram->latency_ns;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++)
+        list_append(list, requests[i]);
+}
+
+static void queue_wait(struct ram_queue *queue)
+{
+    _Atomic uint32_t nobody_wakes = 0;
+
+    while (queue->done.first == NULL && queue->flying.first != NULL) {
+        uint64_t now_ns = world_now_ns();
+
+        if (now_ns < queue->flying_ns)
+            world_wait(&nobody_wakes, 0, queue->flying_ns - now_ns);
+        queue_advance(queue, world_now_ns());
+    }
+}
+
+static uint32_t ram_reap(void *self, uint32_t queue_number, struct store_request **ret_requests,
+                         uint32_t count, bool wait)
+{
+    struct ram *ram = self;
+    struct ram_queue *queue = &ram->queues[queue_number];
+    uint32_t reaped = 0;
+
+    if (ram->latency_ns != 0) {
+        queue_advance(queue, world_now_ns());
+        if (wait && count != 0)
+            queue_wait(queue);
+    }
+    while (reaped < count && queue->done.first != NULL)
+        ret_requests[reaped++] = list_take(&queue->done);
+    return reaped;
+}
+
+/* No discard: the memory of a free slot is kept, because the next page written will need it. */
+static const struct store_ops ram_ops = {
+    .name = "ram",
+    .submit = ram_submit,
+    .reap = ram_reap,
+};
+
+int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
+{
+    size_t bytes = (size_t)MAX_OF(slots, 1u) << PAGE_SHIFT;
+    size_t head = sizeof(struct ram) + queues * sizeof(struct ram_queue);
+    struct ram *ram;
+
+    if (posix_memalign((void **)&ram, CACHE_LINE, head) != 0)
+        return -ENOMEM;
+    memset(ram, 0, head);
+    ram->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ram->memory == MAP_FAILED) {
+        free(ram);
+        return -ENOMEM;
+    }
+    /* A child must not inherit a second copy of the page file; both calls may be refused. */
+    madvise(ram->memory, bytes, MADV_DONTFORK);
+    madvise(ram->memory, bytes, MADV_HUGEPAGE);
+    ram->bytes = bytes;
+    ram->slots = slots;
+    *ret_store = (struct store){.ops = &ram_ops, .self = ram, .slots = slots, .queues = queues};
+    return 0;
+}
+
+void ram_destroy(struct store *store)
+{
+    struct ram *ram = store->self;
+
+    munmap(ram->memory, ram->bytes);
+    free(ram);
+    *store = (struct store){.ops = NULL};
+}
+
+void ram_set_latency(struct store *store, uint64_t latency_ns)
+{
+    struct ram *ram = store->self;
+
+    ram->latency_ns = latency_ns;
+}

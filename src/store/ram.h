@@ -1,0 +1,19 @@
+/*
+ * ram.h - the RAM store: page-file slots in an array of memory. Implements contract/store.h.
+ */
+#ifndef MM_STORE_RAM_H
+#define MM_STORE_RAM_H
+
+#include "contract/store.h"
+
+/* 0 or -ENOMEM. Memory is taken as slots are written. Fills *ret_store. */
+int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store);
+void ram_destroy(struct store *store);
+
+/*
+ * Play a device: a request is done no earlier than this after it was submitted, and no later than
+ * twice this. Before the first request.
+ */
+void ram_set_latency(struct store *store, uint64_t latency_ns);
+
+#endif

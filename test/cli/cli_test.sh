@@ -1,0 +1,355 @@
+#!/bin/sh
+# cli_test.sh - the memman command from outside: refusals, runs, reports, signals, exit codes.
+#
+# Usage: cli_test.sh MEMMAN. Prints each check that failed, and what it saw. Exit: 0 all passed,
+# 1 some failed, 2 usage.
+set -u
+
+memman=${1:?usage: cli_test.sh MEMMAN}
+folder=$(mktemp -d) || exit 2
+trap 'rm -rf "$folder"' EXIT
+out=$folder/out
+err=$folder/err
+checks=0
+failures=0
+
+# Small enough for every machine, larger than its frames.
+small='--memory 2M --frames 512K --threads 2 --accesses 5000'
+
+fail()
+{
+    failures=$((failures + 1))
+    echo "FAILED: $1"
+    sed 's/^/    stdout: /' "$out" | head -n 5
+    sed 's/^/    stderr: /' "$err" | head -n 5
+}
+
+# status WANTED ARGUMENTS...: runs memman, leaves $out and $err, compares the exit status.
+status()
+{
+    wanted=$1
+    shift
+    checks=$((checks + 1))
+    timeout 50 "$memman" "$@" >"$out" 2>"$err"
+    got=$?
+    [ $got -eq "$wanted" ] && return 0
+    fail "memman $*: exit $got, expected $wanted"
+    return 1
+}
+
+# expect TEXT FILE WHAT: the file has the text.
+expect()
+{
+    checks=$((checks + 1))
+    grep -qF -e "$1" "$2" || fail "$3: no '$1'"
+}
+
+# refused STATUS WORD ARGUMENTS...: that status, nothing on stdout, one line on stderr with WORD.
+refused()
+{
+    code=$1
+    word=$2
+    shift 2
+    status "$code" "$@" || return
+    [ ! -s "$out" ] || fail "memman $*: output beside the refusal"
+    [ "$(wc -l <"$err")" -eq 1 ] || fail "memman $*: not exactly one line"
+    grep -qF -e "$word" "$err" || fail "memman $*: the line does not name '$word'"
+}
+
+# json FILE EXPRESSION: true in Python, with the report as r.
+json()
+{
+    [ "$python" ] || return
+    checks=$((checks + 1))
+    "$python" -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "$2" 2>"$err" || fail "json: $2"
+}
+
+# ---- refusals ----------------------------------------------------------------------------------
+
+test_usage()
+{
+    refused 2 'no command'
+    refused 2 'did you mean run' rum
+    refused 2 nonsense nonsense
+    refused 2 'did you mean --threads' run --thread 4
+    refused 2 --nonsense run --nonsense
+    refused 2 --nonsense=1 run --nonsense=1
+    refused 2 word run word
+    refused 2 "'memman help'" run --
+    refused 2 --threads run --threads
+    refused 2 --quiet=1 run --quiet=1
+    refused 2 --accesses run --accesses 5 --seconds 1
+    refused 2 'ram store only' run --store file:/x
+    refused 2 nonsense run --machine nonsense
+    refused 2 nonsense run --faults nonsense
+    refused 2 nonsense run --policy nonsense
+    refused 2 nonsense run --list-lock nonsense
+    refused 2 nonsense run --backoff=nonsense
+    refused 2 nonsense run --dirty-bit nonsense
+    refused 2 nonsense run --slot-search nonsense
+    refused 2 nonsense run --latency nonsense
+    refused 2 nonsense run --verify nonsense
+    for value in 0 65537 -1 1x '' ' 1' 1.5 0x10 99999999999999999999; do
+        refused 2 "--threads $value" run --threads "$value"
+    done
+    for value in 0 1 4095 -4096 1T 1KB K '' 1.5G 99999999999999999999 17179869184G; do
+        refused 2 "--memory $value" run --memory "$value"
+        refused 2 "--frames=$value" run "--frames=$value"
+    done
+    for value in -1 x 17179869184G; do
+        refused 2 "--pagefile $value" run --pagefile "$value"
+    done
+    for value in 0 -1 x 18446744073709551615; do
+        refused 2 "--accesses $value" run --accesses "$value"
+    done
+    for value in 0 -1 x nan inf 1e9 99999999999; do
+        refused 2 "--seconds $value" run --seconds "$value"
+    done
+    for value in -0.1 1.1 x nan 0.5x; do
+        refused 2 "--write-ratio $value" run --write-ratio "$value"
+    done
+    for value in -1 x 18446744073709551616; do
+        refused 2 "--seed $value" run --seed "$value"
+    done
+    refused 2 --region-ptes run --region-ptes 3
+    refused 2 --tlb run --tlb 3
+    for name in trimmers writers trim-batch write-batch fault-around; do
+        refused 2 "--$name 0" run "--$name" 0
+    done
+}
+
+test_workload_usage()
+{
+    refused 2 nonsense run --workload nonsense
+    refused 2 'uniform, sequential, zipf, loop and stride' run --workload nonsense
+    refused 2 'theta and scatter' run --workload zipf:alpha=1
+    refused 2 'theta=0' run --workload zipf:theta=0
+    refused 2 'scatter=1' run --workload zipf:scatter=1
+    refused 2 'pages=x' run --workload loop:pages=x
+    refused 2 'step=0' run --workload stride:step=0
+    refused 2 'no such key' run --workload uniform:
+    refused 2 'pages=513' run $small --machine soft --workload loop:pages=513
+}
+
+test_system_refusals()
+{
+    refused 3 "$folder/none/x" run $small --machine soft --json "$folder/none/x"
+    if [ -c /dev/full ]; then
+        status 3 run $small --machine soft --quiet --json /dev/full
+        expect 'could not be written' "$err" 'full device'
+    fi
+}
+
+# The smallest page file that the line offers must do, and one page less must not.
+test_commit()
+{
+    refused 2 '--pagefile 0' run $small --machine soft --pagefile 0
+    refused 2 '512 pages' run $small --machine soft --pagefile 64K
+    checks=$((checks + 1))
+    enough=$(sed -n 's/.*--pagefile \([0-9]*\)K would do.*/\1/p' "$err")
+    if [ -z "$enough" ]; then
+        enough=$(sed -n 's/.*--pagefile \([0-9]*\)M would do.*/\1/p' "$err")
+        enough=${enough:+$((enough * 1024))}
+    fi
+    if [ -z "$enough" ]; then
+        fail 'page file too small: no size is offered'
+        return
+    fi
+    status 0 run $small --machine soft --quiet --pagefile "${enough}K"
+    refused 2 "--pagefile $((enough - 4))K" run $small --machine soft --pagefile "$((enough - 4))K"
+}
+
+# ---- help and tables ---------------------------------------------------------------------------
+
+test_help()
+{
+    for words in help --help 'run --help' 'states --help'; do
+        status 0 $words
+        for name in machine faults memory frames pagefile store threads accesses seconds workload \
+            write-ratio seed policy trimmers writers zeroers fault-handlers trim-batch \
+            write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
+            slot-search latency verify json quiet; do
+            grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
+        done
+    done
+    status 0 --version
+    expect 'memman ' "$out" version
+}
+
+test_states()
+{
+    for name in text dot markdown; do
+        status 0 states --format $name
+        for state in zeroed free standby modified active transition bad; do
+            grep -qi "$state" "$out" || fail "memman states --format $name: no $state"
+        done
+    done
+    status 0 states --format=markdown
+    expect 'stateDiagram-v2' "$out" markdown
+    expect '| --- |' "$out" markdown
+    if command -v dot >/dev/null; then
+        status 0 states --format dot
+        dot -Tsvg "$out" >/dev/null 2>"$err" || fail 'dot does not take the graph'
+    fi
+    status 0 states
+    expect 'Moves' "$out" text
+    refused 2 nonsense states --format nonsense
+    refused 2 --format states --format
+    refused 2 word states word
+}
+
+# ---- runs --------------------------------------------------------------------------------------
+
+# good MACHINE ARGUMENTS...: a quiet, verified run; its line is in $out.
+good()
+{
+    machine=$1
+    shift
+    status 0 run --machine "$machine" --quiet "$@" || return
+    [ "$(wc -l <"$out")" -eq 1 ] && grep -q '^verified: .* 0 errors; .* 0 violations' "$out" ||
+        fail "memman run --machine $machine $*: not one line that it is verified"
+    [ ! -s "$err" ] || fail "memman run --machine $machine $*: not quiet"
+}
+
+test_runs()
+{
+    good "$1" $small
+    good "$1" --memory 64K --frames 4K --pagefile 1M --threads 1 --accesses 1000
+    good "$1" --memory 64K --frames 8K --pagefile 1M --threads 2 --accesses 1000
+    good "$1" --memory 4K --frames 4K --threads 2 --accesses 2000
+    good "$1" --memory 5000 --frames 4097 --pagefile 100K --threads 1 --accesses 100
+    good "$1" --memory 1M --frames 1200K --pagefile 0 --threads 2 --accesses 5000
+    good "$1" --memory 1M --frames 16M --threads 2 --accesses 5000
+    good "$1" --memory 4m --frames 1024k --threads 64 --accesses 200
+    good "$1" --memory 16M --threads 1000 --accesses 20
+    good "$1" $small --write-ratio 0
+    good "$1" $small --write-ratio 1
+    good "$1" --memory 2M --frames 512K --threads 2 --seconds 0.2
+    for load in sequential zipf zipf:theta=1 zipf:theta=1.3,scatter=off loop loop:pages=200 \
+        stride stride:step=8; do
+        good "$1" $small --workload $load
+    done
+    for switch in '--policy fifo' '--trimmers 2' '--writers 2' '--zeroers 2' '--trim-batch 1' \
+        '--write-batch 1' '--region-ptes 1' '--frame-cache 0' '--fault-around 1' \
+        '--list-lock exclusive' '--list-lock shared' '--backoff off' '--dirty-bit off' \
+        '--slot-search first-fit' '--latency off'; do
+        good "$1" $small $switch
+    done
+    status 0 run --machine "$1" $small --verify off --quiet
+    expect 'not verified: 10000 accesses' "$out" 'verify off'
+}
+
+test_text()
+{
+    status 0 run --machine soft $small
+    for text in Zeroed Free Standby Modified Active Transition Bad 'Page Faults/sec' \
+        'Demand Zero Faults/sec' 'Transition Faults/sec' 'Page Reads/sec' 'Pages Input/sec' \
+        'Page Writes/sec' 'Pages Output/sec' 'Transition Pages RePurposed/sec' \
+        'Committed Bytes' 'Commit Limit' 'Verification: good  10,000 accesses and 512 pages' \
+        'Audit: good'; do
+        expect "$text" "$out" 'text report'
+    done
+    ! grep -q ' $' "$out" || fail 'text report: blanks at the end of a line'
+}
+
+test_json()
+{
+    status 0 run --machine soft $small --json - || return
+    [ ! -s "$err" ] || fail 'json on stdout: something on stderr'
+    cp "$out" "$folder/json"
+    json "$folder/json" 'sum(r["pages"].values()) * 4096 == r["config"]["frames"] == 512 * 1024'
+    json "$folder/json" 'r["accesses"] == 10000 == r["verify"]["accesses"]'
+    json "$folder/json" 'r["verify"]["pages"] == 512 == sum(r["verify"]["forms"].values())'
+    json "$folder/json" 'r["verify"]["errors"] == 0 and r["audit"]["violations"] == 0'
+    json "$folder/json" 'r["audit"]["checks"] > 0 and r["seconds"] > 0'
+    json "$folder/json" 'r["interrupted"] is False and r["exit_code"] == 0'
+    json "$folder/json" 'r["latency_ns"]["access"]["count"] == 10000'
+    json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
+    for keys in 'config machine faults memory frames pagefile store threads accesses seconds
+        workload write_ratio seed policy trimmers writers zeroers fault_handlers trim_batch
+        write_batch region_ptes frame_cache fault_around tlb list_lock backoff dirty_bit
+        slot_search latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
+        'faults demand_zero transition hard collided write_protect in_page_error' \
+        'rescues standby modified writing' \
+        'pages zeroed free standby modified active transition bad' \
+        'moves trimmed_clean trimmed_dirty written repurposed zeroed prefetched prefetch_used
+        defragmented' 'io reads pages_read writes pages_written errors' \
+        'latency_ns access demand_zero transition hard frame_wait' 'verify accesses pages errors' \
+        'audit checks violations'; do
+        json "$folder/json" "set('''$keys'''.split()[1:]) <= set(r['${keys%% *}'])"
+    done
+    json "$folder/json" 'all(set(l) == {"count", "mean", "p50", "p90", "p99", "p999", "max"}
+        for l in r["latency_ns"].values())'
+    json "$folder/json" 'len(r["locks"]) > 0 and all(
+        set(l) == {"name", "acquired", "contended", "wait_ns", "hold_ns"} for l in r["locks"])'
+
+    status 0 run --machine soft $small --json "$folder/report" && expect Verification "$out" both
+    json "$folder/report" 'r["accesses"] == 10000'
+}
+
+# One thread that only writes touches exactly the pages of its stream: one demand-zero fault each.
+test_seed()
+{
+    for seed in 1 1 2; do
+        status 0 run --machine soft --memory 64M --threads 1 --accesses 10000 --write-ratio 1 \
+            --seed $seed --json - || return
+        mv "$out" "$folder/seed$seed.${before:-0}"
+        before=$seed
+    done
+    : >"$out"
+    [ "$python" ] || return
+    checks=$((checks + 1))
+    "$python" -c 'import json, sys
+a, b, c = (json.load(open(f))["faults"]["demand_zero"] for f in sys.argv[1:])
+sys.exit(0 if a == b and a != c and 7000 < a < 8000 else "demand zero faults: %d %d %d" % (a, b, c))
+' "$folder/seed1.0" "$folder/seed1.1" "$folder/seed2.1" 2>"$err" || fail 'same seed, same stream'
+}
+
+# Signals: the first stops the run, which still checks and reports.
+test_signal()
+{
+    checks=$((checks + 1))
+    "$memman" run --machine "$1" --memory 4M --threads 2 --seconds 60 --json "$folder/stopped" \
+        >"$out" 2>"$err" &
+    process=$!
+    sleep 1
+    kill -"$2" $process
+    wait $process
+    got=$?
+    [ $got -eq 0 ] || fail "SIG$2 on $1: exit $got"
+    expect '(interrupted)' "$out" "SIG$2 on $1"
+    expect 'Verification: good' "$out" "SIG$2 on $1"
+    json "$folder/stopped" 'r["interrupted"] is True and 0 < r["seconds"] < 30'
+}
+
+# Its own path: what is found first may be a slow script in front of it.
+python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) || {
+    python=
+    echo 'note: no python3, so the JSON reports are not read'
+}
+test_usage
+test_workload_usage
+test_system_refusals
+test_commit
+test_help
+test_states
+test_text
+test_json
+test_seed
+test_runs soft
+test_signal soft INT
+test_signal soft TERM
+"$memman" run --machine linux $small --quiet >"$out" 2>"$err"
+if [ $? -eq 3 ]; then
+    echo "note: no Linux machine here: $(head -n 1 "$err")"
+else
+    test_runs linux
+    test_signal linux INT
+fi
+if [ $failures -gt 0 ]; then
+    echo "$failures of $checks checks failed"
+    exit 1
+fi
+echo "all $checks checks passed"
