@@ -30,8 +30,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                        "physical memory (default: a quarter of the memory)"},
     [OPTION_PAGEFILE] = {"pagefile", OPTION_SIZE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
                          "page file; 0 for none (default: as the memory)"},
-    [OPTION_STORE] = {"store", OPTION_CHOICE, 0, 0, "ram", "ram", NULL,
-                      "where the page file is (default: ram)"},
+    [OPTION_STORE] = {"store", OPTION_TEXT, 0, 0, NULL, "ram", NULL,
+                      "where the page file is: ram, or ram:latency=NANOSECONDS\n"
+                      "to play a device (default: ram)"},
     [OPTION_THREADS] = {"threads", OPTION_NUMBER, 1, THREADS_MAX, NULL, NULL, "The load",
                         "user threads (default: the CPUs)"},
     [OPTION_ACCESSES] = {"accesses", OPTION_NUMBER, 1, UINT64_MAX / THREADS_MAX, NULL, "262144",
@@ -130,7 +131,7 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     if (value[OPTION_POLICY].present) {
         ret_engine->policy = value[OPTION_POLICY].text;
     }
-    ret_engine->store = "ram";
+    ret_engine->store = value[OPTION_STORE].text;
     ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
 #define X(option, field)                                                                           \
     if (value[option].present) {                                                                   \

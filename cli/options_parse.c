@@ -186,11 +186,7 @@ static bool value_take(struct options *options, enum option option, const char *
     /* The whole of what was written, in one of its two spellings. */
     snprintf(shown, sizeof(shown), strchr(word, '=') ? "%s" : "%s %s", word, text);
     option_wanted(info, wanted, sizeof(wanted));
-    if (option == OPTION_STORE) {
-        usage_complain(shown, "this version has the ram store only; give --store ram");
-    } else {
-        usage_complain(shown, "must be %s", wanted);
-    }
+    usage_complain(shown, "must be %s", wanted);
     return false;
 }
 

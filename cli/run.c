@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "help.h"
 #include "numbers.h"
 #include "progress.h"
@@ -33,6 +34,7 @@ struct run {
     struct users users;
     struct outcome outcome;
     struct complaints broken;
+    char command[2048]; /* repeats the run */
     FILE *json;
 };
 
@@ -252,7 +254,6 @@ static void violation_take(void *context, const char *text)
 static void outcome_check(struct run *run)
 {
     struct outcome *outcome = &run->outcome;
-    char command[2048];
 
     oracle_check_pages(&run->oracle, &outcome->checked);
     mm_audit(run->memory.manager, violation_take, &run->broken, &outcome->audit);
@@ -262,8 +263,7 @@ static void outcome_check(struct run *run)
     if (outcome->exit_code != EXIT_GOOD) {
         complaints_print(&run->oracle.complaints);
         complaints_print(&run->broken);
-        options_print_command(&run->options, command, sizeof(command));
-        fprintf(stderr, "memman: repeat with: %s\n", command);
+        fprintf(stderr, "memman: repeat with: %s\n", run->command);
     }
 }
 
@@ -318,6 +318,8 @@ static enum exit_code run_measure(struct run *run)
     if (code != EXIT_GOOD) {
         return code;
     }
+    options_print_command(&run->options, run->command, sizeof(run->command));
+    crash_prepare(run->command);
     code = users_run(run);
     if (code == EXIT_GOOD) {
         mm_freeze(run->memory.manager);

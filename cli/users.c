@@ -32,9 +32,9 @@ static enum users_gate gate_pass(struct users *users)
 {
     pthread_mutex_lock(&users->lock);
     users->ready++;
-    pthread_cond_broadcast(&users->changed);
+    pthread_cond_signal(&users->ready_changed);
     while (users->gate == USERS_WAIT) {
-        pthread_cond_wait(&users->changed, &users->lock);
+        pthread_cond_wait(&users->gate_changed, &users->lock);
     }
     const enum users_gate gate = users->gate;
     pthread_mutex_unlock(&users->lock);
@@ -69,7 +69,7 @@ static void users_wait_ready(struct users *users)
 {
     pthread_mutex_lock(&users->lock);
     while (users->ready < users->count) {
-        pthread_cond_wait(&users->changed, &users->lock);
+        pthread_cond_wait(&users->ready_changed, &users->lock);
     }
     pthread_mutex_unlock(&users->lock);
 }
@@ -78,7 +78,7 @@ static void gate_open(struct users *users, enum users_gate gate)
 {
     pthread_mutex_lock(&users->lock);
     users->gate = gate;
-    pthread_cond_broadcast(&users->changed);
+    pthread_cond_broadcast(&users->gate_changed);
     pthread_mutex_unlock(&users->lock);
 }
 
@@ -121,7 +121,8 @@ bool users_start(struct users *users, struct oracle *oracle, const struct users_
                             .latency = load->latency,
                             .gate = USERS_WAIT};
     pthread_mutex_init(&users->lock, NULL);
-    pthread_cond_init(&users->changed, NULL);
+    pthread_cond_init(&users->ready_changed, NULL);
+    pthread_cond_init(&users->gate_changed, NULL);
     users->user = calloc(load->threads, sizeof(*users->user));
     if (!users->user) {
         fprintf(stderr,
@@ -188,6 +189,7 @@ void users_free(struct users *users)
 {
     free(users->user);
     users->user = NULL;
-    pthread_cond_destroy(&users->changed);
+    pthread_cond_destroy(&users->ready_changed);
+    pthread_cond_destroy(&users->gate_changed);
     pthread_mutex_destroy(&users->lock);
 }

@@ -31,8 +31,8 @@ struct users {
     uint64_t accesses_max; /* of each; UINT64_MAX: until stopped */
     bool latency;
 
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
+    pthread_mutex_t lock;                       /* guards what follows */
+    pthread_cond_t ready_changed, gate_changed; /* apart: else each arrival would wake all */
     enum users_gate gate;
     uint32_t ready, done;
 };

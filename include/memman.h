@@ -24,9 +24,9 @@
 extern "C" {
 #endif
 
-#define MM_API __attribute__((visibility("default")))
+#define MM_API        __attribute__((visibility("default")))
 #define MM_PAGE_BYTES 4096u
-#define MM_VERSION "0.1.0"
+#define MM_VERSION    "0.1.0"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
@@ -67,7 +67,7 @@ enum mm_machine { MM_MACHINE_AUTO, MM_MACHINE_SOFT, MM_MACHINE_LINUX };
 enum mm_faults { MM_FAULTS_SIGNAL, MM_FAULTS_THREAD };
 enum mm_slot_search { MM_SLOTS_NEXT_FIT, MM_SLOTS_FIRST_FIT };
 
-#define MM_DEFAULT_SIZE UINT64_MAX
+#define MM_DEFAULT_SIZE  UINT64_MAX
 #define MM_DEFAULT_COUNT UINT32_MAX
 
 /*
@@ -142,8 +142,7 @@ MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_prot
 /* Throw pages away, contents and commit charge. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
 MM_API int mm_decommit(mm *manager, uint64_t address, uint64_t bytes);
 /* Change the rights to committed pages. MM_ERROR_ADDRESS, MM_ERROR_NOT_COMMITTED. */
-MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes,
-                      enum mm_protection protection);
+MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
 
 /* Commit charge in pages: frames + slots - reserve >= charge, always. */
 struct mm_commit_info {
@@ -166,6 +165,13 @@ MM_API int mm_write(mm *manager, uint64_t address, const void *bytes, size_t cou
  */
 MM_API int mm_pin(mm *manager, uint64_t address, bool write, void **ret_page);
 MM_API void mm_unpin(mm *manager, uint64_t address);
+
+/*
+ * Take frames out of service (the bad-page list), one by one, for as long as the commit charge
+ * allows: the budget shrinks while everything runs. MM_ERROR_COMMIT_LIMIT when it had to stop
+ * early; *ret_retired (may be NULL) says how many went.
+ */
+MM_API int mm_retire_frames(mm *manager, uint64_t count, uint64_t *ret_retired);
 
 /* ---- observation --------------------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@ struct mm {
     struct engine *engine;
     void *memory; /* the engine's block */
     size_t memory_bytes;
-    struct soft *soft;           /* one of these two */
+    struct soft *soft; /* one of these two */
     struct linux_machine *linux_machine;
     struct store store;
     pthread_key_t key; /* the calling thread's attachment */

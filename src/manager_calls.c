@@ -265,3 +265,22 @@ void mm_unpin(mm *manager, uint64_t address)
         manager_guard_end(&guard);
     }
 }
+
+int mm_retire_frames(mm *manager, uint64_t count, uint64_t *ret_retired)
+{
+    uint32_t thread;
+    uint64_t retired = 0;
+    struct manager_guard guard;
+    if (!manager_thread(manager, &thread)) {
+        return MM_ERROR_THREADS;
+    }
+    manager_guard_begin(manager, &guard);
+    while (retired < count && engine_retire(manager->engine, thread)) {
+        retired++;
+    }
+    manager_guard_end(&guard);
+    if (ret_retired != NULL) {
+        *ret_retired = retired;
+    }
+    return retired == count ? MM_OK : MM_ERROR_COMMIT_LIMIT;
+}

@@ -30,9 +30,9 @@ const struct mm_options *mm_options_of(const mm *manager)
 size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t count)
 {
     for (size_t i = 0; i < count && i < COUNTER_COUNT; i++) {
-        ret_counters[i] = (struct mm_counter){
-            counter_table[i].group, counter_table[i].key, counter_table[i].title,
-            snapshot_counter(manager->engine, (enum counter)i)};
+        ret_counters[i] = (struct mm_counter){counter_table[i].group, counter_table[i].key,
+                                              counter_table[i].title,
+                                              snapshot_counter(manager->engine, (enum counter)i)};
     }
     return COUNTER_COUNT;
 }
@@ -63,7 +63,7 @@ size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t 
         struct histogram_summary sum;
         snapshot_latency(manager->engine, (enum latency)i, &sum);
         ret_latencies[i] = (struct mm_latency){latency_table[i], sum.count, sum.mean, sum.p50,
-                                               sum.p90, sum.p99, sum.p999, sum.max};
+                                               sum.p90,          sum.p99,   sum.p999, sum.max};
     }
     return LATENCY_COUNT;
 }
@@ -93,7 +93,8 @@ static void tell(void *context, const struct audit_complaint *found)
     int length = snprintf(text, sizeof(text), "%s: expected %llu, found %llu", found->what,
                           (unsigned long long)found->expected, (unsigned long long)found->found);
     if (found->frame != FRAME_NONE) {
-        length += snprintf(text + length, sizeof(text) - (size_t)length, ", frame %u", found->frame);
+        length +=
+            snprintf(text + length, sizeof(text) - (size_t)length, ", frame %u", found->frame);
     }
     if (found->page != PAGE_NONE) {
         length += snprintf(text + length, sizeof(text) - (size_t)length, ", page %u", found->page);
@@ -106,6 +107,23 @@ static void tell(void *context, const struct audit_complaint *found)
     }
 }
 
+/* The Linux machine's file holds a page exactly where a frame does: the budget, in bytes. */
+static void audit_file(mm *manager, const struct listener *listener, struct audit_result *result)
+{
+    for (page_number page = 0; page < manager->engine->config.pages; page++) {
+        enum pte_form form = pte_form(pte_load(&manager->engine->ptes[page]));
+        bool expected = form == PTE_VALID || form == PTE_TRANSITION;
+        bool found = linux_has_content(manager->linux_machine, page);
+        result->checks++;
+        if (expected != found) {
+            result->violations++;
+            tell((void *)(uintptr_t)listener,
+                 &(struct audit_complaint){"the file holds a page where a frame does", FRAME_NONE,
+                                           page, SLOT_NONE, expected, found});
+        }
+    }
+}
+
 void mm_audit(mm *manager, mm_complaint *complaint, void *context, struct mm_audit *ret_audit)
 {
     struct audit_result result;
@@ -113,6 +131,9 @@ void mm_audit(mm *manager, mm_complaint *complaint, void *context, struct mm_aud
     struct manager_guard guard;
     manager_guard_begin(manager, &guard);
     engine_audit(manager->engine, tell, &listener, &result);
+    if (manager->linux_machine != NULL) {
+        audit_file(manager, &listener, &result);
+    }
     manager_guard_end(&guard);
     *ret_audit = (struct mm_audit){result.checks, result.violations};
 }
@@ -197,7 +218,7 @@ bool mm_rank_info(size_t index, struct mm_rank_info *ret_info)
     if (index >= RANK_COUNT) {
         return false;
     }
-    *ret_info = (struct mm_rank_info){rank_table[index].name, rank_table[index].guards,
-                                      (unsigned)index};
+    *ret_info =
+        (struct mm_rank_info){rank_table[index].name, rank_table[index].guards, (unsigned)index};
     return true;
 }

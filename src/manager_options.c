@@ -104,8 +104,8 @@ int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_d
 {
     const char *latency = "ram:latency=";
     uint64_t latency_ns = 0;
-    if (store == NULL || (strcmp(store, "ram") != 0 &&
-                          strncmp(store, latency, strlen(latency)) != 0)) {
+    if (store == NULL ||
+        (strcmp(store, "ram") != 0 && strncmp(store, latency, strlen(latency)) != 0)) {
         manager_say(ret_detail, "store '%s' is unknown; there is: ram, ram:latency=NANOSECONDS",
                     store == NULL ? "" : store);
         return MM_ERROR_OPTION;
@@ -154,9 +154,8 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
 void manager_resolve_for(struct mm_options *o)
 {
     uint64_t frames = o->frames_bytes / MM_PAGE_SIZE;
-    bool real = o->machine == MM_MACHINE_LINUX;
     if (o->trim_batch == MM_DEFAULT_COUNT) {
-        o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(real ? 256 : 64, frames / 16));
+        o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(256, frames / 16));
     }
     if (o->fault_around == MM_DEFAULT_COUNT) {
         o->fault_around = 1;

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SOFT_BASE ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
-#define BORROWED_NUMBERS 16           /* for threads that fault without being attached */
-#define VADS_MAX 4096
+#define SOFT_BASE        ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
+#define BORROWED_NUMBERS 16                  /* for threads that fault without being attached */
+#define VADS_MAX         4096
 
 /* ---- machine ---- */
 
@@ -142,6 +142,7 @@ static int create_engine(mm *manager, const struct machine *machine, struct mm_d
     }
     manager->memory = memory;
     madvise(memory, manager->memory_bytes, MADV_DONTFORK);
+    madvise(memory, manager->memory_bytes, MADV_HUGEPAGE);
     manager->engine = engine_init(memory, &config, machine, &manager->store, policy);
     return MM_OK;
 }

@@ -23,7 +23,7 @@ store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
 public:
-cli:            public observe system
+cli:            public observe base system
 '
 
 check()
@@ -208,7 +208,6 @@ self_test()
     cat >"$tree/expected" <<'LIST'
 cli/bad.c:1
 cli/bad.c:2
-cli/bad.c:3
 cli/bad.c:4
 include/memman.h:2
 include/memman.h:3

@@ -12,25 +12,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT   12
 #define MM_PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
 
 /* One cache line: what two threads write must not share. */
-#define CACHE_LINE 64
+#define CACHE_LINE    64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
 
 /* "No such page, frame or slot." Slot 0 is never used, so 0 means "no slot" (WINDOWS.md 2.2). */
-#define PAGE_NONE UINT32_MAX
+#define PAGE_NONE  UINT32_MAX
 #define FRAME_NONE UINT32_MAX
-#define SLOT_NONE 0u
+#define SLOT_NONE  0u
 
 typedef uint32_t page_number;
 typedef uint32_t frame_number;
 typedef uint32_t slot_number;
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LIKELY(x)      __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)    __builtin_expect(!!(x), 0)
 
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
 #define MAX_OF(a, b) ((a) > (b) ? (a) : (b))

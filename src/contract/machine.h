@@ -82,7 +82,7 @@ struct machine_ops {
 struct machine {
     const struct machine_ops *ops;
     void *self;
-    const void *zeros; /* MM_PAGE_SIZE zero bytes, usable as machine_map.source */
+    const void *zeros;   /* MM_PAGE_SIZE zero bytes, usable as machine_map.source */
     bool dirty_tracking; /* false: every page is mapped writable and counts as written */
     /*
      * true: content belongs to the page (a file at fixed offsets), and a frame is an account;

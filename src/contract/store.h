@@ -18,10 +18,10 @@ enum store_operation { STORE_READ, STORE_WRITE };
 /* One I/O: a run of neighbouring slots. Owned by the caller until it was reaped. */
 struct store_request {
     enum store_operation operation;
-    slot_number slot;    /* first slot of the run */
-    uint32_t count;      /* pages in the run, at least 1 */
-    void *const *pages;  /* count buffers of MM_PAGE_SIZE bytes; a write only reads them */
-    int result;          /* 0, or a negative errno for the whole run; set when reaped */
+    slot_number slot;           /* first slot of the run */
+    uint32_t count;             /* pages in the run, at least 1 */
+    void *const *pages;         /* count buffers of MM_PAGE_SIZE bytes; a write only reads them */
+    int result;                 /* 0, or a negative errno for the whole run; set when reaped */
     struct store_request *next; /* for the store, while it owns the request */
 };
 

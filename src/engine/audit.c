@@ -138,8 +138,8 @@ static void audit_clean_bytes(struct audit *audit, frame_number frame)
         return; /* the store says so itself; the page is intact in its frame */
     }
     CHECK_EQUAL(audit, "a clean page equals its slot", frame, PFN_FIELD(pfn, page), slot, 0,
-                memcmp(frame_content(audit, frame, PFN_FIELD(pfn, page)), expected,
-                       MM_PAGE_SIZE) != 0);
+                memcmp(frame_content(audit, frame, PFN_FIELD(pfn, page)), expected, MM_PAGE_SIZE) !=
+                    0);
 }
 
 static void audit_zero_bytes(struct audit *audit, frame_number frame)
@@ -287,6 +287,11 @@ static void audit_ptes(struct audit *audit)
     }
     CHECK_EQUAL(audit, "the commit charge is the number of committed pages", FRAME_NONE, PAGE_NONE,
                 SLOT_NONE, engine->charge, committed);
+    CHECK_EQUAL(audit, "the commit limit is frames + slots - reserve - bad frames", FRAME_NONE,
+                PAGE_NONE, SLOT_NONE,
+                (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve -
+                    list_count(engine, LIST_BAD),
+                PFN_FIELD(engine, commit_limit));
     CHECK_TRUE(audit, "the charge is within the limit", FRAME_NONE, PAGE_NONE,
                engine->charge <= PFN_FIELD(engine, commit_limit));
 }
@@ -309,10 +314,8 @@ static void audit_rest(struct audit *audit, uint32_t pinned)
 void engine_audit(struct engine *engine, audit_complain *complain, void *context,
                   struct audit_result *ret_result)
 {
-    struct audit audit = {.engine = engine,
-                          .self = &engine->threads[0],
-                          .complain = complain,
-                          .context = context};
+    struct audit audit = {
+        .engine = engine, .self = &engine->threads[0], .complain = complain, .context = context};
     uint32_t pinned = 0;
     for (unsigned id = 0; id < LIST_COUNT; id++) {
         audit_list(&audit, (enum list_id)id);

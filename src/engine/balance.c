@@ -19,6 +19,17 @@ void balance_kick(struct engine *engine, enum worker_kind kind)
     }
 }
 
+void balance_help(struct engine *engine, struct thread *self)
+{
+    if (list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) {
+        trim_pages(engine, self, MAX_OF(trim_goal(engine), 1));
+    }
+    if (frames_available(engine) == 0 && list_count(engine, LIST_MODIFIED) > 0 &&
+        engine->config.slots > 0) {
+        write_round(engine, self);
+    }
+}
+
 /* Frames to keep free where a standby page is not free at once. */
 static uint32_t ahead_goal(const struct engine *engine)
 {

@@ -49,7 +49,7 @@ enum counter {
 #define X(id, group, key, title) COUNT_##id,
     COUNTERS(X)
 #undef X
-    COUNTER_COUNT
+        COUNTER_COUNT
 };
 
 /* X(id, name) */
@@ -64,7 +64,7 @@ enum latency {
 #define X(id, name) LATENCY_##id,
     LATENCIES(X)
 #undef X
-    LATENCY_COUNT,
+        LATENCY_COUNT,
     LATENCY_NONE = LATENCY_COUNT
 };
 

@@ -8,7 +8,8 @@
 /* ---- memory ---- */
 
 struct layout {
-    size_t engine, ptes, pfns, regions, threads, blocks, lists, areas, bits, vads, workers, starts;
+    size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits, vads,
+        workers, starts;
     size_t total;
 };
 
@@ -53,6 +54,7 @@ static struct layout lay_out(const struct engine_config *config)
     l.pfns = place(&l, ((size_t)config->frames + 2 * LIST_COUNT) * sizeof(struct pfn));
     l.regions = place(&l, count_regions(config) * sizeof(struct pte_region));
     l.threads = place(&l, config->threads * sizeof(struct thread));
+    l.scratches = place(&l, config->threads * sizeof(union scratch));
     l.blocks = place(&l, 2 * (size_t)config->threads * sizeof(struct inpage));
     l.lists = place(&l, LIST_COUNT * sizeof(struct page_list));
     l.areas = place(&l, (areas + 1) * sizeof(struct slot_area));
@@ -114,6 +116,7 @@ static void init_threads(struct engine *engine)
         engine->threads[i].number = i;
         engine->threads[i].backoff = engine->config.backoff;
         engine->threads[i].block = BLOCK_NONE;
+        engine->threads[i].scratch = &engine->scratches[i];
     }
     engine->block_free = BLOCK_NONE;
     for (uint32_t i = 0; i < engine->block_count; i++) {
@@ -126,8 +129,8 @@ static void init_threads(struct engine *engine)
 static void init_commit(struct engine *engine)
 {
     engine->commit_reserve = engine->config.slots == 0 ? 0 : MIN_OF(8, engine->config.frames);
-    atomic_store(&engine->commit_limit, (uint64_t)engine->config.frames + engine->config.slots -
-                                            engine->commit_reserve);
+    atomic_store(&engine->commit_limit,
+                 (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve);
 }
 
 struct engine *engine_init(void *memory, const struct engine_config *config,
@@ -145,6 +148,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->pfns = (struct pfn *)(void *)(base + l.pfns);
     engine->regions = (struct pte_region *)(void *)(base + l.regions);
     engine->threads = (struct thread *)(void *)(base + l.threads);
+    engine->scratches = (union scratch *)(void *)(base + l.scratches);
     engine->blocks = (struct inpage *)(void *)(base + l.blocks);
     engine->lists = (struct page_list *)(void *)(base + l.lists);
     engine->slot_areas = (struct slot_area *)(void *)(base + l.areas);
@@ -224,9 +228,9 @@ int engine_start(struct engine *engine, uint32_t first_thread)
     for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
         for (uint32_t i = 0; i < engine->config.workers[kind]; i++) {
             struct worker_start *start = &engine->worker_starts[engine->worker_count];
-            *start = (struct worker_start){
-                engine, &engine->threads[first_thread + engine->worker_count],
-                (enum worker_kind)kind};
+            *start =
+                (struct worker_start){engine, &engine->threads[first_thread + engine->worker_count],
+                                      (enum worker_kind)kind};
             int error = world_thread_start(worker_main, start, work_table[kind].name,
                                            &engine->worker_threads[engine->worker_count]);
             if (error != 0) {

@@ -16,11 +16,11 @@
 #include "engine/pte.h"
 
 #define STANDBY_PRIORITIES 8
-#define PRIORITY_NORMAL 5
-#define BATCH_MAX 512 /* pages in one trim or write batch */
-#define AROUND_MAX 64 /* pages in one fault-around window */
-#define REGION_PTES_MAX 512
-#define BLOCK_NONE UINT32_MAX
+#define PRIORITY_NORMAL    5
+#define BATCH_MAX          512 /* pages in one trim or write batch */
+#define AROUND_MAX         64  /* pages in one fault-around window */
+#define REGION_PTES_MAX    512
+#define BLOCK_NONE         UINT32_MAX
 
 enum list_id {
     LIST_ZEROED,
@@ -67,6 +67,42 @@ struct slot_area {
     _Atomic uint32_t free;
 };
 
+/* Pages on their way out of the working set, or out of existence. */
+struct trim_batch {
+    uint32_t count;
+    page_number pages[BATCH_MAX];
+    frame_number frames[BATCH_MAX];
+};
+
+/* The resident pages of one region, as the policy sees them. */
+struct candidates {
+    uint32_t count;
+    page_number pages[REGION_PTES_MAX];
+    uint8_t registers[REGION_PTES_MAX];
+    bool accessed[REGION_PTES_MAX];
+    bool victim[REGION_PTES_MAX];
+};
+
+/* Pages on their way to their slots. */
+struct write_batch {
+    uint32_t count, requests;
+    frame_number frames[BATCH_MAX];
+    page_number pages[BATCH_MAX];
+    slot_number slots[BATCH_MAX];
+    void *buffers[BATCH_MAX];
+    int results[BATCH_MAX];
+    struct store_request request[BATCH_MAX], *submitted[BATCH_MAX];
+};
+
+/* Working storage of one round; too large for the stack of a signal handler. */
+union scratch {
+    struct {
+        struct trim_batch batch;
+        struct candidates found;
+    } trim;
+    struct write_batch write;
+};
+
 enum worker_kind { WORKER_TRIM, WORKER_WRITE, WORKER_ZERO, WORKER_BALANCE, WORKER_KINDS };
 
 /* An event count: how workers of one kind sleep without losing a wake-up. */
@@ -100,6 +136,7 @@ struct engine {
     struct pfn *pfns; /* config.frames, then two sentinels a list */
     struct pte_region *regions;
     struct thread *threads;
+    union scratch *scratches; /* one for each thread */
     struct inpage *blocks;
     struct page_list *lists;
     struct slot_area *slot_areas;
@@ -111,10 +148,10 @@ struct engine {
     CACHE_ALIGNED lock_word space_lock;
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
     _Atomic uint32_t vad_count;
-    uint64_t charge;                /* pages; space lock */
-    _Atomic uint64_t charge_shown;  /* the same for readers */
-    _Atomic uint64_t commit_limit;  /* pages */
-    uint64_t commit_reserve;        /* pages */
+    uint64_t charge;               /* pages; space lock */
+    _Atomic uint64_t charge_shown; /* the same for readers */
+    _Atomic uint64_t commit_limit; /* pages */
+    uint64_t commit_reserve;       /* pages */
 
     CACHE_ALIGNED lock_word wait_lock;
     struct thread *wait_head, *wait_tail; /* wait lock */
@@ -122,13 +159,13 @@ struct engine {
     _Atomic uint32_t grants;              /* promised and not yet taken */
     uint32_t block_free;                  /* pool of in-page blocks; wait lock */
 
-    CACHE_ALIGNED _Atomic uint32_t in_flight; /* frames being trimmed or written */
-    _Atomic uint32_t pinned;                  /* frames with pins */
-    _Atomic uint32_t trim_hand;               /* region the next trim looks at */
-    _Atomic uint32_t slot_hand;               /* area the next writer looks at */
-    _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
-    _Atomic uint64_t move_sequence;           /* checked builds */
-    _Atomic uint64_t served;                  /* frames promised so far */
+    CACHE_ALIGNED _Atomic uint32_t in_flight;      /* frames being trimmed or written */
+    _Atomic uint32_t pinned;                       /* frames with pins */
+    _Atomic uint32_t trim_hand;                    /* region the next trim looks at */
+    _Atomic uint32_t slot_hand;                    /* area the next writer looks at */
+    _Atomic uint32_t reclaim_hand;                 /* frame the next slot reclaim looks at */
+    _Atomic uint64_t move_sequence;                /* checked builds */
+    _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
 
     struct worker_event events[WORKER_KINDS];
@@ -159,9 +196,19 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
                            frame_number *ret_frame);
 void engine_unpin(struct engine *engine, uint32_t thread, page_number page);
 
+/* Take one frame out of service for good; false if commit charge or the last frame forbid it. */
+bool engine_retire(struct engine *engine, uint32_t thread);
+
 /* ---- space.c ---- */
-enum space_result { SPACE_DONE, SPACE_NO_ROOM, SPACE_NO_REGION, SPACE_LIMIT, SPACE_NOT_COMMITTED,
-                    SPACE_BUSY, SPACE_REFUSED };
+enum space_result {
+    SPACE_DONE,
+    SPACE_NO_ROOM,
+    SPACE_NO_REGION,
+    SPACE_LIMIT,
+    SPACE_NOT_COMMITTED,
+    SPACE_BUSY,
+    SPACE_REFUSED
+};
 enum space_result space_reserve(struct engine *engine, uint32_t thread, page_number count,
                                 page_number *ret_first);
 enum space_result space_release(struct engine *engine, uint32_t thread, page_number first);
@@ -190,14 +237,12 @@ void engine_audit(struct engine *engine, audit_complain *complain, void *context
 
 /* ---- lists.c ---- */
 /* Frame lock held (or nobody else knows the frame); its state is the list's already. */
-void list_insert(struct engine *engine, struct thread *self, enum list_id list,
-                 frame_number frame);
+void list_insert(struct engine *engine, struct thread *self, enum list_id list, frame_number frame);
 /* Many at once, in order, at the tail. All frame locks held. */
 void list_insert_many(struct engine *engine, struct thread *self, enum list_id list,
                       const frame_number *frames, uint32_t count);
 /* Frame lock held; the frame is on the list. */
-void list_unlink(struct engine *engine, struct thread *self, enum list_id list,
-                 frame_number frame);
+void list_unlink(struct engine *engine, struct thread *self, enum list_id list, frame_number frame);
 /* Up to `count` frames from the head, oldest first; returned with their frame locks held. */
 uint32_t list_take(struct engine *engine, struct thread *self, enum list_id list, uint32_t count,
                    frame_number *ret_frames);
@@ -248,8 +293,8 @@ void let_go_lock(struct engine *engine, struct thread *self, struct let_go_batch
 /* How one look at a page ended; up to STEP_NEED_FRAME there will be another look. */
 enum fault_step {
     STEP_DONE,
-    STEP_RETRY,     /* something changed: take the fault from the start */
-    STEP_YIELD,     /* somebody is in the middle of something short: pause, then again */
+    STEP_RETRY,      /* something changed: take the fault from the start */
+    STEP_YIELD,      /* somebody is in the middle of something short: pause, then again */
     STEP_NEED_FRAME, /* none could be had: wait for one */
     STEP_ACCESS_VIOLATION,
     STEP_IN_PAGE_ERROR
@@ -274,11 +319,6 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word);
 
 /* ---- trim.c, shared with space.c ---- */
-struct trim_batch {
-    uint32_t count;
-    page_number pages[BATCH_MAX];
-    frame_number frames[BATCH_MAX];
-};
 /* Take one valid page from the working set; region lock held. False: it is pinned. */
 bool trim_detach(struct engine *engine, struct thread *self, page_number page,
                  struct trim_batch *batch);
@@ -287,6 +327,8 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
 
 /* ---- trim.c, write.c, zero.c, balance.c: one round of bounded work; true if it got anywhere --- */
 bool trim_needed(struct engine *engine);
+/* Trim up to `wanted` pages, or one batch. */
+bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
 bool trim_round(struct engine *engine, struct thread *self);
 bool write_needed(struct engine *engine);
 bool write_round(struct engine *engine, struct thread *self);
@@ -294,6 +336,8 @@ bool zero_needed(struct engine *engine);
 bool zero_round(struct engine *engine, struct thread *self);
 bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
+/* A thread that found no frame trims and writes itself before it waits. */
+void balance_help(struct engine *engine, struct thread *self);
 /* Wake one sleeping worker of the kind. */
 void balance_kick(struct engine *engine, enum worker_kind kind);
 /* How many pages the trimmers should take from the working set now. */
@@ -335,9 +379,9 @@ static inline void region_count_resident(struct engine *engine, page_number page
 /* What an invalid PTE of the frame's owner must become when the frame is taken away. */
 static inline pte_word frame_original_pte(const struct pfn *pfn, pfn_word word)
 {
-    return pte_make_software((enum protection)pfn_protection(word),
-                             atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pfn->slot,
-                                                  memory_order_relaxed));
+    return pte_make_software(
+        (enum protection)pfn_protection(word),
+        atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pfn->slot, memory_order_relaxed));
 }
 
 static inline enum list_id standby_list(pfn_word word)

@@ -55,8 +55,7 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
     struct pfn *pfn = frame_pfn(engine, frame);
     zero_in_hand(engine, self, frame);
     region_lock(engine, self, page);
-    enum protection protection =
-        seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
+    enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
     if (pte_load(&engine->ptes[page]) != seen || protection == PROTECTION_DECOMMIT) {
         region_unlock(engine, self, page);
         return STEP_RETRY;
@@ -65,8 +64,7 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
     pfn_word word = pfn_new_owner(pfn_load(pfn), protection, PRIORITY_NORMAL);
     PFN_SET_FIELD(pfn, page, page);
     frame_move(engine, self, frame,
-               pfn_with_state(word, PFN_ACTIVE) | (dirty ? PFN_MODIFIED_BIT : 0),
-               WHY_DEMAND_ZERO);
+               pfn_with_state(word, PFN_ACTIVE) | (dirty ? PFN_MODIFIED_BIT : 0), WHY_DEMAND_ZERO);
     fault_map(engine, self, page, frame, protection, dirty, POLICY_DEMAND_ZERO,
               engine->machine.content_by_page ? engine->machine.zeros : NULL);
     region_unlock(engine, self, page);
@@ -294,6 +292,7 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
         count_one(self, COUNT_FAULT_RETRIES);
         lock_check_none_held(self);
         if (step == STEP_NEED_FRAME) {
+            balance_help(engine, self);
             frames_wait(engine, self);
         } else if (step == STEP_YIELD) {
             world_pause(round++, engine->config.backoff);

@@ -104,17 +104,18 @@ void frames_wait(struct engine *engine, struct thread *self)
     bool kept_waiting = self->granted;
     lock_check_none_held(self);
     uint32_t seen = join_queue(engine, self);
-    count_one(self, COUNT_FRAME_WAITS);
     if (kept_waiting) {
         world_pause(8, self->backoff);
     }
+    frames_grant(engine, self);
+    if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
+        return; /* there was one by now */
+    }
+    count_one(self, COUNT_FRAME_WAITS);
     for (;;) {
         balance_kick(engine, WORKER_TRIM);
         balance_kick(engine, WORKER_WRITE);
         frames_grant(engine, self);
-        if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
-            break;
-        }
         world_wait(&self->wake, seen, late_ns);
         if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
             break;
@@ -178,7 +179,8 @@ static uint32_t cache_push(struct engine *engine, struct thread *self, const fra
         return 0;
     }
     lock_acquire(self, &cache->lock, RANK_CACHE);
-    uint32_t have = PFN_FIELD(cache, count), fits = MIN_OF(count, engine->config.frame_cache - have);
+    uint32_t have = PFN_FIELD(cache, count),
+             fits = MIN_OF(count, engine->config.frame_cache - have);
     for (uint32_t i = 0; i < fits; i++) {
         cache->frames[have + i] = frames[i];
     }
@@ -240,8 +242,8 @@ static void unlock_frames(struct engine *engine, struct thread *self, const fram
 }
 
 /* The machine must forget the pages' contents before their PTEs may point to the slots alone. */
-static void give_up_contents(struct engine *engine, struct thread *self,
-                             const frame_number *frames, uint32_t count)
+static void give_up_contents(struct engine *engine, struct thread *self, const frame_number *frames,
+                             uint32_t count)
 {
     page_number pages[FRAME_CACHE_MAX];
     for (uint32_t i = 0; i < count; i++) {
@@ -318,8 +320,7 @@ static uint32_t take_ownerless(struct engine *engine, struct thread *self, enum 
 static frame_number take_uncached(struct engine *engine, struct thread *self, bool zeroed)
 {
     frame_number frames[FRAME_CACHE_MAX];
-    uint32_t taken =
-        take_ownerless(engine, self, zeroed ? LIST_ZEROED : LIST_FREE, frames);
+    uint32_t taken = take_ownerless(engine, self, zeroed ? LIST_ZEROED : LIST_FREE, frames);
     if (taken == 0) {
         taken = take_ownerless(engine, self, zeroed ? LIST_FREE : LIST_ZEROED, frames);
     }
@@ -329,7 +330,7 @@ static frame_number take_uncached(struct engine *engine, struct thread *self, bo
     if (taken > 1) {
         keep_or_insert(engine, self, frames + 1, taken - 1);
     }
-    if (trim_goal(engine) > 0) {
+    if (trim_needed(engine)) {
         balance_kick(engine, WORKER_TRIM);
     }
     if (write_needed(engine)) {

@@ -109,8 +109,8 @@ static bool publish_read(struct engine *engine, struct thread *self, page_number
 static int read_slot(struct engine *engine, struct thread *self, slot_number slot, void *buffer)
 {
     void *const pages[1] = {buffer};
-    struct store_request request = {.operation = STORE_READ, .slot = slot, .count = 1,
-                                    .pages = pages};
+    struct store_request request = {
+        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
     struct store_request *submitted = &request, *reaped = NULL;
     lock_check_none_held(self);
     engine->store.ops->submit(engine->store.self, self->number, &submitted, 1);
@@ -180,8 +180,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
         PFN_SET_FIELD(pfn, slot, SLOT_NONE);
         write = true;
     }
-    void *buffer =
-        engine->machine.ops->fill_buffer(engine->machine.self, self->number, 0, frame);
+    void *buffer = engine->machine.ops->fill_buffer(engine->machine.self, self->number, 0, frame);
     int error = read_slot(engine, self, pte_slot(seen), buffer);
     region_lock(engine, self, page);
     frame_lock(engine, self, frame);

@@ -37,8 +37,7 @@ void list_insert_many(struct engine *engine, struct thread *self, enum list_id i
     frame_number last = PFN_FIELD(frame_pfn(engine, list->tail), blink);
     for (uint32_t i = 0; i < count; i++) {
         AUDIT(pfn_state(pfn_load(frame_pfn(engine, frames[i]))) == list->state);
-        MUST_FRAME(engine, frames[i],
-                   PFN_FIELD(frame_pfn(engine, frames[i]), flink) == FRAME_NONE);
+        MUST_FRAME(engine, frames[i], PFN_FIELD(frame_pfn(engine, frames[i]), flink) == FRAME_NONE);
         link_frames(engine, last, frames[i]);
         last = frames[i];
     }

@@ -142,8 +142,7 @@ void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
         if ((seen & ~LOCK_WRITER_WAITS) == 0) {
             if (atomic_compare_exchange_weak_explicit(word, &seen, LOCK_EXCLUSIVE,
-                                                      memory_order_acquire,
-                                                      memory_order_relaxed)) {
+                                                      memory_order_acquire, memory_order_relaxed)) {
                 break;
             }
         } else if ((seen & LOCK_WRITER_WAITS) == 0) {

@@ -113,7 +113,7 @@ static inline void lock_release(struct thread *self, lock_word *word, enum lock_
 }
 
 /* Shared/exclusive spin lock: bit 31 owned exclusively, bit 30 a writer waits, else readers. */
-#define LOCK_EXCLUSIVE (1u << 31)
+#define LOCK_EXCLUSIVE    (1u << 31)
 #define LOCK_WRITER_WAITS (1u << 30)
 
 void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank rank);

@@ -113,7 +113,8 @@ _Noreturn void frame_fail(struct engine *engine, frame_number frame, const char 
         text_add_field(&text, "word", word);
         text_add_field(&text, "page", page);
         text_add_field(&text, "slot", PFN_FIELD(pfn, slot));
-        text_add_field(&text, "pte", page < engine->config.pages ? pte_load(&engine->ptes[page]) : 0);
+        text_add_field(&text, "pte",
+                       page < engine->config.pages ? pte_load(&engine->ptes[page]) : 0);
         add_moves(&text, engine, frame);
     }
     world_abort(text.bytes);

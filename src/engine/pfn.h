@@ -35,18 +35,18 @@ struct pfn {
 
 _Static_assert(sizeof(struct pfn) == 32, "two frames to a cache line, none across two");
 
-#define PFN_STATE_MASK ((pfn_word)7)
-#define PFN_MODIFIED_BIT ((pfn_word)1 << 3)
-#define PFN_WRITING ((pfn_word)1 << 4)
-#define PFN_READING ((pfn_word)1 << 5)
-#define PFN_GIVING_UP ((pfn_word)1 << 6)
-#define PFN_DELETED ((pfn_word)1 << 7)
-#define PFN_PRIORITY_SHIFT 8
+#define PFN_STATE_MASK       ((pfn_word)7)
+#define PFN_MODIFIED_BIT     ((pfn_word)1 << 3)
+#define PFN_WRITING          ((pfn_word)1 << 4)
+#define PFN_READING          ((pfn_word)1 << 5)
+#define PFN_GIVING_UP        ((pfn_word)1 << 6)
+#define PFN_DELETED          ((pfn_word)1 << 7)
+#define PFN_PRIORITY_SHIFT   8
 #define PFN_PROTECTION_SHIFT 11
-#define PFN_PIN_SHIFT 16
-#define PFN_PIN_ONE ((pfn_word)1 << PFN_PIN_SHIFT)
-#define PFN_REFERENCE_SHIFT 32
-#define PFN_REFERENCE_ONE ((pfn_word)1 << PFN_REFERENCE_SHIFT)
+#define PFN_PIN_SHIFT        16
+#define PFN_PIN_ONE          ((pfn_word)1 << PFN_PIN_SHIFT)
+#define PFN_REFERENCE_SHIFT  32
+#define PFN_REFERENCE_ONE    ((pfn_word)1 << PFN_REFERENCE_SHIFT)
 #define PFN_GENERATION_SHIFT 40
 
 static inline enum pfn_state pfn_state(pfn_word word)

@@ -1,9 +1,10 @@
 /*
- * pin.c - keep a page resident: a count in the frame's word that the trimmer honours.
+ * pin.c - frames that are kept from paging: pages pinned, frames taken out of service.
  *
- * Only pages of the working set are pinned, under region and frame lock, so a pinned page is valid
- * and stays so; one pinned for writing is modified and mapped writable. Some frames always stay
- * unpinned, or nobody else could fault.
+ * A pin is a count in the frame's word that the trimmer honours. Only pages of the working set are
+ * pinned, under region and frame lock, so a pinned page is valid and stays so; one pinned for
+ * writing is modified and mapped writable. Some frames always stay unpinned, or nobody else could
+ * fault.
  */
 #include "engine/engine.h"
 
@@ -76,4 +77,38 @@ void engine_unpin(struct engine *engine, uint32_t thread, page_number page)
     }
     frame_unlock(engine, self, frame);
     region_unlock(engine, self, page);
+}
+
+/* The commit limit falls by one frame; false if the charge does not allow it. */
+static bool shrink_limit(struct engine *engine, struct thread *self)
+{
+    lock_acquire_sleeping(self, &engine->space_lock, RANK_SPACE);
+    uint64_t limit = atomic_load_explicit(&engine->commit_limit, memory_order_relaxed);
+    bool allowed =
+        engine->charge < limit && list_count(engine, LIST_BAD) + 1 < engine->config.frames;
+    if (allowed) {
+        atomic_store_explicit(&engine->commit_limit, limit - 1, memory_order_relaxed);
+    }
+    lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
+    return allowed;
+}
+
+bool engine_retire(struct engine *engine, uint32_t thread)
+{
+    struct thread *self = &engine->threads[thread];
+    if (!shrink_limit(engine, self)) {
+        return false;
+    }
+    frame_number frame = frames_take(engine, self, false);
+    while (frame == FRAME_NONE) {
+        balance_help(engine, self);
+        frames_wait(engine, self);
+        frame = frames_take(engine, self, false);
+    }
+    frames_wait_end(engine, self);
+    pfn_word word = pfn_load(frame_pfn(engine, frame));
+    frame_move(engine, self, frame, pfn_with_state(word, PFN_BAD),
+               pfn_state(word) == PFN_FREE ? WHY_RETIRE : WHY_RETIRE_ZEROED);
+    list_insert(engine, self, LIST_BAD, frame);
+    return true;
 }

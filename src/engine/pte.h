@@ -39,16 +39,16 @@ enum protection {
     PROTECTION_NO_ACCESS = 0x18
 };
 
-#define PTE_BIT_VALID ((pte_word)1 << 0)
-#define PTE_BIT_WRITABLE ((pte_word)1 << 1)
-#define PTE_BIT_DIRTY ((pte_word)1 << 6)
-#define PTE_BIT_WRITE ((pte_word)1 << 11)
-#define PTE_BIT_TRANSITION ((pte_word)1 << 11)
+#define PTE_BIT_VALID        ((pte_word)1 << 0)
+#define PTE_BIT_WRITABLE     ((pte_word)1 << 1)
+#define PTE_BIT_DIRTY        ((pte_word)1 << 6)
+#define PTE_BIT_WRITE        ((pte_word)1 << 11)
+#define PTE_BIT_TRANSITION   ((pte_word)1 << 11)
 #define PTE_PROTECTION_SHIFT 5
-#define PTE_PROTECTION_MASK ((pte_word)0x1f << PTE_PROTECTION_SHIFT)
-#define PTE_FRAME_SHIFT 12
-#define PTE_REGISTER_SHIFT 52
-#define PTE_SLOT_SHIFT 32
+#define PTE_PROTECTION_MASK  ((pte_word)0x1f << PTE_PROTECTION_SHIFT)
+#define PTE_FRAME_SHIFT      12
+#define PTE_REGISTER_SHIFT   52
+#define PTE_SLOT_SHIFT       32
 
 static inline enum pte_form pte_form(pte_word word)
 {
@@ -91,8 +91,7 @@ static inline uint8_t pte_register(pte_word word)
 
 static inline pte_word pte_with_register(pte_word word, uint8_t value)
 {
-    return (word & ~((pte_word)0xff << PTE_REGISTER_SHIFT)) |
-           (pte_word)value << PTE_REGISTER_SHIFT;
+    return (word & ~((pte_word)0xff << PTE_REGISTER_SHIFT)) | (pte_word)value << PTE_REGISTER_SHIFT;
 }
 
 static inline pte_word pte_make_valid(frame_number frame, enum protection protection, bool writable,

@@ -200,8 +200,7 @@ static void commit_ptes(struct engine *engine, struct thread *self, struct vad *
     bool whole = first == vad->first && count == vad->count &&
                  PFN_FIELD(vad, protection) == PROTECTION_DECOMMIT;
     for (page_number page = first; page < first + count; page++) {
-        if (is_committed(engine, vad, page) ||
-            (whole && pte_load(&engine->ptes[page]) == 0)) {
+        if (is_committed(engine, vad, page) || (whole && pte_load(&engine->ptes[page]) == 0)) {
             continue;
         }
         region_lock(engine, self, page);
@@ -283,8 +282,7 @@ enum delete_result { DELETE_DONE, DELETE_AGAIN, DELETE_PINNED };
 
 /* A page that a frame holds; region lock held. */
 static enum delete_result delete_resident(struct engine *engine, struct thread *self,
-                                          page_number page, pte_word seen,
-                                          struct trim_batch *batch)
+                                          page_number page, pte_word seen, struct trim_batch *batch)
 {
     frame_number frame = pte_frame(seen);
     struct pfn *pfn = frame_pfn(engine, frame);
@@ -458,8 +456,8 @@ static enum delete_result protect_resident(struct engine *engine, struct thread 
         frame_unlock(engine, self, frame);
         return DELETE_AGAIN;
     }
-    word = (word & ~((pfn_word)0x1f << PFN_PROTECTION_SHIFT)) |
-           (pfn_word)protection << PFN_PROTECTION_SHIFT;
+    word = (word & ~((pfn_word)0x1f << PFN_PROTECTION_SHIFT)) | (pfn_word)protection
+                                                                    << PFN_PROTECTION_SHIFT;
     bool revoke = pte_form(seen) == PTE_VALID && protection != PROTECTION_READ_WRITE;
     if (revoke && pfn_pins(word) > 0) {
         frame_unlock(engine, self, frame);
@@ -532,8 +530,7 @@ enum space_result space_protect(struct engine *engine, uint32_t thread, page_num
         /* Rights are taken away in the machine first, and given in the engine first. */
         bool grant = protection == PROTECTION_READ_WRITE;
         int refused = grant ? 0 : set_rights(engine, first, count, protection);
-        result = refused ? SPACE_REFUSED
-                         : protect_locked(engine, self, first, count, protection);
+        result = refused ? SPACE_REFUSED : protect_locked(engine, self, first, count, protection);
         if (grant && result == SPACE_DONE && set_rights(engine, first, count, protection) != 0) {
             result = SPACE_REFUSED;
         }

@@ -26,7 +26,7 @@
 
 /* X(why, from, to, meaning, locks) */
 #define PFN_MOVES(X)                                                                               \
-    X(ZERO, FREE, ZEROED, "a zero thread or the faulting thread cleared it",                         \
+    X(ZERO, FREE, ZEROED, "a zero thread or the faulting thread cleared it",                       \
       "none: only the taker knows the frame")                                                      \
     X(DEMAND_ZERO, ZEROED, ACTIVE, "first touch", "region")                                        \
     X(READ_START, FREE, TRANSITION, "hard fault: the read begins", "region")                       \
@@ -54,21 +54,20 @@
     X(DELETE_MODIFIED, MODIFIED, TRANSITION, "decommitted", "region, page, list")                  \
     X(DELETED, TRANSITION, FREE, "decommitted, and the last holder let go", "page, list")          \
     X(RETIRE, FREE, BAD, "taken out of service", "none: only the taker knows the frame")           \
-    X(RETIRE_ZEROED, ZEROED, BAD, "taken out of service",                                          \
-      "none: only the taker knows the frame")
+    X(RETIRE_ZEROED, ZEROED, BAD, "taken out of service", "none: only the taker knows the frame")
 
 enum pfn_state {
 #define X(name, value, meaning, list) PFN_##name = value,
     PFN_STATES(X)
 #undef X
-    PFN_STATE_LIMIT = 8
+        PFN_STATE_LIMIT = 8
 };
 
 enum move_why {
 #define X(why, from, to, meaning, locks) WHY_##why,
     PFN_MOVES(X)
 #undef X
-    WHY_COUNT
+        WHY_COUNT
 };
 
 struct state_row {

@@ -25,11 +25,13 @@
     X(SLOTS, "slots", "one part of the page-file bitmap")                                          \
     X(WAIT, "wait", "the queue of threads that wait for a frame; in-page blocks")
 
+union scratch;
+
 enum lock_rank {
 #define X(id, name, guards) RANK_##id,
     LOCK_RANKS(X)
 #undef X
-    RANK_COUNT
+        RANK_COUNT
 };
 
 struct lock_counts {
@@ -62,6 +64,7 @@ struct thread {
     enum latency latency;          /* (o) what the fault under way turned out to be */
     uint64_t waited_ns;            /* (o) spent in the queue for frames in this fault */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
+    union scratch *scratch;        /* (o) for a round of trimming or writing */
 
     bool granted;          /* (w) a frame was promised */
     struct thread *behind; /* (w) next in the queue for frames */

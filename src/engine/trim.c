@@ -12,22 +12,31 @@
 #include "engine/engine.h"
 #include "engine/mutant.h"
 
+/* Frames that trimming keeps available, and how many are or will be without it. */
+static uint32_t target_frames(const struct engine *engine)
+{
+    return (uint32_t)((uint64_t)engine->config.frames * engine->config.standby_percent / 100);
+}
+
+static uint32_t load_seq_cst(const _Atomic uint32_t *value)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)value, memory_order_seq_cst);
+}
+
 uint32_t trim_goal(const struct engine *engine)
 {
-    uint32_t target =
-        (uint32_t)((uint64_t)engine->config.frames * engine->config.standby_percent / 100);
-    uint32_t waiters = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->waiters,
-                                            memory_order_seq_cst);
     uint32_t supply = frames_available(engine) + list_count(engine, LIST_MODIFIED) +
-                      atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->in_flight,
-                                           memory_order_seq_cst);
-    target = MAX_OF(target, waiters);
+                      load_seq_cst(&engine->in_flight);
+    uint32_t target = MAX_OF(target_frames(engine), load_seq_cst(&engine->waiters));
     return target > supply ? target - supply : 0;
 }
 
+/* A flush costs the same for one page and for many: below a batch it can wait, unless it is late. */
 bool trim_needed(struct engine *engine)
 {
-    return trim_goal(engine) > 0;
+    uint32_t goal = trim_goal(engine), target = target_frames(engine);
+    return goal > 0 && (goal >= engine->config.trim_batch || goal > target / 2 ||
+                        load_seq_cst(&engine->waiters) > 0);
 }
 
 bool trim_detach(struct engine *engine, struct thread *self, page_number page,
@@ -99,15 +108,6 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     frames_grant(engine, self);
 }
 
-/* The resident pages of one region, as the policy sees them. */
-struct candidates {
-    uint32_t count;
-    page_number pages[REGION_PTES_MAX];
-    uint8_t registers[REGION_PTES_MAX];
-    bool accessed[REGION_PTES_MAX];
-    bool victim[REGION_PTES_MAX];
-};
-
 static void find_candidates(struct engine *engine, uint32_t region, struct candidates *ret)
 {
     page_number first = region << engine->region_shift;
@@ -133,42 +133,48 @@ static void find_candidates(struct engine *engine, uint32_t region, struct candi
 static void trim_region(struct engine *engine, struct thread *self, uint32_t region,
                         uint32_t wanted, unsigned pass, struct trim_batch *batch)
 {
-    struct candidates found;
+    struct candidates *found = &self->scratch->trim.found;
     page_number first = region << engine->region_shift;
     uint32_t room = batch->count + wanted;
     region_lock(engine, self, first);
-    find_candidates(engine, region, &found);
-    engine->policy->choose(found.count, found.registers, found.accessed, wanted, pass,
-                           found.victim);
-    for (uint32_t i = 0; i < found.count; i++) {
-        pte *entry = &engine->ptes[found.pages[i]];
-        if (found.victim[i] && batch->count < room &&
-            trim_detach(engine, self, found.pages[i], batch)) {
+    find_candidates(engine, region, found);
+    engine->policy->choose(found->count, found->registers, found->accessed, wanted, pass,
+                           found->victim);
+    for (uint32_t i = 0; i < found->count; i++) {
+        pte *entry = &engine->ptes[found->pages[i]];
+        if (found->victim[i] && batch->count < room &&
+            trim_detach(engine, self, found->pages[i], batch)) {
             continue;
         }
-        pte_store(entry, pte_with_register(pte_load(entry), found.registers[i]));
+        pte_store(entry, pte_with_register(pte_load(entry), found->registers[i]));
     }
     region_unlock(engine, self, first);
 }
 
-bool trim_round(struct engine *engine, struct thread *self)
+bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 {
-    struct trim_batch batch = {.count = 0};
-    uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
-    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && batch.count < goal; pass++) {
-        for (uint32_t i = 0; i < engine->region_count && batch.count < goal; i++) {
-            uint32_t region = atomic_fetch_add_explicit(&engine->trim_hand, 1,
-                                                        memory_order_relaxed) %
-                              engine->region_count;
+    struct trim_batch *batch = &self->scratch->trim.batch;
+    uint32_t goal = MIN_OF(wanted, engine->config.trim_batch);
+    batch->count = 0;
+    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && batch->count < goal; pass++) {
+        for (uint32_t i = 0; i < engine->region_count && batch->count < goal; i++) {
+            uint32_t region =
+                atomic_fetch_add_explicit(&engine->trim_hand, 1, memory_order_relaxed) %
+                engine->region_count;
             if (PFN_FIELD(&engine->regions[region], resident) > 0) {
-                trim_region(engine, self, region, goal - batch.count, pass, &batch);
+                trim_region(engine, self, region, goal - batch->count, pass, batch);
             }
         }
     }
-    bool any = batch.count > 0;
-    trim_finish(engine, self, &batch);
+    bool any = batch->count > 0;
+    trim_finish(engine, self, batch);
     if (write_needed(engine)) {
         balance_kick(engine, WORKER_WRITE);
     }
     return any;
+}
+
+bool trim_round(struct engine *engine, struct thread *self)
+{
+    return trim_pages(engine, self, trim_goal(engine));
 }

@@ -10,16 +10,6 @@
  */
 #include "engine/engine.h"
 
-struct write_batch {
-    uint32_t count, requests;
-    frame_number frames[BATCH_MAX];
-    page_number pages[BATCH_MAX];
-    slot_number slots[BATCH_MAX];
-    void *buffers[BATCH_MAX];
-    int results[BATCH_MAX];
-    struct store_request request[BATCH_MAX];
-};
-
 bool write_needed(struct engine *engine)
 {
     uint32_t modified = list_count(engine, LIST_MODIFIED);
@@ -133,7 +123,7 @@ static void build_requests(struct write_batch *batch)
 
 static void write_batch_out(struct engine *engine, struct thread *self, struct write_batch *batch)
 {
-    struct store_request *requests[BATCH_MAX];
+    struct store_request **requests = batch->submitted;
     uint32_t done = 0;
     lock_check_none_held(self);
     engine->machine.ops->content(engine->machine.self, self->number, batch->count, batch->pages,
@@ -145,7 +135,8 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
     engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
     while (done < batch->requests) {
         struct store_request *reaped[32];
-        uint32_t count = engine->store.ops->reap(engine->store.self, self->number, reaped, 32, true);
+        uint32_t count =
+            engine->store.ops->reap(engine->store.self, self->number, reaped, 32, true);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t first = (uint32_t)(reaped[i]->pages - (void *const *)batch->buffers);
             for (uint32_t p = 0; p < reaped[i]->count; p++) {
@@ -186,22 +177,23 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
 
 bool write_round(struct engine *engine, struct thread *self)
 {
-    struct write_batch batch = {.count = 0, .requests = 0};
+    struct write_batch *batch = &self->scratch->write;
     struct let_go_batch going = {0};
     uint32_t failed = 0;
-    begin_batch(engine, self, &batch);
-    if (batch.count == 0) {
+    batch->count = batch->requests = 0;
+    begin_batch(engine, self, batch);
+    if (batch->count == 0) {
         return false;
     }
-    write_batch_out(engine, self, &batch);
-    for (uint32_t i = 0; i < batch.count; i++) {
-        let_go_lock(engine, self, &going, batch.frames[i]);
-        let_go_add(engine, self, &going, batch.frames[i],
-                   finish_page(engine, self, batch.frames[i], batch.slots[i], batch.results[i]));
-        failed += batch.results[i] != 0;
+    write_batch_out(engine, self, batch);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        let_go_lock(engine, self, &going, batch->frames[i]);
+        let_go_add(engine, self, &going, batch->frames[i],
+                   finish_page(engine, self, batch->frames[i], batch->slots[i], batch->results[i]));
+        failed += batch->results[i] != 0;
     }
     let_go_flush(engine, self, &going);
-    atomic_fetch_sub_explicit(&engine->in_flight, batch.count, memory_order_seq_cst);
+    atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
     frames_grant(engine, self);
-    return failed < batch.count; /* a store that only fails is not asked again at once */
+    return failed < batch->count; /* a store that only fails is not asked again at once */
 }

@@ -50,9 +50,8 @@ static inline void fake_lock(struct fake_page *page)
 {
     unsigned round = 0;
 
-    while (atomic_exchange_explicit(&page->lock, 1, memory_order_acquire) != 0) {
+    while (atomic_exchange_explicit(&page->lock, 1, memory_order_acquire) != 0)
         world_pause(round++, true);
-    }
 }
 
 static inline bool fake_try_lock(struct fake_page *page)
@@ -70,11 +69,9 @@ static inline uint32_t fake_thread_enter(void *context)
     struct fake_engine *fake = context;
 
     for (unsigned round = 0;; round++) {
-        for (uint32_t i = 0; i < FAKE_THREADS; i++) {
-            if (!atomic_exchange(&fake->number_taken[i], true)) {
+        for (uint32_t i = 0; i < FAKE_THREADS; i++)
+            if (!atomic_exchange(&fake->number_taken[i], true))
                 return i;
-            }
-        }
         world_pause(round, true);
     }
 }
@@ -92,10 +89,8 @@ static inline void fake_map_filled(struct fake_engine *fake, uint32_t thread, pa
 {
     struct fake_page *page = &fake->page[number];
     const struct machine_ops *ops = fake->machine.ops;
-    struct machine_map map = {.page = number,
-                              .frame = number,
-                              .writable = write,
-                              .source = fake->machine.zeros};
+    struct machine_map map = {
+        .page = number, .frame = number, .writable = write, .source = fake->machine.zeros};
 
     if (page->state == FAKE_STORED) {
         void *buffer = ops->fill_buffer(fake->machine.self, thread, 0, number);
@@ -127,10 +122,9 @@ static inline void fake_map_resident(struct fake_engine *fake, uint32_t thread, 
         page->writable = writable;
         page->dirty = page->dirty || writable || !fake->machine.dirty_tracking;
         count++;
-        if (count > atomic_load(&fake->around) || count == FAKE_WINDOWS || number + count >= fake->pages ||
-            !fake_try_lock(&fake->page[number + count])) {
+        if (count > atomic_load(&fake->around) || count == FAKE_WINDOWS ||
+            number + count >= fake->pages || !fake_try_lock(&fake->page[number + count]))
             break;
-        }
         page = &fake->page[number + count];
         if (page->state != FAKE_RESIDENT || page->mapped || page->writable != writable) {
             fake_unlock(page);
@@ -138,9 +132,8 @@ static inline void fake_map_resident(struct fake_engine *fake, uint32_t thread, 
         }
     } while (true);
     fake->machine.ops->map(fake->machine.self, thread, count, maps);
-    while (--count > 0) {
+    while (--count > 0)
         fake_unlock(&fake->page[number + count]);
-    }
 }
 
 static inline enum fault_result fake_fault(void *engine, uint32_t thread, page_number number,
@@ -150,17 +143,14 @@ static inline enum fault_result fake_fault(void *engine, uint32_t thread, page_n
     struct fake_page *page = &fake->page[number];
     enum fault_result verdict;
 
-    if (fake->on_fault != NULL) {
+    if (fake->on_fault != NULL)
         fake->on_fault(fake, number);
-    }
     atomic_fetch_add(&fake->faults, 1);
-    if (write) {
+    if (write)
         atomic_fetch_add(&fake->write_faults, 1);
-    }
     verdict = atomic_load(&page->verdict);
-    if (verdict != FAULT_RESOLVED) {
+    if (verdict != FAULT_RESOLVED)
         return verdict;
-    }
     fake_lock(page);
     if (page->state != FAKE_RESIDENT) {
         fake_map_filled(fake, thread, number, write);
@@ -213,26 +203,21 @@ static inline uint32_t fake_evict(struct fake_engine *fake, uint32_t thread, uin
         }
         taken[taken_count++] = pages[i];
     }
-    if (taken_count == 0) {
+    if (taken_count == 0)
         return 0;
-    }
     ops->unmap(fake->machine.self, thread, taken_count, taken, NULL);
-    for (uint32_t i = 0; i < taken_count; i++) {
-        if (fake->page[taken[i]].dirty || !fake->page[taken[i]].stored) {
+    for (uint32_t i = 0; i < taken_count; i++)
+        if (fake->page[taken[i]].dirty || !fake->page[taken[i]].stored)
             dirty[dirty_count++] = taken[i];
-        }
-    }
-    if (dirty_count > 0) {
+    if (dirty_count > 0)
         ops->content(fake->machine.self, thread, dirty_count, dirty, dirty, buffers);
-    }
     for (uint32_t i = 0; i < dirty_count; i++) {
         memcpy(fake->store + ((size_t)dirty[i] << PAGE_SHIFT), buffers[i], MM_PAGE_SIZE);
         fake->page[dirty[i]].stored = true;
         atomic_fetch_add(&fake->copies, 1);
     }
-    if (ops->release != NULL) {
+    if (ops->release != NULL)
         ops->release(fake->machine.self, thread, taken_count, taken);
-    }
     for (uint32_t i = 0; i < taken_count; i++) {
         struct fake_page *page = &fake->page[taken[i]];
 
@@ -247,13 +232,11 @@ static inline uint32_t fake_evict(struct fake_engine *fake, uint32_t thread, uin
 static inline void fake_forget(struct fake_engine *fake, uint32_t thread, uint32_t count,
                                const page_number *pages)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         fake_lock(&fake->page[pages[i]]);
-    }
     fake->machine.ops->unmap(fake->machine.self, thread, count, pages, NULL);
-    if (fake->machine.ops->release != NULL) {
+    if (fake->machine.ops->release != NULL)
         fake->machine.ops->release(fake->machine.self, thread, count, pages);
-    }
     for (uint32_t i = 0; i < count; i++) {
         struct fake_page *page = &fake->page[pages[i]];
 
@@ -269,9 +252,8 @@ static inline void fake_init(struct fake_engine *fake, page_number pages)
     fake->pages = pages;
     fake->page = calloc(pages, sizeof(*fake->page));
     fake->store = calloc(pages, MM_PAGE_SIZE);
-    if (fake->page == NULL || fake->store == NULL) {
+    if (fake->page == NULL || fake->store == NULL)
         abort();
-    }
 }
 
 static inline void fake_free(struct fake_engine *fake)

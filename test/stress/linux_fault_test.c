@@ -58,9 +58,8 @@ static void test_access_violation(void **state)
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(SIGNAL_OF(rig_read(&rig, 6)), SIGSEGV);
         assert_ptr_equal(caught_address, rig_word(&rig, 6));
-        if (faults_of(state) == LINUX_FAULTS_SIGNAL) {
+        if (faults_of(state) == LINUX_FAULTS_SIGNAL)
             assert_int_equal(caught_code, SEGV_ACCERR);
-        }
         /* The neighbour is served as ever. */
         assert_int_equal(rig_read(&rig, 7), 0);
     }
@@ -134,9 +133,8 @@ static void test_access_violation_in_system_call(void **state)
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     catch_signal(SIGSEGV);
     atomic_store(&rig.fake.page[6].verdict, FAULT_ACCESS_VIOLATION);
-    if (SIGNAL_OF(assert_int_equal(write(ends[1], rig_word(&rig, 6), 8), -1)) == 0) {
+    if (SIGNAL_OF(assert_int_equal(write(ends[1], rig_word(&rig, 6), 8), -1)) == 0)
         assert_int_equal(errno, EFAULT);
-    }
     close(ends[0]);
     close(ends[1]);
     rig_end(&rig);
@@ -236,9 +234,8 @@ static void play_foreign_ignored(enum linux_faults faults)
 
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_IGN);
-    if (rig_make(&rig, faults, (char[64]){0}, 64) != 0 || rig_start(&rig) != 0) {
+    if (rig_make(&rig, faults, (char[64]){0}, 64) != 0 || rig_start(&rig) != 0)
         _exit(SCENE_REFUSED);
-    }
     raise(SIGBUS);
     rig_write(&rig, 1, 1);
     _exit(SCENE_SURVIVED);
@@ -269,8 +266,12 @@ static void test_errno_survives_a_fault(void **state)
 
 /* ---- interrupted ---------------------------------------------------------------------------- */
 
+/*
+ * All accesses are relaxed: ThreadSanitizer makes stronger ones while it holds a lock of its own,
+ * which a fault handler then waits for.
+ */
 #define STORM_THREADS 2u
-#define STORM_NS 1500000000ull
+#define STORM_NS      1500000000ull
 
 static struct rig *storm_rig;
 static _Atomic uint64_t storm_signals;
@@ -282,9 +283,14 @@ static void on_alarm(int signal)
     uint64_t number = atomic_fetch_add(&storm_signals, 1);
     page_number page = (page_number)(number * 7 % RIG_PAGES);
     int saved = errno;
+    sigset_t faults;
 
     (void)signal;
-    atomic_fetch_add(rig_word(storm_rig, page) + 1, 1);
+    /* ThreadSanitizer runs handlers late, with every signal blocked; we need this one. */
+    sigemptyset(&faults);
+    sigaddset(&faults, SIGBUS);
+    pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+    atomic_fetch_add_explicit(rig_word(storm_rig, page) + 1, 1, memory_order_relaxed);
     errno = saved;
 }
 
@@ -298,10 +304,11 @@ static void *storm_main(void *argument)
     while (world_now_ns() < end_ns) {
         page_number page = (seed = seed * 1664525 + 1013904223) >> 8 & (RIG_PAGES - 1);
 
-        if (atomic_load(rig_word(storm_rig, page) + word) != versions[page]) {
+        if (atomic_load_explicit(rig_word(storm_rig, page) + word, memory_order_relaxed) !=
+            versions[page])
             atomic_fetch_add(&storm_mistakes, 1);
-        }
-        atomic_store(rig_word(storm_rig, page) + word, ++versions[page]);
+        atomic_store_explicit(rig_word(storm_rig, page) + word, ++versions[page],
+                              memory_order_relaxed);
     }
     return NULL;
 }
@@ -318,9 +325,8 @@ static void *storm_evictor(void *argument)
         page_number pages[RIG_PAGES / 2];
         uint32_t count = 0;
 
-        for (page_number page = 0; page < RIG_PAGES; page += 2) {
+        for (page_number page = 0; page < RIG_PAGES; page += 2)
             pages[count++] = page + ((seed = seed * 1664525 + 1013904223) >> 16 & 1);
-        }
         fake_evict(&storm_rig->fake, TESTER, count, pages);
     }
     return NULL;
@@ -346,16 +352,14 @@ static void test_signal_storm(void **state)
     }
     assert_int_equal(pthread_create(&evictor, NULL, storm_evictor, &stop), 0);
     setitimer(ITIMER_REAL, &kilohertz, NULL);
-    for (unsigned i = 0; i < STORM_THREADS; i++) {
+    for (unsigned i = 0; i < STORM_THREADS; i++)
         pthread_join(threads[i], NULL);
-    }
     setitimer(ITIMER_REAL, &off, NULL);
     atomic_store(&stop, true);
     pthread_join(evictor, NULL);
     signal(SIGALRM, SIG_IGN);
-    for (page_number page = 0; page < RIG_PAGES; page++) {
-        sum += atomic_load(rig_word(&rig, page) + 1);
-    }
+    for (page_number page = 0; page < RIG_PAGES; page++)
+        sum += atomic_load_explicit(rig_word(&rig, page) + 1, memory_order_relaxed);
     assert_int_equal(atomic_load(&storm_mistakes), 0);
     assert_int_equal(sum, atomic_load(&storm_signals));
     assert_true(sum > 100);
@@ -363,6 +367,18 @@ static void test_signal_storm(void **state)
 }
 
 /* ---- never ---------------------------------------------------------------------------------- */
+
+/* ThreadSanitizer sleeps a second at exit. */
+#if defined(__SANITIZE_THREAD__)
+#define EXIT_NS_MAX 3000000000ull
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EXIT_NS_MAX 3000000000ull
+#endif
+#endif
+#ifndef EXIT_NS_MAX
+#define EXIT_NS_MAX 1000000000ull
+#endif
 
 static _Atomic uint32_t waiting;
 
@@ -373,9 +389,8 @@ static void wait_for_ever(struct fake_engine *fake, page_number page)
     (void)fake;
     (void)page;
     atomic_fetch_add(&waiting, 1);
-    for (;;) {
+    for (;;)
         world_wait(&never, 0, UINT64_MAX);
-    }
 }
 
 static void *toucher_main(void *argument)
@@ -392,12 +407,10 @@ static void play_exit_while_blocked(enum linux_faults faults)
     pthread_t threads[4];
 
     rig_must_start(&rig, faults, wait_for_ever);
-    for (unsigned i = 0; i < ARRAY_COUNT(threads); i++) {
+    for (unsigned i = 0; i < ARRAY_COUNT(threads); i++)
         pthread_create(&threads[i], NULL, toucher_main, &rig);
-    }
-    while (atomic_load(&waiting) < 2) {
+    while (atomic_load(&waiting) < 2)
         usleep(1000);
-    }
     exit(0);
 }
 
@@ -407,7 +420,7 @@ static void test_exit_while_blocked(void **state)
 
     assert_true(WIFEXITED(outcome.status));
     assert_int_equal(WEXITSTATUS(outcome.status), 0);
-    assert_true(outcome.ns < 1000000000);
+    assert_true(outcome.ns < EXIT_NS_MAX);
 }
 
 static const char *volatile own_touch;
@@ -423,9 +436,10 @@ static void play_pager_touches(enum linux_faults faults)
 {
     struct rig rig;
 
-    /* Base is known only after the machine is made; faults come only after that. */
-    rig_must_start(&rig, faults, touch_own);
+    rig_must_make(&rig, faults);
     own_touch = rig.base;
+    rig.fake.on_fault = touch_own;
+    rig_start(&rig);
     rig_read(&rig, 5);
 }
 
@@ -488,7 +502,7 @@ static const struct scene scenes[] = {
 #define BOTH(test)                                                                                 \
     {#test " (signal)", test, NULL, NULL, &by_signal},                                             \
     {                                                                                              \
-        #test " (thread)", test, NULL, NULL, &by_thread                                            \
+#test " (thread)", test, NULL, NULL, &by_thread                                            \
     }
 
 int main(int argc, char **argv)

@@ -19,10 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RIG_PAGES 64u
-#define TESTER 13u
-#define SCENE_SURVIVED 33
-#define SCENE_REFUSED 77
+#define RIG_PAGES         64u
+#define TESTER            13u
+#define SCENE_SURVIVED    33
+#define SCENE_REFUSED     77
 #define SCENE_PATIENCE_MS 30000
 
 struct rig {
@@ -39,7 +39,7 @@ struct scene {
 struct outcome {
     int status;
     uint64_t ns;
-    char text[1024]; /* standard error */
+    char text[4096]; /* standard error */
 };
 
 /* Fault handlers of the machines to come. */
@@ -60,9 +60,8 @@ static inline int rig_make(struct rig *rig, enum linux_faults faults, char *ret_
 
     memset(rig, 0, sizeof(*rig));
     error = linux_create(&config, &rig->machine, &rig->fake.machine, ret_text, size);
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     {
         struct machine machine = rig->fake.machine;
 
@@ -85,9 +84,9 @@ static inline int rig_start(struct rig *rig)
     };
     int error = linux_start(rig->machine, &entry);
 
-    return error != 0 ? error
-                      : rig->fake.machine.ops->protect(rig->machine, 0, RIG_PAGES,
-                                                       MACHINE_READ_WRITE);
+    return error != 0
+               ? error
+               : rig->fake.machine.ops->protect(rig->machine, 0, RIG_PAGES, MACHINE_READ_WRITE);
 }
 
 static inline void rig_end(struct rig *rig)
@@ -121,9 +120,8 @@ static inline void rig_unmap(struct rig *rig, page_number page)
     fake_unmap(&rig->fake, TESTER, 1, &page);
 }
 
-/* For scenes: a started machine, or the end of the scene. */
-static inline void rig_must_start(struct rig *rig, enum linux_faults faults,
-                                  void (*on_fault)(struct fake_engine *, page_number))
+/* For scenes: a machine, or the end of the scene. */
+static inline void rig_must_make(struct rig *rig, enum linux_faults faults)
 {
     char text[256] = "";
 
@@ -135,18 +133,22 @@ static inline void rig_must_start(struct rig *rig, enum linux_faults faults,
         fprintf(stderr, "%s\n", text);
         _exit(SCENE_REFUSED);
     }
+}
+
+static inline void rig_must_start(struct rig *rig, enum linux_faults faults,
+                                  void (*on_fault)(struct fake_engine *, page_number))
+{
+    rig_must_make(rig, faults);
     rig->fake.on_fault = on_fault;
-    if (rig_start(rig) != 0) {
+    if (rig_start(rig) != 0)
         _exit(SCENE_REFUSED);
-    }
 }
 
 /* Run by main() before any test: the scene of the command line, if it names one. */
 static inline void scene_main(int argc, char **argv, const struct scene *scenes, size_t count)
 {
-    if (argc != 4 || strcmp(argv[1], "--scene") != 0) {
+    if (argc != 4 || strcmp(argv[1], "--scene") != 0)
         return;
-    }
     for (size_t i = 0; i < count; i++) {
         if (strcmp(argv[2], scenes[i].name) == 0) {
             scenes[i].play((enum linux_faults)atoi(argv[3]));
@@ -166,12 +168,10 @@ static inline void read_text(int pipe_end, char *ret_text, size_t size)
         char bytes[256];
 
         got = read(pipe_end, bytes, sizeof(bytes));
-        if (got <= 0) {
+        if (got <= 0)
             break;
-        }
-        for (ssize_t i = 0; i < got && used + 1 < size; i++) {
+        for (ssize_t i = 0; i < got && used + 1 < size; i++)
             ret_text[used++] = bytes[i];
-        }
     }
     ret_text[used] = '\0';
 }
@@ -189,23 +189,20 @@ static inline struct outcome scene_play(const char *name, enum linux_faults faul
     int ends[2];
     pid_t child;
 
-    if (pipe2(ends, O_CLOEXEC) != 0) {
+    if (pipe2(ends, O_CLOEXEC) != 0)
         abort();
-    }
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    if (posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environ) != 0) {
+    if (posix_spawn(&child, "/proc/self/exe", &actions, NULL, argv, environ) != 0)
         abort();
-    }
     close(ends[1]);
     read_text(ends[0], outcome.text, sizeof(outcome.text));
     close(ends[0]);
     posix_spawn_file_actions_destroy(&actions);
     free(argv[2]);
     while (waitpid(child, &outcome.status, WNOHANG) == 0) {
-        if (world_now_ns() - begin_ns > SCENE_PATIENCE_MS * 1000000ull) {
+        if (world_now_ns() - begin_ns > SCENE_PATIENCE_MS * 1000000ull)
             kill(child, SIGKILL);
-        }
         usleep(1000);
     }
     outcome.ns = world_now_ns() - begin_ns;
@@ -257,9 +254,8 @@ static inline void catch_signal(int signal)
 #define SIGNAL_OF(expression)                                                                      \
     ({                                                                                             \
         caught_signal = 0;                                                                         \
-        if (sigsetjmp(caught_jump, 1) == 0) {                                                      \
+        if (sigsetjmp(caught_jump, 1) == 0)                                                        \
             (void)(expression);                                                                    \
-        }                                                                                          \
         (int)caught_signal;                                                                        \
     })
 

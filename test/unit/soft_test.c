@@ -1,9 +1,9 @@
 /*
  * soft_test.c - the soft machine under a tiny engine of its own, alone and under load.
  *
- * The load: threads write versioned words while others unmap in batches, save, poison the old
- * frame and map the page to another one, with rescues in between. An old translation reads poison,
- * a lost write or a lost dirty bit reads an old version.
+ * The load: threads write versioned words while others unmap in batches, save, and poison the old
+ * frame; the page comes back in another one, or is rescued in between. An old translation reads
+ * poison; a lost write or a lost dirty bit reads an old version.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -256,8 +256,7 @@ static void refused_faults_reach_the_caller(void **state)
     assert_int_equal(soft_write(alone.soft, 0, UINT64_MAX - 7, &word, 8), FAULT_ACCESS_VIOLATION);
     assert_int_equal(soft_read(alone.soft, 0, 1ull << 44, &word, 8), FAULT_ACCESS_VIOLATION);
     assert_int_equal(alone.faults, 2);
-    /* A thread in a refused fault is outside its access: a shootdown does not wait for it. */
-    alone_unmap(&alone, 0);
+    alone_unmap(&alone, 0); /* a refused fault has left its access: this does not wait for it */
     alone_end(&alone);
 }
 

@@ -6,7 +6,8 @@
  *
  * The handler may interrupt the program anywhere, so it blocks every signal, keeps errno, and
  * calls only the engine (futex waits and spin locks). Whatever is not ours goes to whom it would
- * have gone without us.
+ * have gone without us. A thread that blocks SIGBUS must not touch managed memory: the kernel
+ * kills the process there, as for any fault whose signal is blocked.
  */
 #include "machine/linux/internal.h"
 
@@ -38,9 +39,8 @@ static bool access_was_write(const ucontext_t *context)
             memcpy(&syndrome, at, sizeof(syndrome));
             return (syndrome.esr & (1u << 6)) != 0;
         }
-        if (head.magic == 0 || head.size == 0) {
+        if (head.magic == 0 || head.size == 0)
             break;
-        }
         at += head.size;
     }
     return false;
@@ -79,9 +79,8 @@ static void force_signal(int signal, const siginfo_t *info, ucontext_t *context)
         sigaction(signal, &action, NULL);
         sigdelset(&context->uc_sigmask, signal);
     }
-    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), signal, info) != 0) {
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), signal, info) != 0)
         world_abort("linux machine: cannot send a signal to the faulting thread");
-    }
 }
 
 static void violate(siginfo_t *cause, ucontext_t *context)
@@ -110,26 +109,21 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context)
         force_signal(signal, info, context);
         return;
     }
-    if (before.sa_handler == SIG_IGN) {
+    if (before.sa_handler == SIG_IGN)
         return;
-    }
     /* It may leave by siglongjmp, so it gets the signal mask it would have had. */
     sigset_t mask = context->uc_sigmask;
 
-    for (int other = 1; other < NSIG; other++) {
-        if (sigismember(&before.sa_mask, other) == 1) {
+    for (int other = 1; other < NSIG; other++)
+        if (sigismember(&before.sa_mask, other) == 1)
             sigaddset(&mask, other);
-        }
-    }
-    if ((before.sa_flags & SA_NODEFER) == 0) {
+    if ((before.sa_flags & SA_NODEFER) == 0)
         sigaddset(&mask, signal);
-    }
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    if ((before.sa_flags & SA_SIGINFO) != 0) {
+    if ((before.sa_flags & SA_SIGINFO) != 0)
         before.sa_sigaction(signal, info, context);
-    } else {
+    else
         before.sa_handler(signal);
-    }
 }
 
 /* A SIGBUS that userfaultfd made: not sent by somebody, not broken memory. */
@@ -146,9 +140,8 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     uint32_t thread;
     int saved = errno;
 
-    if (is_page_fault(info)) {
+    if (is_page_fault(info))
         machine = table_find((uintptr_t)info->si_addr);
-    }
     if (machine == NULL || machine->faults != LINUX_FAULTS_SIGNAL || !machine->started) {
         chain(signal, info, context);
         errno = saved;
@@ -158,11 +151,10 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     thread = machine->entry.thread_enter(machine->entry.context);
     result = machine->entry.fault(machine->entry.engine, thread, page, access_was_write(context));
     machine->entry.thread_leave(machine->entry.context, thread);
-    if (result == FAULT_ACCESS_VIOLATION) {
+    if (result == FAULT_ACCESS_VIOLATION)
         violate(info, context);
-    } else if (result == FAULT_IN_PAGE_ERROR) {
+    else if (result == FAULT_IN_PAGE_ERROR)
         chain(signal, info, context);
-    }
     errno = saved;
 }
 
@@ -195,9 +187,8 @@ int fault_signal_start(void)
             error = sigaction(SIGBUS, &action, NULL) == 0 ? 0 : -errno;
         }
     }
-    if (error == 0) {
+    if (error == 0)
         users++;
-    }
     pthread_mutex_unlock(&install_lock);
     return error;
 }
@@ -209,8 +200,7 @@ void fault_signal_stop(void)
     pthread_mutex_lock(&install_lock);
     users--;
     /* Where the program installed a handler above ours, that one stays, and may chain to us. */
-    if (users == 0 && sigaction(SIGBUS, NULL, &found) == 0 && found.sa_sigaction == on_sigbus) {
+    if (users == 0 && sigaction(SIGBUS, NULL, &found) == 0 && found.sa_sigaction == on_sigbus)
         sigaction(SIGBUS, &previous, NULL);
-    }
     pthread_mutex_unlock(&install_lock);
 }

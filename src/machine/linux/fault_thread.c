@@ -23,11 +23,9 @@
 
 bool fault_thread_is_handler(const struct linux_machine *machine, pid_t tid)
 {
-    for (uint32_t i = 0; i < machine->handlers_wanted; i++) {
-        if (atomic_load(&machine->handlers[i].tid) == tid) {
+    for (uint32_t i = 0; i < machine->handlers_wanted; i++)
+        if (atomic_load(&machine->handlers[i].tid) == tid)
             return true;
-        }
-    }
     return false;
 }
 
@@ -44,9 +42,8 @@ static void send_signal(pid_t tid, int signal, uint64_t address)
     info.si_addr = (void *)(uintptr_t)address;
     info.si_code = SI_QUEUE;
     /* ESRCH: the thread is gone, and its access with it. */
-    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signal, &info) != 0 && errno != ESRCH) {
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signal, &info) != 0 && errno != ESRCH)
         world_abort("linux machine: cannot send a signal to the faulting thread");
-    }
 }
 
 /* Errors for who touches the page: SIGBUS in the program, EFAULT in a system call. */
@@ -55,16 +52,14 @@ static bool poison(struct linux_machine *machine, page_number page)
     struct linux_retry retry = {0};
 
     while (machine->features.poison) {
-        struct uffd_result result = uffd_poison(machine->ioctl, machine->uffd,
-                                                page_address(machine, page), MM_PAGE_SIZE);
+        struct uffd_result result =
+            uffd_poison(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
 
         /* EEXIST: mapped or poisoned meanwhile; whoever waits finds out by trying again. */
-        if (result.error == 0 || result.error == EEXIST) {
+        if (result.error == 0 || result.error == EEXIST)
             return true;
-        }
-        if (result.error != EAGAIN && result.error != EINTR && result.error != ENOMEM) {
+        if (result.error != EAGAIN && result.error != EINTR && result.error != ENOMEM)
             linux_fail("UFFDIO_POISON", page, result.error);
-        }
         linux_retry_pause(machine, &retry, "UFFDIO_POISON", page, result.error);
     }
     return false;
@@ -79,13 +74,10 @@ static void violate(struct linux_machine *machine, pid_t tid, uint64_t address, 
 {
     uint64_t who = (uint64_t)(uint32_t)tid << 32 | page;
 
-    if (atomic_exchange(&machine->violation_last, who) != who) {
+    if (atomic_exchange(&machine->violation_last, who) != who)
         atomic_store(&machine->violation_repeats, 0);
-    }
-    if (atomic_fetch_add(&machine->violation_repeats, 1) >= VIOLATIONS_MAX &&
-        poison(machine, page)) {
+    if (atomic_fetch_add(&machine->violation_repeats, 1) >= VIOLATIONS_MAX && poison(machine, page))
         return;
-    }
     send_signal(tid, SIGSEGV, address);
 }
 
@@ -99,21 +91,18 @@ static void serve(struct linux_machine *machine, const struct uffd_msg *message)
     enum fault_result result;
     uint32_t thread;
 
-    if (offset >= machine->bytes) {
+    if (offset >= machine->bytes)
         world_abort("linux machine: the kernel reported a fault outside the managed range");
-    }
-    if (fault_thread_is_handler(machine, tid)) {
+    if (fault_thread_is_handler(machine, tid))
         world_abort("linux machine: the pager touched managed memory and waits for itself");
-    }
     thread = machine->entry.thread_enter(machine->entry.context);
     result = machine->entry.fault(machine->entry.engine, thread, page,
                                   (message->arg.pagefault.flags & write_flags) != 0);
     machine->entry.thread_leave(machine->entry.context, thread);
-    if (result == FAULT_ACCESS_VIOLATION) {
+    if (result == FAULT_ACCESS_VIOLATION)
         violate(machine, tid, address, page);
-    } else if (result == FAULT_IN_PAGE_ERROR && !poison(machine, page)) {
+    else if (result == FAULT_IN_PAGE_ERROR && !poison(machine, page))
         send_signal(tid, SIGBUS, address);
-    }
     linux_wake(machine, page);
 }
 
@@ -131,25 +120,19 @@ static void handler_main(void *argument)
         struct uffd_msg message;
         ssize_t got;
 
-        if (poll(watched, ARRAY_COUNT(watched), -1) < 0 && errno != EINTR) {
+        if (poll(watched, ARRAY_COUNT(watched), -1) < 0 && errno != EINTR)
             linux_fail("poll", 0, errno);
-        }
-        if ((watched[1].revents & POLLIN) != 0) {
+        if ((watched[1].revents & POLLIN) != 0)
             return;
-        }
-        if (((watched[0].revents | watched[1].revents) & POLLNVAL) != 0) {
+        if (((watched[0].revents | watched[1].revents) & POLLNVAL) != 0)
             linux_fail("poll", 0, EBADF);
-        }
         got = read(machine->uffd, &message, sizeof(message));
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
             continue; /* another handler was faster */
-        }
-        if (got != sizeof(message)) {
+        if (got != sizeof(message))
             linux_fail("reading a fault message", 0, got < 0 ? errno : EIO);
-        }
-        if (message.event != UFFD_EVENT_PAGEFAULT) {
+        if (message.event != UFFD_EVENT_PAGEFAULT)
             fault_event_abort();
-        }
         atomic_fetch_add(&handler->served, 1);
         serve(machine, &message);
         atomic_fetch_add(&handler->served, 1);
@@ -164,9 +147,8 @@ int fault_thread_start(struct linux_machine *machine)
 
         handler->machine = machine;
         error = world_thread_start(handler_main, handler, "mm-fault", &handler->thread);
-        if (error != 0) {
+        if (error != 0)
             return error;
-        }
         machine->handlers_count++;
     }
     return 0;
@@ -174,8 +156,7 @@ int fault_thread_start(struct linux_machine *machine)
 
 void fault_thread_stop(struct linux_machine *machine)
 {
-    for (uint32_t i = 0; i < machine->handlers_count; i++) {
+    for (uint32_t i = 0; i < machine->handlers_count; i++)
         world_thread_join(machine->handlers[i].thread);
-    }
     machine->handlers_count = 0;
 }

@@ -38,15 +38,12 @@ static int own_table(int one, int other)
     unsigned low = (unsigned)MIN_OF(one, other);
     unsigned high = (unsigned)MAX_OF(one, other);
 
-    if (syscall(SYS_close_range, high + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0) {
+    if (syscall(SYS_close_range, high + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
         return -errno;
-    }
-    if (high - low > 1) {
+    if (high - low > 1)
         syscall(SYS_close_range, low + 1, high - 1, 0);
-    }
-    if (low > 0) {
+    if (low > 0)
         syscall(SYS_close_range, 0u, low - 1, 0);
-    }
     return 0;
 }
 
@@ -87,19 +84,15 @@ static void watch_handlers(struct linux_machine *machine)
         bool stuck = served % 2 == 1 && served == machine->handlers[i].served_seen;
 
         machine->handlers[i].served_seen = served;
-        if (!stuck) {
+        if (!stuck)
             return;
-        }
     }
-    if (read(machine->uffd, &message, sizeof(message)) != sizeof(message)) {
+    if (read(machine->uffd, &message, sizeof(message)) != sizeof(message))
         return;
-    }
-    if (message.event != UFFD_EVENT_PAGEFAULT) {
+    if (message.event != UFFD_EVENT_PAGEFAULT)
         guard_abort(moved_text);
-    }
-    if (fault_thread_is_handler(machine, (pid_t)message.arg.pagefault.feat.ptid)) {
+    if (fault_thread_is_handler(machine, (pid_t)message.arg.pagefault.feat.ptid))
         guard_abort("linux machine: the pager touched managed memory and waits for itself");
-    }
     uffd_wake(machine->ioctl, machine->uffd, message.arg.pagefault.address & ~(MM_PAGE_SIZE - 1),
               MM_PAGE_SIZE);
 }
@@ -119,18 +112,15 @@ static void guard_main(void *argument)
         };
         struct uffd_msg message;
 
-        if (poll(watched, ARRAY_COUNT(watched), by_signal ? -1 : WATCH_MS) < 0 && errno != EINTR) {
+        if (poll(watched, ARRAY_COUNT(watched), by_signal ? -1 : WATCH_MS) < 0 && errno != EINTR)
             guard_abort("linux machine: the guard cannot poll");
-        }
-        if (watched[0].revents != 0) {
+        if (watched[0].revents != 0)
             return;
-        }
-        if (!by_signal) {
+        if (!by_signal)
             watch_handlers(machine);
-        } else if (watched[1].revents != 0 &&
-                   read(machine->uffd, &message, sizeof(message)) == sizeof(message)) {
+        else if (watched[1].revents != 0 &&
+                 read(machine->uffd, &message, sizeof(message)) == sizeof(message))
             guard_abort(moved_text);
-        }
     }
 }
 
@@ -138,12 +128,10 @@ int guard_start(struct linux_machine *machine)
 {
     int error = world_thread_start(guard_main, machine, "mm-guard", &machine->guard);
 
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     /* Nobody may touch the memory before it is guarded. */
-    while (atomic_load(&machine->guard_state) == GUARD_STARTING) {
+    while (atomic_load(&machine->guard_state) == GUARD_STARTING)
         world_wait(&machine->guard_state, GUARD_STARTING, UINT64_MAX);
-    }
     return atomic_load(&machine->guard_state) == GUARD_READY ? 0 : -EPERM;
 }

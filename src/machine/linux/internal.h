@@ -24,10 +24,10 @@
 #define HANDLERS_MAX 64
 /* Ranges in one process_madvise() call, and pages of zeros in one source: both bounded by Linux. */
 #define VECTORS_MAX 1024
-#define ZERO_PAGES 64
+#define ZERO_PAGES  64
 /* How long the kernel may answer "again" before somebody must be told. */
 #define RETRY_LIMIT_NS (10 * 1000000000ull)
-#define PIDFD_NONE INT_MIN
+#define PIDFD_NONE     INT_MIN
 
 /* What this kernel grants (probe.c). */
 struct linux_features {

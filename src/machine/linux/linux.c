@@ -37,18 +37,16 @@ static void *reserve_own(size_t bytes, int rights)
 {
     void *memory = mmap(NULL, bytes, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (memory == MAP_FAILED) {
+    if (memory == MAP_FAILED)
         return NULL;
-    }
     madvise(memory, bytes, MADV_DONTFORK);
     return memory;
 }
 
 static void unmap_own(void *memory, size_t bytes)
 {
-    if (memory != NULL) {
+    if (memory != NULL)
         munmap(memory, bytes);
-    }
 }
 
 /* The same descriptor at a high number, or where it is. */
@@ -57,28 +55,23 @@ static int raise_descriptor(int fd)
     struct rlimit limit;
     int raised;
 
-    if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return fd;
-    }
-    if (limit.rlim_cur > DESCRIPTORS_HIGH) {
+    if (limit.rlim_cur > DESCRIPTORS_HIGH)
         limit.rlim_cur = DESCRIPTORS_HIGH;
-    }
-    if (limit.rlim_cur <= DESCRIPTORS_OURS) {
+    if (limit.rlim_cur <= DESCRIPTORS_OURS)
         return fd;
-    }
     raised = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur - DESCRIPTORS_OURS);
-    if (raised < 0) {
+    if (raised < 0)
         return fd;
-    }
     close(fd);
     return raised;
 }
 
 static void close_descriptor(int fd)
 {
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
 }
 
 static size_t windows_bytes(const struct linux_machine *machine)
@@ -96,8 +89,9 @@ static int check_config(const struct linux_config *config, char *ret_text, size_
     struct rlimit limit;
 
     if (sysconf(_SC_PAGESIZE) != (long)MM_PAGE_SIZE) {
-        snprintf(ret_text, text_size, "linux machine: this kernel's pages are %ld bytes, not %zu; "
-                                      "use --machine soft",
+        snprintf(ret_text, text_size,
+                 "linux machine: this kernel's pages are %ld bytes, not %zu; "
+                 "use --machine soft",
                  sysconf(_SC_PAGESIZE), MM_PAGE_SIZE);
         return -EOPNOTSUPP;
     }
@@ -112,8 +106,9 @@ static int check_config(const struct linux_config *config, char *ret_text, size_
     /* The kernel answers ftruncate over this limit with a deadly SIGXFSZ. */
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         limit.rlim_cur < (uint64_t)config->pages << PAGE_SHIFT) {
-        snprintf(ret_text, text_size, "linux machine: the file size limit (ulimit -f) is below the "
-                                      "size of the memory; raise it");
+        snprintf(ret_text, text_size,
+                 "linux machine: the file size limit (ulimit -f) is below the "
+                 "size of the memory; raise it");
         return -EFBIG;
     }
     return 0;
@@ -124,14 +119,12 @@ static int make_file(struct linux_machine *machine, char *ret_text, size_t text_
     struct stat status;
 
     machine->file = raise_descriptor(memfd_create("memman", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (machine->file < 0) {
+    if (machine->file < 0)
         return refuse(-errno, "memfd_create", ret_text, text_size);
-    }
     if (ftruncate(machine->file, (off_t)machine->bytes) != 0 ||
         fcntl(machine->file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
-        fstat(machine->file, &status) != 0) {
+        fstat(machine->file, &status) != 0)
         return refuse(-errno, "sizing the memory file", ret_text, text_size);
-    }
     machine->file_device = status.st_dev;
     machine->file_inode = status.st_ino;
     return 0;
@@ -139,20 +132,18 @@ static int make_file(struct linux_machine *machine, char *ret_text, size_t text_
 
 static int map_range(struct linux_machine *machine, char *ret_text, size_t text_size)
 {
-    void *base = mmap(NULL, machine->bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, machine->file, 0);
+    void *base =
+        mmap(NULL, machine->bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, machine->file, 0);
 
-    if (base == MAP_FAILED) {
+    if (base == MAP_FAILED)
         return refuse(-errno, "mapping the memory", ret_text, text_size);
-    }
     machine->base = base;
     /* A child's touch would make zero pages in the file, for us to read. Not without this. */
-    if (madvise(base, machine->bytes, MADV_DONTFORK) != 0) {
+    if (madvise(base, machine->bytes, MADV_DONTFORK) != 0)
         return refuse(-errno, "madvise(MADV_DONTFORK)", ret_text, text_size);
-    }
     /* EINVAL: a kernel without huge pages. */
-    if (madvise(base, machine->bytes, MADV_NOHUGEPAGE) != 0 && errno != EINVAL) {
+    if (madvise(base, machine->bytes, MADV_NOHUGEPAGE) != 0 && errno != EINVAL)
         return refuse(-errno, "madvise(MADV_NOHUGEPAGE)", ret_text, text_size);
-    }
     /* After mlockall(MCL_FUTURE) the range was born locked. */
     munlock(base, machine->bytes);
     return 0;
@@ -163,9 +154,8 @@ static int make_buffers(struct linux_machine *machine, char *ret_text, size_t te
     machine->windows = reserve_own(windows_bytes(machine), PROT_READ | PROT_WRITE);
     machine->vectors = reserve_own(vectors_bytes(machine), PROT_READ | PROT_WRITE);
     machine->zeros = reserve_own((size_t)ZERO_PAGES << PAGE_SHIFT, PROT_READ);
-    if (machine->windows == NULL || machine->vectors == NULL || machine->zeros == NULL) {
+    if (machine->windows == NULL || machine->vectors == NULL || machine->zeros == NULL)
         return refuse(-ENOMEM, "reserving transfer windows", ret_text, text_size);
-    }
     /* They pass the content of every page. */
     madvise(machine->windows, windows_bytes(machine), MADV_DONTDUMP);
     return 0;
@@ -173,35 +163,28 @@ static int make_buffers(struct linux_machine *machine, char *ret_text, size_t te
 
 static int build(struct linux_machine *machine, char *ret_text, size_t text_size)
 {
-    int error = linux_open_uffd(machine->faults, &machine->uffd, &machine->features, ret_text,
-                                text_size);
+    int error =
+        linux_open_uffd(machine->faults, &machine->uffd, &machine->features, ret_text, text_size);
 
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     machine->uffd = raise_descriptor(machine->uffd);
     machine->stop_fd = raise_descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (machine->stop_fd < 0) {
+    if (machine->stop_fd < 0)
         return refuse(-errno, "eventfd", ret_text, text_size);
-    }
     error = make_file(machine, ret_text, text_size);
-    if (error == 0) {
+    if (error == 0)
         error = map_range(machine, ret_text, text_size);
-    }
-    if (error == 0) {
+    if (error == 0)
         error = make_buffers(machine, ret_text, text_size);
-    }
-    if (error == 0) {
+    if (error == 0)
         error = linux_register(machine, ret_text, text_size);
-    }
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     linux_probe_calls(machine);
     error = guard_start(machine);
-    if (error != 0) {
+    if (error != 0)
         return refuse(error, "the thread that guards the descriptors", ret_text, text_size);
-    }
     error = table_add(machine);
     return error == 0 ? 0 : refuse(error, "too many machines", ret_text, text_size);
 }
@@ -212,14 +195,12 @@ int linux_create(const struct linux_config *config, struct linux_machine **ret_l
     struct linux_machine *machine;
     int error = check_config(config, ret_text, text_size);
 
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
-    machine = mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                   0);
-    if (machine == MAP_FAILED) {
+    machine =
+        mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (machine == MAP_FAILED)
         return refuse(-ENOMEM, "its own state", ret_text, text_size);
-    }
     machine->pages = config->pages;
     machine->bytes = (size_t)config->pages << PAGE_SHIFT;
     machine->faults = config->faults;
@@ -269,25 +250,21 @@ static void stop_threads(struct linux_machine *machine)
 {
     uint64_t one = 1;
 
-    if (machine->guard == NULL) {
+    if (machine->guard == NULL)
         return;
-    }
-    if (write(machine->stop_fd, &one, sizeof(one)) != sizeof(one)) {
+    if (write(machine->stop_fd, &one, sizeof(one)) != sizeof(one))
         linux_fail("stopping the handlers, at the end", 0, errno);
-    }
     fault_thread_stop(machine);
     world_thread_join(machine->guard);
 }
 
-static void destroy_range(struct linux_machine *machine)
+static void unregister_range(struct linux_machine *machine)
 {
     struct uffdio_range range;
 
-    if (machine->base == NULL) {
+    if (machine->base == NULL)
         return;
-    }
     range = (struct uffdio_range){page_address(machine, 0), machine->bytes};
-    mprotect(machine->base, machine->bytes, PROT_NONE);
     /* Wakes who waits, too. Refused only if it was never registered. */
     ioctl(machine->uffd, UFFDIO_UNREGISTER, &range);
 }
@@ -299,11 +276,13 @@ void linux_destroy(struct linux_machine *machine)
         munmap(machine, sizeof(*machine));
         return;
     }
-    destroy_range(machine);
+    if (machine->base != NULL)
+        mprotect(machine->base, machine->bytes, PROT_NONE);
+    /* Before unregistering: a handler may still serve a stale message nobody waits for. */
     stop_threads(machine);
-    if (machine->started && machine->faults == LINUX_FAULTS_SIGNAL) {
+    unregister_range(machine);
+    if (machine->started && machine->faults == LINUX_FAULTS_SIGNAL)
         fault_signal_stop();
-    }
     table_remove(machine);
     unmap_own(machine->base, machine->bytes);
     unmap_own(machine->windows, windows_bytes(machine));
@@ -329,12 +308,10 @@ int linux_peek(struct linux_machine *machine, page_number page, void *ret_page)
         ssize_t got = pread(machine->file, (char *)ret_page + done, MM_PAGE_SIZE - done,
                             (off_t)(((uint64_t)page << PAGE_SHIFT) + done));
 
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && errno == EINTR)
             continue;
-        }
-        if (got <= 0) {
+        if (got <= 0)
             return got < 0 ? -errno : -EIO;
-        }
         done += (size_t)got;
     }
     return linux_file_is_ours(machine) ? 0 : -EBADF;

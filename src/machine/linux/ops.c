@@ -31,9 +31,8 @@ struct map_run {
 /* No printf: we may be in a signal handler, and the heap may be managed memory. */
 static size_t text_put(char *text, size_t at, size_t size, const char *part)
 {
-    while (*part != '\0' && at + 1 < size) {
+    while (*part != '\0' && at + 1 < size)
         text[at++] = *part++;
-    }
     text[at] = '\0';
     return at;
 }
@@ -56,9 +55,8 @@ _Noreturn void linux_fail(const char *what, page_number page, int error)
     char text[256];
     size_t at = text_put(text, 0, sizeof(text), "linux machine: ");
 
-    if (error == EBADF || error == ENOTTY) {
+    if (error == EBADF || error == ENOTTY)
         at = text_put(text, at, sizeof(text), "the program closed the pager's descriptor: ");
-    }
     at = text_put(text, at, sizeof(text), what);
     at = text_put(text, at, sizeof(text), " of page ");
     at = text_put_number(text, at, sizeof(text), page);
@@ -72,11 +70,10 @@ void linux_retry_pause(struct linux_machine *machine, struct linux_retry *retry,
 {
     uint64_t now_ns = world_now_ns();
 
-    if (retry->round == 0) {
+    if (retry->round == 0)
         retry->deadline_ns = now_ns + machine->retry_limit_ns;
-    } else if (now_ns > retry->deadline_ns) {
+    else if (now_ns > retry->deadline_ns)
         linux_fail(what, page, error);
-    }
     world_pause(retry->round++, true);
 }
 
@@ -85,13 +82,11 @@ void linux_wake(struct linux_machine *machine, page_number page)
     int error;
 
     /* By signal nobody waits in the kernel. */
-    if (machine->faults == LINUX_FAULTS_SIGNAL) {
+    if (machine->faults == LINUX_FAULTS_SIGNAL)
         return;
-    }
     error = uffd_wake(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
-    if (error != 0) {
+    if (error != 0)
         linux_fail("UFFDIO_WAKE", page, error);
-    }
 }
 
 bool linux_file_is_ours(const struct linux_machine *machine)
@@ -121,12 +116,10 @@ static void read_pages(struct linux_machine *machine, page_number first, uint32_
         off_t offset = (off_t)(((uint64_t)first << PAGE_SHIFT) + done);
         ssize_t got = pread(machine->file, ret_bytes + done, wanted - done, offset);
 
-        if (got < 0 && errno == EINTR) {
+        if (got < 0 && errno == EINTR)
             continue;
-        }
-        if (got <= 0) {
+        if (got <= 0)
             linux_fail("pread", first, got < 0 ? errno : EIO);
-        }
         done += (size_t)got;
     }
 }
@@ -138,23 +131,20 @@ static void linux_content(void *self, uint32_t thread, uint32_t count, const pag
     uint32_t run;
 
     (void)frames;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         ret_buffers[i] = linux_fill_buffer(machine, thread, i, FRAME_NONE);
-    }
     for (uint32_t i = 0; i < count; i += run) {
         run = 1;
-        while (i + run < count && pages[i + run] == pages[i] + run) {
+        while (i + run < count && pages[i + run] == pages[i] + run)
             run++;
-        }
         read_pages(machine, pages[i], run, ret_buffers[i]);
     }
     /*
      * After the reads: had the program closed our number and opened a file of its own, these
      * would be that file's bytes.
      */
-    if (!linux_file_is_ours(machine)) {
+    if (!linux_file_is_ours(machine))
         linux_fail("pread", pages[0], EBADF);
-    }
 }
 
 /* The run that starts at maps[0]: what one ioctl can do. */
@@ -180,16 +170,14 @@ static struct map_run run_at(const struct linux_machine *machine, uint32_t count
         const char *source = run.source;
 
         if (source == machine->zeros) {
-            if (run.count == ZERO_PAGES) {
+            if (run.count == ZERO_PAGES)
                 break;
-            }
         } else if (source != NULL) {
             source += (size_t)run.count << PAGE_SHIFT;
         }
         if (next->page != run.first + run.count || next->source != source ||
-            (next->writable || !machine->dirty_tracking) != run.writable) {
+            (next->writable || !machine->dirty_tracking) != run.writable)
             break;
-        }
     }
     return run;
 }
@@ -227,12 +215,10 @@ static void unprotect(struct linux_machine *machine, page_number page)
         int error = uffd_unprotect(machine->ioctl, machine->uffd, page_address(machine, page),
                                    MM_PAGE_SIZE);
 
-        if (error == 0) {
+        if (error == 0)
             return;
-        }
-        if (error != EAGAIN && error != EINTR && error != ENOMEM) {
+        if (error != EAGAIN && error != EINTR && error != ENOMEM)
             linux_fail("UFFDIO_WRITEPROTECT", page, error);
-        }
         linux_retry_pause(machine, &retry, "UFFDIO_WRITEPROTECT", page, error);
     }
 }
@@ -249,17 +235,15 @@ static bool settle(struct linux_machine *machine, const struct map_run *run, pag
     int error;
 
     if (run->kind == MAP_RESIDENT) {
-        if (run->writable && machine->features.write_protect) {
+        if (run->writable && machine->features.write_protect)
             unprotect(machine, page);
-        } else {
+        else
             linux_wake(machine, page);
-        }
         return true;
     }
     error = linux_punch(machine, page, 1);
-    if (error != 0) {
+    if (error != 0)
         linux_fail("punching a hole in place", page, error);
-    }
     linux_retry_pause(machine, retry, install_name(run->kind), page, EEXIST);
     return false;
 }
@@ -281,9 +265,8 @@ static void map_run(struct linux_machine *machine, const struct map_run *run)
         }
         switch (result.error) {
         case EEXIST:
-            if (settle(machine, run, page, &retry)) {
+            if (settle(machine, run, page, &retry))
                 done++;
-            }
             break;
         case EAGAIN:
         case EINTR:
@@ -316,11 +299,10 @@ static void linux_make_writable(void *self, uint32_t thread, page_number page)
     struct linux_machine *machine = self;
 
     (void)thread;
-    if (machine->features.write_protect) {
+    if (machine->features.write_protect)
         unprotect(machine, page);
-    } else {
+    else
         linux_wake(machine, page);
-    }
 }
 
 /* Take pages from *at on into vectors, neighbours merged. Returns how many vectors. */
@@ -333,14 +315,12 @@ static uint32_t gather(const struct linux_machine *machine, struct iovec *vector
     for (; i < count; i++) {
         char *start = machine->base + ((size_t)pages[i] << PAGE_SHIFT);
 
-        if (used > 0 &&
-            (char *)vectors[used - 1].iov_base + vectors[used - 1].iov_len == start) {
+        if (used > 0 && (char *)vectors[used - 1].iov_base + vectors[used - 1].iov_len == start) {
             vectors[used - 1].iov_len += MM_PAGE_SIZE;
             continue;
         }
-        if (used == VECTORS_MAX) {
+        if (used == VECTORS_MAX)
             break;
-        }
         vectors[used++] = (struct iovec){.iov_base = start, .iov_len = MM_PAGE_SIZE};
     }
     *at = i;
@@ -375,9 +355,8 @@ static void remove_one(struct linux_machine *machine, const struct iovec *range)
     page_number first = page_of(machine, range->iov_base);
     int error = linux_punch(machine, first, (page_number)(range->iov_len >> PAGE_SHIFT));
 
-    if (error != 0) {
+    if (error != 0)
         linux_fail("fallocate(FALLOC_FL_PUNCH_HOLE)", first, error);
-    }
 }
 
 /*
@@ -390,9 +369,8 @@ static void advise(struct linux_machine *machine, struct iovec *vectors, uint32_
     while (count > 0) {
         ssize_t bytes = 0;
 
-        if (by_vector && count > 1) {
+        if (by_vector && count > 1)
             bytes = syscall(SYS_process_madvise, machine->pidfd, vectors, (size_t)count, advice, 0);
-        }
         if (bytes <= 0) {
             one(machine, vectors);
             vectors++;
@@ -424,9 +402,8 @@ static void linux_unmap(void *self, uint32_t thread, uint32_t count, const page_
         advise(machine, vectors, used, MADV_DONTNEED, machine->pidfd != PIDFD_NONE, unmap_one);
     }
     /* Nothing is known here that the engine was not told by a write fault. */
-    if (ret_unmapped != NULL) {
+    if (ret_unmapped != NULL)
         memset(ret_unmapped, 0, count * sizeof(*ret_unmapped));
-    }
 }
 
 int linux_punch(struct linux_machine *machine, page_number first, page_number count)
@@ -435,23 +412,18 @@ int linux_punch(struct linux_machine *machine, page_number first, page_number co
 
     /* Through the mapping: it names our file whatever the program did with the descriptor. */
     while (madvise(machine->base + ((size_t)first << PAGE_SHIFT), bytes, MADV_REMOVE) != 0) {
-        if (errno == EINTR) {
+        if (errno == EINTR)
             continue;
-        }
         /* EACCES: kernels before 6.7 want the mapping to be writable just now. */
-        if (errno != EACCES && errno != EINVAL) {
+        if (errno != EACCES && errno != EINVAL)
             return errno;
-        }
-        if (!linux_file_is_ours(machine)) {
+        if (!linux_file_is_ours(machine))
             return EBADF;
-        }
         if (fallocate(machine->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      (off_t)((uint64_t)first << PAGE_SHIFT), (off_t)bytes) == 0) {
+                      (off_t)((uint64_t)first << PAGE_SHIFT), (off_t)bytes) == 0)
             return 0;
-        }
-        if (errno != EINTR) {
+        if (errno != EINTR)
             return errno;
-        }
     }
     return 0;
 }
@@ -480,9 +452,8 @@ static int linux_protect(void *self, page_number first, page_number count,
     struct linux_machine *machine = self;
 
     if (mprotect(machine->base + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT,
-                 rights[protection]) != 0) {
+                 rights[protection]) != 0)
         return -errno;
-    }
     return 0;
 }
 

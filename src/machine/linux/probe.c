@@ -34,26 +34,23 @@ static int open_uffd(enum linux_faults faults)
     int error;
     int device;
 
-    if (denied_for_test()) {
+    if (denied_for_test())
         return -EPERM;
-    }
     if (faults == LINUX_FAULTS_SIGNAL) {
         uffd = (int)syscall(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY);
         return uffd >= 0 ? uffd : -errno;
     }
     uffd = (int)syscall(SYS_userfaultfd, flags);
-    if (uffd >= 0) {
+    if (uffd >= 0)
         return uffd;
-    }
     error = errno;
     /* The device (6.1) gives the same to whom its file permissions name. */
     device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
     if (device >= 0) {
         uffd = ioctl(device, USERFAULTFD_IOC_NEW, flags);
         close(device);
-        if (uffd >= 0) {
+        if (uffd >= 0)
             return uffd;
-        }
     }
     return -error;
 }
@@ -102,11 +99,9 @@ static const struct need *missing_feature(enum linux_faults faults, uint64_t off
                                           "the faulting thread's id (THREAD_ID)", "4.14"};
     const struct need *own = faults == LINUX_FAULTS_SIGNAL ? &by_signal : &by_thread;
 
-    for (size_t i = 0; i < ARRAY_COUNT(common); i++) {
-        if ((offered & common[i].feature) == 0) {
+    for (size_t i = 0; i < ARRAY_COUNT(common); i++)
+        if ((offered & common[i].feature) == 0)
             return &common[i];
-        }
-    }
     return (offered & own->feature) == 0 ? own : NULL;
 }
 
@@ -115,9 +110,8 @@ static int handshake(int uffd, uint64_t features, uint64_t *ret_offered)
 {
     struct uffdio_api api = {.api = UFFD_API, .features = features};
 
-    if (ioctl(uffd, UFFDIO_API, &api) != 0) {
+    if (ioctl(uffd, UFFDIO_API, &api) != 0)
         return -errno;
-    }
     *ret_offered = api.features;
     return 0;
 }
@@ -152,9 +146,8 @@ int linux_open_uffd(enum linux_faults faults, int *ret_uffd, struct linux_featur
     int uffd;
     int error = offered_features(faults, &offered, ret_text, text_size);
 
-    if (error != 0) {
+    if (error != 0)
         return error;
-    }
     missing = missing_feature(faults, offered);
     if (missing != NULL) {
         snprintf(ret_text, text_size,
@@ -202,9 +195,8 @@ static bool continue_protects(struct linux_machine *machine)
 
     if (uffd_copy(ioctl_plain, machine->uffd, start, machine->zeros, MM_PAGE_SIZE,
                   UFFDIO_COPY_MODE_WP)
-            .error != 0) {
+            .error != 0)
         return false;
-    }
     works = madvise(machine->base, MM_PAGE_SIZE, MADV_DONTNEED) == 0 &&
             uffd_continue(ioctl_plain, machine->uffd, start, MM_PAGE_SIZE, UFFDIO_CONTINUE_MODE_WP)
                     .error == 0 &&
@@ -222,9 +214,8 @@ int linux_register(struct linux_machine *machine, char *ret_text, size_t text_si
         .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR,
     };
 
-    if (machine->features.write_protect) {
+    if (machine->features.write_protect)
         request.mode |= UFFDIO_REGISTER_MODE_WP;
-    }
     if (ioctl(machine->uffd, UFFDIO_REGISTER, &request) != 0) {
         int error = -errno;
 
@@ -238,9 +229,8 @@ int linux_register(struct linux_machine *machine, char *ret_text, size_t text_si
                  "ZEROPAGE); Linux 5.14 or later can, or use --machine soft");
         return -EOPNOTSUPP;
     }
-    if (machine->features.write_protect && !continue_protects(machine)) {
+    if (machine->features.write_protect && !continue_protects(machine))
         machine->features.write_protect = false;
-    }
     return 0;
 }
 

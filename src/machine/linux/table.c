@@ -28,18 +28,16 @@ static void forget_in_child(void)
     for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
         struct linux_machine *machine = atomic_load(&slots[i].machine);
 
-        if (machine == NULL) {
+        if (machine == NULL)
             continue;
-        }
         atomic_store(&slots[i].base, 0);
         atomic_store(&slots[i].machine, NULL);
         machine->forked = true;
         close(machine->uffd);
         close(machine->file);
         close(machine->stop_fd);
-        if (machine->pidfd >= 0) {
+        if (machine->pidfd >= 0)
             close(machine->pidfd);
-        }
         machine->uffd = machine->file = machine->stop_fd = -1;
         machine->pidfd = PIDFD_NONE;
     }
@@ -85,9 +83,8 @@ struct linux_machine *table_find(uintptr_t address)
         uintptr_t bytes = atomic_load(&slots[i].bytes);
         struct linux_machine *machine = atomic_load(&slots[i].machine);
 
-        if (base != 0 && address - base < bytes && atomic_load(&slots[i].base) == base) {
+        if (base != 0 && address - base < bytes && atomic_load(&slots[i].base) == base)
             return machine;
-        }
     }
     return NULL;
 }

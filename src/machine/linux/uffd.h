@@ -48,11 +48,11 @@ struct uffd_result {
     int error;      /* 0 or errno; EAGAIN with bytes > 0 is partial progress */
 };
 
-static inline struct uffd_result uffd_outcome(int returned, int error, int64_t done, uint64_t wanted)
+static inline struct uffd_result uffd_outcome(int returned, int error, int64_t done,
+                                              uint64_t wanted)
 {
-    if (returned == 0) {
+    if (returned == 0)
         return (struct uffd_result){.bytes = wanted, .error = 0};
-    }
     return (struct uffd_result){.bytes = done > 0 ? (uint64_t)done : 0, .error = error};
 }
 

@@ -33,8 +33,8 @@ void soft_detach(struct soft *soft, uint32_t thread);
  */
 enum fault_result soft_read(struct soft *soft, uint32_t thread, uint64_t offset, void *ret_bytes,
                             size_t count);
-enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset,
-                             const void *bytes, size_t count);
+enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset, const void *bytes,
+                             size_t count);
 
 /* The frame's memory, for pinned pages and the audit. */
 void *soft_frame(const struct soft *soft, frame_number frame);

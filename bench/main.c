@@ -1,0 +1,39 @@
+/*
+ * main.c - memman-bench: each row of the design's table of numbers, both sides in one run.
+ *
+ * memman-bench [--repeats N] [--strict]: medians of N repetitions (default 9), the range in
+ * brackets; --strict ends with 1 if a bound that must hold was missed.
+ */
+#include "measure.h"
+
+#include "memman.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int count, char **arguments)
+{
+    unsigned repeats = 9;
+    bool strict = false;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "--strict") == 0) {
+            strict = true;
+        } else if (strcmp(arguments[i], "--repeats") == 0 && i + 1 < count &&
+                   atoi(arguments[i + 1]) > 0 && atoi(arguments[i + 1]) <= REPEATS_MAX) {
+            repeats = (unsigned)atoi(arguments[++i]);
+        } else {
+            fprintf(stderr, "memman-bench: '%s' is not --strict or --repeats 1..%d\n", arguments[i],
+                    REPEATS_MAX);
+            return 2;
+        }
+    }
+    printf(
+        "MemoryManager %s, medians of %u repetitions; the ratio is the median of paired ratios\n",
+        MM_VERSION, repeats);
+#ifdef MM_CHECKED
+    printf("this is a checked build: its figures are not the product's\n");
+#endif
+    bench_soft(repeats);
+    return strict && rows_missed() > 0 ? 1 : 0;
+}

@@ -1,0 +1,149 @@
+/*
+ * measure.c - clocks, medians, and the copy and the clearing of a page that rows compare with.
+ */
+#include "measure.h"
+
+#include "base/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define PAGE           4096u
+#define PHYSICS_ROUNDS 20000u
+
+static unsigned missed;
+
+void series_add(struct series *series, double value)
+{
+    if (series->count < REPEATS_MAX) {
+        series->values[series->count++] = value;
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The value at `part` of the way from the smallest to the largest. */
+static double series_at(const struct series *series, double part)
+{
+    double sorted[REPEATS_MAX];
+    if (series->count == 0) {
+        return 0;
+    }
+    memcpy(sorted, series->values, series->count * sizeof(sorted[0]));
+    qsort(sorted, series->count, sizeof(sorted[0]), compare);
+    return sorted[(size_t)(part * (double)(series->count - 1) + 0.5)];
+}
+
+double series_median(const struct series *series)
+{
+    return series_at(series, 0.5);
+}
+
+double series_min(const struct series *series)
+{
+    return series_at(series, 0);
+}
+
+double series_max(const struct series *series)
+{
+    return series_at(series, 1);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wall_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t process_cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static char *arena;
+static size_t arena_pages;
+
+void physics_init(size_t bytes)
+{
+    arena_pages = bytes / PAGE;
+    arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED) {
+        perror("memman-bench: no memory for the comparison");
+        exit(3);
+    }
+    madvise(arena, bytes, MADV_HUGEPAGE); /* as the frames of the soft machine are */
+    memset(arena, 1, bytes);
+}
+
+void physics_free(void)
+{
+    munmap(arena, arena_pages * PAGE);
+}
+
+struct physics physics_measure(void)
+{
+    struct random_generator random;
+    struct physics physics;
+    random_seed(&random, 1, wall_ns());
+    uint64_t begin = thread_cpu_ns();
+    for (unsigned i = 0; i < PHYSICS_ROUNDS; i++) {
+        size_t from = random_below(&random, (uint32_t)arena_pages);
+        size_t to = random_below(&random, (uint32_t)arena_pages);
+        if (from != to) {
+            memcpy(arena + to * PAGE, arena + from * PAGE, PAGE);
+        }
+    }
+    uint64_t middle = thread_cpu_ns();
+    for (unsigned i = 0; i < PHYSICS_ROUNDS; i++) {
+        memset(arena + random_below(&random, (uint32_t)arena_pages) * (size_t)PAGE, 0, PAGE);
+    }
+    uint64_t end = thread_cpu_ns();
+    physics.copy_ns = (double)(middle - begin) / PHYSICS_ROUNDS;
+    physics.clear_ns = (double)(end - middle) / PHYSICS_ROUNDS;
+    return physics;
+}
+
+void row_print(const char *name, const struct series *ours, const char *ours_unit,
+               const struct series *theirs, const char *theirs_name, double must, double after)
+{
+    struct series ratios = {0};
+    for (size_t i = 0; i < ours->count; i++) {
+        series_add(&ratios, theirs == NULL ? ours->values[i] : ours->values[i] / theirs->values[i]);
+    }
+    double ratio = series_median(&ratios);
+    bool holds = ratio <= must;
+    missed += !holds;
+    printf("%-34s %8.1f %-9s", name, series_median(ours), ours_unit);
+    if (theirs != NULL) {
+        printf(" %8.1f %-18s", series_median(theirs), theirs_name);
+    } else {
+        printf(" %8s %-18s", "", theirs_name);
+    }
+    printf(" %7.2f  (%.2f to %.2f)  must %.2f %s, after %.2f %s\n", ratio, series_min(&ratios),
+           series_max(&ratios), must, holds ? "holds" : "MISSED", after,
+           ratio <= after ? "reached" : "not yet");
+    fflush(stdout);
+}
+
+unsigned rows_missed(void)
+{
+    return missed;
+}

@@ -1,0 +1,49 @@
+/*
+ * measure.h - what a benchmark row is: two figures taken alternately in one run, their ratio, and
+ * how far the repetitions spread.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPEATS_MAX 31
+
+struct series {
+    size_t count;
+    double values[REPEATS_MAX];
+};
+
+void series_add(struct series *series, double value);
+double series_median(const struct series *series);
+double series_min(const struct series *series);
+double series_max(const struct series *series);
+
+uint64_t wall_ns(void);
+/* CPU time of all threads of the process. */
+uint64_t process_cpu_ns(void);
+uint64_t thread_cpu_ns(void);
+
+/* The physics of this machine, now: ns for one random 4 KiB page in a working set of `bytes`. */
+struct physics {
+    double copy_ns, clear_ns;
+};
+void physics_init(size_t bytes);
+struct physics physics_measure(void);
+void physics_free(void);
+
+/*
+ * One row: ours against theirs, paired repetition by repetition; the ratio shown is the median of
+ * the paired ratios. `must` and `after` are the bounds for it.
+ */
+void row_print(const char *name, const struct series *ours, const char *ours_unit,
+               const struct series *theirs, const char *theirs_name, double must, double after);
+/* How many rows were over their `must` bound. */
+unsigned rows_missed(void);
+
+/* soft.c: every row of the soft machine. */
+void bench_soft(unsigned repeats);
+
+#endif

@@ -1,0 +1,301 @@
+/*
+ * soft.c - the soft machine's rows: resident access, soft fault, demand-zero, hard fault, and the
+ * CPU time of two threads against one.
+ *
+ * The comparison (a random 4 KiB copy, clearing a random page) is measured before and after each
+ * repetition with the same memory size. Verification and latency timing are off. Where a row is
+ * about one path, the workers are parked and the trimming is done by hand, so that every access is
+ * that fault and nothing else.
+ */
+#include "base/random.h"
+#include "manager.h"
+#include "measure.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MIB          ((uint64_t)1 << 20)
+#define FRAMES_BYTES (64 * MIB)
+#define FRAME_PAGES  (FRAMES_BYTES / MM_PAGE_SIZE)
+
+static mm *make(uint64_t memory, uint64_t frames, const char *policy)
+{
+    struct mm_options options;
+    struct mm_detail detail;
+    mm *manager;
+    mm_options_init(&options);
+    options.machine = MM_MACHINE_SOFT;
+    options.memory_bytes = memory;
+    options.frames_bytes = frames;
+    options.policy = policy;
+    options.latency = false;
+    options.threads_max = 4;
+    if (mm_create(&options, &manager, &detail) != MM_OK) {
+        fprintf(stderr, "memman-bench: %s\n", detail.text);
+        exit(3);
+    }
+    return manager;
+}
+
+static uint64_t commit_all(mm *manager)
+{
+    uint64_t address = 0, bytes = mm_options_of(manager)->memory_bytes;
+    if (mm_reserve(manager, bytes, &address) != MM_OK ||
+        mm_commit(manager, address, bytes, MM_READ_WRITE) != MM_OK) {
+        fprintf(stderr, "memman-bench: the memory could not be committed\n");
+        exit(3);
+    }
+    return address;
+}
+
+static inline void touch(mm *manager, uint64_t address, bool write)
+{
+    uint64_t word = 1;
+    int error = write ? mm_write(manager, address, &word, sizeof(word))
+                      : mm_read(manager, address, &word, sizeof(word));
+    if (error != MM_OK) {
+        fprintf(stderr, "memman-bench: %s\n", mm_error_text(error));
+        exit(1);
+    }
+}
+
+static uint64_t counter(mm *manager, enum counter id)
+{
+    struct mm_counter counters[COUNTER_COUNT];
+    mm_counters(manager, counters, COUNTER_COUNT);
+    return counters[id].value;
+}
+
+static uint64_t snapshot_zeroed(mm *manager)
+{
+    return counter(manager, COUNT_ZEROED);
+}
+
+/* Before and after a repetition; their mean is what it is compared with. */
+static struct physics between(struct physics before)
+{
+    struct physics after = physics_measure();
+    return (struct physics){(before.copy_ns + after.copy_ns) / 2,
+                            (before.clear_ns + after.clear_ns) / 2};
+}
+
+/* Page numbers 0..count-1 in random order. */
+static uint32_t *shuffled(uint32_t count)
+{
+    struct random_generator random;
+    uint32_t *order = malloc(count * sizeof(order[0]));
+    if (order == NULL) {
+        exit(3);
+    }
+    random_seed(&random, 7, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t j = random_below(&random, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
+static double touch_all(mm *manager, uint64_t address, const uint32_t *order, uint32_t count,
+                        bool write)
+{
+    uint64_t begin = thread_cpu_ns();
+    for (uint32_t i = 0; i < count; i++) {
+        touch(manager, address + (uint64_t)order[i] * MM_PAGE_SIZE, write);
+    }
+    return (double)(thread_cpu_ns() - begin) / count;
+}
+
+/* ---- rows ---- */
+
+static void row_resident(unsigned repeats)
+{
+    const unsigned rounds = 5000000;
+    struct series ours = {0};
+    mm *manager = make(16 * MIB, 32 * MIB, "age8");
+    uint64_t address = commit_all(manager);
+    for (unsigned r = 0; r < repeats; r++) {
+        touch(manager, address, true);
+        uint64_t begin = thread_cpu_ns();
+        for (unsigned i = 0; i < rounds; i++) {
+            touch(manager, address + (i & 63) * 8, false);
+        }
+        series_add(&ours, (double)(thread_cpu_ns() - begin) / rounds);
+    }
+    row_print("resident, TLB hit", &ours, "ns", NULL, "(nanoseconds)", 10, 3);
+    mm_destroy(manager);
+}
+
+/* Every touched page was trimmed to standby (clean) or to modified before. */
+static void row_rescue(unsigned repeats, bool modified)
+{
+    struct series ours = {0}, theirs = {0};
+    mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
+    uint64_t address = commit_all(manager);
+    uint32_t *order = shuffled(FRAME_PAGES), thread = 0;
+    manager_thread(manager, &thread);
+    mm_freeze(manager);
+    for (unsigned r = 0; r <= repeats; r++) {
+        touch_all(manager, address, order, FRAME_PAGES, modified);
+        struct thread *self = &manager->engine->threads[thread];
+        while (trim_pages(manager->engine, self, BATCH_MAX)) {
+        }
+        struct physics before = physics_measure();
+        uint64_t faults = counter(manager, COUNT_FAULT_TRANSITION);
+        double ns = touch_all(manager, address, order, FRAME_PAGES, false);
+        if (counter(manager, COUNT_FAULT_TRANSITION) - faults != FRAME_PAGES) {
+            fprintf(stderr, "memman-bench: not every touch was a transition fault\n");
+            exit(1);
+        }
+        if (r > 0) { /* the first round warms up */
+            series_add(&ours, ns);
+            series_add(&theirs, between(before).copy_ns);
+        }
+    }
+    row_print(modified ? "soft fault from modified" : "soft fault from standby", &ours, "ns",
+              &theirs, "copy of a page", 1, 0.5);
+    free(order);
+    mm_destroy(manager);
+}
+
+/* `cleared`: frames wait on the zeroed list; else the fault clears them itself. */
+static void row_demand_zero(unsigned repeats, bool cleared)
+{
+    struct series ours = {0}, theirs = {0};
+    mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
+    uint64_t address = commit_all(manager);
+    uint32_t *order = shuffled(FRAME_PAGES), thread = 0;
+    manager_thread(manager, &thread);
+    mm_freeze(manager);
+    struct thread *self = &manager->engine->threads[thread];
+    for (unsigned r = 0; r < repeats + 3; r++) {
+        while (cleared && zero_round(manager->engine, self)) {
+        }
+        struct physics before = physics_measure();
+        uint64_t zeroed = snapshot_zeroed(manager);
+        double ns = touch_all(manager, address, order, FRAME_PAGES, true);
+        bool as_meant = cleared ? snapshot_zeroed(manager) == zeroed
+                                : snapshot_zeroed(manager) - zeroed >= FRAME_PAGES;
+        if (r >= 3 && as_meant) { /* at first every frame is zeroed; warm up */
+            series_add(&ours, ns);
+            series_add(&theirs, between(before).clear_ns);
+        }
+        mm_decommit(manager, address, FRAMES_BYTES);
+        mm_commit(manager, address, FRAMES_BYTES, MM_READ_WRITE);
+    }
+    row_print(cleared ? "demand-zero, zeroed frame" : "demand-zero, clears inline", &ours, "ns",
+              &theirs, "clearing a page", 2, 1.3);
+    free(order);
+    mm_destroy(manager);
+}
+
+/* ---- work of several threads ---- */
+
+struct job {
+    mm *manager;
+    uint64_t address, pages, accesses, seed;
+    unsigned write_percent;
+};
+
+static void *run_job(void *argument)
+{
+    struct job *job = argument;
+    struct random_generator random;
+    random_seed(&random, job->seed, 0);
+    for (uint64_t i = 0; i < job->accesses; i++) {
+        uint64_t page = random_below(&random, (uint32_t)job->pages);
+        bool write = random_below(&random, 100) < job->write_percent;
+        touch(job->manager, job->address + page * MM_PAGE_SIZE + (i & 511) * 8, write);
+    }
+    mm_detach(job->manager);
+    return NULL;
+}
+
+/* CPU time of the whole process while `threads` threads do the job, in ns per access. */
+static double run_threads(const struct job *job, unsigned threads)
+{
+    pthread_t ids[16];
+    struct job jobs[16];
+    uint64_t begin = process_cpu_ns();
+    for (unsigned t = 0; t < threads; t++) {
+        jobs[t] = *job;
+        jobs[t].seed = job->seed * 100 + t;
+        if (pthread_create(&ids[t], NULL, run_job, &jobs[t]) != 0) {
+            exit(3);
+        }
+    }
+    for (unsigned t = 0; t < threads; t++) {
+        pthread_join(ids[t], NULL);
+    }
+    return (double)(process_cpu_ns() - begin) / (double)(job->accesses * threads);
+}
+
+static void row_hard(unsigned repeats)
+{
+    const uint64_t memory = 4 * FRAMES_BYTES;
+    struct series ours = {0}, theirs = {0};
+    mm *manager = make(memory, FRAMES_BYTES, "age8");
+    struct job job = {.manager = manager,
+                      .address = commit_all(manager),
+                      .pages = memory / MM_PAGE_SIZE,
+                      .accesses = 300000,
+                      .write_percent = 100};
+    for (unsigned r = 0; r <= repeats; r++) {
+        job.seed = r + 1;
+        struct physics before = physics_measure();
+        uint64_t hard = counter(manager, COUNT_FAULT_HARD);
+        double ns = run_threads(&job, 1) * (double)job.accesses;
+        hard = counter(manager, COUNT_FAULT_HARD) - hard;
+        if (r > 0) {
+            series_add(&ours, ns / (double)hard);
+            series_add(&theirs, between(before).copy_ns);
+        }
+    }
+    row_print("hard fault, dirty victim, all work", &ours, "ns", &theirs, "copy of a page", 5, 3);
+    mm_destroy(manager);
+}
+
+/* Two threads against one, same work each: CPU time per access, workers included. */
+static void row_threads(unsigned repeats, const char *name, uint64_t memory, uint64_t frames,
+                        uint64_t accesses, unsigned write_percent)
+{
+    struct series one = {0}, two = {0};
+    mm *manager = make(memory, frames, "age8");
+    struct job job = {.manager = manager,
+                      .address = commit_all(manager),
+                      .pages = memory / MM_PAGE_SIZE,
+                      .accesses = accesses,
+                      .write_percent = write_percent};
+    for (unsigned r = 0; r <= repeats; r++) {
+        job.seed = r + 1;
+        double single = run_threads(&job, 1), both = run_threads(&job, 2);
+        if (r > 0) {
+            series_add(&one, single);
+            series_add(&two, both);
+        }
+    }
+    row_print(name, &two, "ns, 2 thr", &one, "ns, 1 thread", 1.10, 1.03);
+    mm_destroy(manager);
+}
+
+void bench_soft(unsigned repeats)
+{
+    struct series per_frame = {0}, per_page = {0};
+    physics_init(FRAMES_BYTES);
+    row_resident(repeats);
+    row_rescue(repeats, false);
+    row_rescue(repeats, true);
+    row_demand_zero(repeats, true);
+    row_demand_zero(repeats, false);
+    row_hard(repeats);
+    row_threads(repeats, "2 threads: resident", 32 * MIB, 64 * MIB, 5000000, 50);
+    row_threads(repeats, "2 threads: rescue-heavy", 64 * MIB, 66 * MIB, 500000, 0);
+    row_threads(repeats, "2 threads: hard faults", 4 * FRAMES_BYTES, FRAMES_BYTES, 200000, 50);
+    series_add(&per_frame, sizeof(struct pfn));
+    series_add(&per_page, sizeof(pte) + sizeof(struct pte_region) / 128.0);
+    row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);
+    row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(with region locks)",
+              8.25, 8);
+    physics_free();
+}

@@ -1,0 +1,582 @@
+/*
+ * engine_rig.c - puts engine, soft machine and gated store together, and looks inside.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "engine_rig.h"
+
+#include "base/copy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HALF_PAGE  (MM_PAGE_SIZE / 2)
+#define PAGE_WORDS (MM_PAGE_SIZE / sizeof(uint64_t))
+#define POISON     0xEE
+
+/* ---- the gated store ------------------------------------------------------------------------ */
+
+unsigned char *gate_bytes(struct rig *rig, slot_number slot)
+{
+    return rig->gate.bytes + (size_t)(slot - 1) * MM_PAGE_SIZE;
+}
+
+/* Half of each page moves when a request comes and half when it goes: a change between tears. */
+static void move_half(struct gate_store *gate, const struct store_request *request, size_t half)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        unsigned char *slot = gate->bytes + (size_t)(request->slot - 1 + i) * MM_PAGE_SIZE;
+        unsigned char *page = request->pages[i];
+
+        if (request->operation == STORE_READ)
+            copy_shared(page + half * HALF_PAGE, slot + half * HALF_PAGE, HALF_PAGE);
+        else
+            copy_shared(slot + half * HALF_PAGE, page + half * HALF_PAGE, HALF_PAGE);
+    }
+}
+
+/* What a failed request leaves behind is worth nothing. */
+static void spoil(struct gate_store *gate, const struct store_request *request)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        unsigned char *slot = gate->bytes + (size_t)(request->slot - 1 + i) * MM_PAGE_SIZE;
+
+        memset(request->operation == STORE_READ ? request->pages[i] : slot, POISON, MM_PAGE_SIZE);
+    }
+}
+
+static bool takes_failure(struct gate_store *gate, const struct store_request *request)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(gate->failures); i++) {
+        struct gate_failure *failure = &gate->failures[i];
+
+        if (failure->times == 0 || failure->operation != request->operation ||
+            (failure->slot != GATE_ANY_SLOT && failure->slot - request->slot >= request->count))
+            continue;
+        failure->times -= failure->times != GATE_ALWAYS;
+        return true;
+    }
+    return false;
+}
+
+static void gate_submit(void *store, uint32_t queue, struct store_request *const *requests,
+                        uint32_t count)
+{
+    struct gate_store *gate = store;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct store_request *request = requests[i];
+
+        pthread_mutex_lock(&gate->lock);
+        if (request->slot == 0 || request->count == 0 ||
+            request->slot + request->count - 1 > gate->slots)
+            abort();
+        gate->log[gate->logged++ % GATE_LOG] =
+            (struct gate_record){request->operation, request->slot, request->count, queue};
+        move_half(gate, request, 0);
+        request->next = NULL;
+        if (gate->first[queue] == NULL)
+            gate->first[queue] = request;
+        else
+            gate->last[queue]->next = request;
+        gate->last[queue] = request;
+        gate->held[request->operation]++;
+        pthread_cond_broadcast(&gate->changed);
+        pthread_mutex_unlock(&gate->lock);
+        if (gate->at_submit != NULL)
+            gate->at_submit(gate->at_submit_context, request);
+    }
+}
+
+static uint32_t gate_reap(void *store, uint32_t queue, struct store_request **ret_requests,
+                          uint32_t count, bool wait)
+{
+    struct gate_store *gate = store;
+    uint32_t reaped = 0;
+
+    pthread_mutex_lock(&gate->lock);
+    while (reaped < count && gate->first[queue] != NULL) {
+        struct store_request *request = gate->first[queue];
+
+        if (gate->shut[request->operation]) {
+            if (reaped > 0 || !wait)
+                break;
+            pthread_cond_wait(&gate->changed, &gate->lock);
+            continue;
+        }
+        gate->first[queue] = request->next;
+        gate->held[request->operation]--;
+        request->result = takes_failure(gate, request) ? -EIO : 0;
+        if (request->result == 0)
+            move_half(gate, request, 1);
+        else
+            spoil(gate, request);
+        ret_requests[reaped++] = request;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    return reaped;
+}
+
+static const struct store_ops gate_ops = {
+    .name = "gate",
+    .submit = gate_submit,
+    .reap = gate_reap,
+};
+
+static void set_gate(struct rig *rig, enum store_operation operation, bool shut)
+{
+    pthread_mutex_lock(&rig->gate.lock);
+    rig->gate.shut[operation] = shut;
+    pthread_cond_broadcast(&rig->gate.changed);
+    pthread_mutex_unlock(&rig->gate.lock);
+}
+
+void gate_shut(struct rig *rig, enum store_operation operation)
+{
+    set_gate(rig, operation, true);
+}
+
+void gate_open(struct rig *rig, enum store_operation operation)
+{
+    set_gate(rig, operation, false);
+}
+
+void gate_wait_held(struct rig *rig, enum store_operation operation, uint32_t count)
+{
+    pthread_mutex_lock(&rig->gate.lock);
+    while (rig->gate.held[operation] < count)
+        pthread_cond_wait(&rig->gate.changed, &rig->gate.lock);
+    pthread_mutex_unlock(&rig->gate.lock);
+}
+
+void gate_fail(struct rig *rig, enum store_operation operation, slot_number slot, uint32_t times)
+{
+    size_t i = 0;
+
+    pthread_mutex_lock(&rig->gate.lock);
+    while (rig->gate.failures[i].times != 0)
+        i++;
+    rig->gate.failures[i] = (struct gate_failure){operation, slot, times};
+    pthread_mutex_unlock(&rig->gate.lock);
+}
+
+void gate_heal(struct rig *rig)
+{
+    pthread_mutex_lock(&rig->gate.lock);
+    memset(rig->gate.failures, 0, sizeof(rig->gate.failures));
+    pthread_mutex_unlock(&rig->gate.lock);
+}
+
+uint32_t gate_count(struct rig *rig, enum store_operation operation)
+{
+    uint32_t count = 0;
+
+    pthread_mutex_lock(&rig->gate.lock);
+    for (uint32_t i = 0; i < MIN_OF(rig->gate.logged, GATE_LOG); i++)
+        count += rig->gate.log[i].operation == operation;
+    pthread_mutex_unlock(&rig->gate.lock);
+    return count;
+}
+
+void gate_call(struct rig *rig, gate_callback *callback, void *context)
+{
+    rig->gate.at_submit = callback;
+    rig->gate.at_submit_context = context;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void count_stuck(void *context, const char *text)
+{
+    struct rig *rig = context;
+
+    (void)text;
+    rig->stuck++;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+static struct engine_config engine_config_of(struct rig *rig, const struct rig_config *config)
+{
+    struct engine_config made = {
+        .pages = or_default(config->pages, 64),
+        .frames = or_default(config->frames, 16),
+        .slots = config->no_slots ? 0 : or_default(config->slots, 64),
+        .threads = RIG_THREADS,
+        .vads_max = 8,
+        .trim_batch = or_default(config->trim_batch, 64),
+        .write_batch = or_default(config->write_batch, 64),
+        .region_ptes = or_default(config->region_ptes, 16),
+        .frame_cache = config->frame_cache,
+        .fault_around = or_default(config->fault_around, 1),
+        .standby_percent = or_default(config->standby_percent, 25),
+        .list_lock_shared = !config->list_lock_plain,
+        .backoff = true,
+        .dirty_bit = !config->no_dirty_bit,
+        .latency = true,
+        .slots_next_fit = !config->first_fit,
+        .complain = count_stuck,
+        .complain_context = rig,
+    };
+
+    memcpy(made.workers, config->workers, sizeof(made.workers));
+    return made;
+}
+
+static void create_store(struct rig *rig, slot_number slots)
+{
+    pthread_mutex_init(&rig->gate.lock, NULL);
+    pthread_cond_init(&rig->gate.changed, NULL);
+    rig->gate.slots = slots;
+    rig->gate.bytes = malloc((size_t)slots * MM_PAGE_SIZE + 1);
+    assert_non_null(rig->gate.bytes);
+    memset(rig->gate.bytes, POISON, (size_t)slots * MM_PAGE_SIZE);
+    rig->store = (struct store){&gate_ops, &rig->gate, slots, RIG_THREADS};
+}
+
+static void reserve_and_commit(struct rig *rig, const struct rig_config *config, page_number pages)
+{
+    page_number first = PAGE_NONE;
+
+    assert_int_equal(space_reserve(rig->engine, OTHER, pages, &first), SPACE_DONE);
+    assert_int_equal(first, 0);
+    if (!config->no_commit)
+        assert_int_equal(space_commit(rig->engine, OTHER, 0, or_default(config->commit, pages),
+                                      PROTECTION_READ_WRITE),
+                         SPACE_DONE);
+}
+
+void rig_begin(struct rig *rig, const struct rig_config *config)
+{
+    struct engine_config made = engine_config_of(rig, config);
+    const struct soft_config soft = {.pages = made.pages,
+                                     .frames = made.frames,
+                                     .threads_max = RIG_THREADS,
+                                     .tlb_entries = 16};
+    size_t bytes = engine_bytes(&made);
+
+    memset(rig, 0, sizeof(*rig));
+    assert_int_equal(soft_create(&soft, &rig->soft, &rig->machine), 0);
+    create_store(rig, made.slots);
+    rig->memory = aligned_alloc(CACHE_LINE, bytes);
+    assert_non_null(rig->memory);
+    memset(rig->memory, 0, bytes);
+    rig->engine = engine_init(rig->memory, &made, &rig->machine, &rig->store,
+                              config->policy != NULL ? config->policy : &policy_fifo);
+    soft_bind(rig->soft, engine_fault, rig->engine);
+    for (uint32_t thread = 0; thread < RIG_USERS; thread++)
+        soft_attach(rig->soft, thread);
+    reserve_and_commit(rig, config, made.pages);
+}
+
+void rig_start_workers(struct rig *rig)
+{
+    assert_int_equal(engine_start(rig->engine, RIG_WORKERS), 0);
+    rig->working = true;
+}
+
+void rig_stop_workers(struct rig *rig)
+{
+    if (rig->working)
+        engine_stop(rig->engine);
+    rig->working = false;
+}
+
+static void remember_complaint(void *context, const struct audit_complaint *complaint)
+{
+    struct rig *rig = context;
+
+    if (rig->complaints++ == 0)
+        rig->complaint = complaint->what;
+}
+
+uint64_t rig_audit(struct rig *rig)
+{
+    struct audit_result result = {0};
+
+    rig->complaints = 0;
+    rig->complaint = NULL;
+    gate_call(rig, NULL, NULL);
+    engine_audit(rig->engine, remember_complaint, rig, &result);
+    assert_true(result.checks > 0);
+    assert_int_equal(result.violations, rig->complaints);
+    return result.violations;
+}
+
+void rig_end(struct rig *rig)
+{
+    rig_stop_workers(rig);
+    if (rig_audit(rig) != 0)
+        fail_msg("the audit complains %u times, first: %s", (unsigned)rig->complaints,
+                 rig->complaint);
+    rig_destroy(rig);
+}
+
+void rig_destroy(struct rig *rig)
+{
+    rig_stop_workers(rig);
+    for (uint32_t thread = 0; thread < RIG_USERS; thread++)
+        soft_detach(rig->soft, thread);
+    soft_destroy(rig->soft);
+    free(rig->memory);
+    free(rig->gate.bytes);
+    pthread_mutex_destroy(&rig->gate.lock);
+    pthread_cond_destroy(&rig->gate.changed);
+}
+
+/* ---- what the engine knows ------------------------------------------------------------------ */
+
+struct thread *rig_thread(struct rig *rig, uint32_t thread)
+{
+    return &rig->engine->threads[thread];
+}
+
+pte_word rig_pte(struct rig *rig, page_number page)
+{
+    return pte_load(&rig->engine->ptes[page]);
+}
+
+enum pte_form rig_form(struct rig *rig, page_number page)
+{
+    return pte_form(rig_pte(rig, page));
+}
+
+frame_number rig_frame(struct rig *rig, page_number page)
+{
+    assert_true(rig_form(rig, page) == PTE_VALID || rig_form(rig, page) == PTE_TRANSITION);
+    return pte_frame(rig_pte(rig, page));
+}
+
+pfn_word rig_word(struct rig *rig, page_number page)
+{
+    return pfn_load(frame_pfn(rig->engine, rig_frame(rig, page)));
+}
+
+enum pfn_state rig_state(struct rig *rig, page_number page)
+{
+    return pfn_state(rig_word(rig, page));
+}
+
+slot_number rig_slot(struct rig *rig, page_number page)
+{
+    if (rig_form(rig, page) == PTE_PAGE_FILE)
+        return pte_slot(rig_pte(rig, page));
+    return PFN_FIELD(frame_pfn(rig->engine, rig_frame(rig, page)), slot);
+}
+
+uint64_t rig_counter(struct rig *rig, enum counter counter)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t thread = 0; thread < RIG_THREADS; thread++)
+        sum += PFN_FIELD(rig_thread(rig, thread), counters[counter]);
+    return sum;
+}
+
+uint64_t rig_moves(struct rig *rig, enum move_why why)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t thread = 0; thread < RIG_THREADS; thread++)
+        sum += PFN_FIELD(rig_thread(rig, thread), moves[why]);
+    return sum;
+}
+
+uint64_t rig_slots_used(struct rig *rig)
+{
+    return rig->engine->config.slots - slots_free(rig->engine);
+}
+
+/* ---- what users and workers do -------------------------------------------------------------- */
+
+static uint64_t word_of(uint64_t seed, size_t index)
+{
+    return seed == 0 ? 0 : (seed << 32 | index) * 0x9E3779B97F4A7C15u;
+}
+
+uint64_t rig_first_word(uint64_t seed)
+{
+    return word_of(seed, 0);
+}
+
+enum fault_result rig_read(struct rig *rig, uint32_t thread, page_number page)
+{
+    uint64_t word;
+
+    return soft_read(rig->soft, thread, (uint64_t)page << PAGE_SHIFT, &word, sizeof(word));
+}
+
+enum fault_result rig_write(struct rig *rig, uint32_t thread, page_number page)
+{
+    uint64_t word = 1;
+
+    return soft_write(rig->soft, thread, (uint64_t)page << PAGE_SHIFT, &word, sizeof(word));
+}
+
+void rig_fill(struct rig *rig, uint32_t thread, page_number page, uint64_t seed)
+{
+    uint64_t words[PAGE_WORDS];
+
+    for (size_t i = 0; i < PAGE_WORDS; i++)
+        words[i] = word_of(seed, i);
+    assert_int_equal(
+        soft_write(rig->soft, thread, (uint64_t)page << PAGE_SHIFT, words, sizeof(words)),
+        FAULT_RESOLVED);
+}
+
+bool bytes_hold(const void *bytes, uint64_t seed)
+{
+    bool same = true;
+
+    for (size_t i = 0; i < PAGE_WORDS; i++)
+        same &= load_word((const char *)bytes + i * sizeof(uint64_t)) == word_of(seed, i);
+    return same;
+}
+
+bool rig_holds(struct rig *rig, uint32_t thread, page_number page, uint64_t seed)
+{
+    uint64_t words[PAGE_WORDS];
+
+    return soft_read(rig->soft, thread, (uint64_t)page << PAGE_SHIFT, words, sizeof(words)) ==
+               FAULT_RESOLVED &&
+           bytes_hold(words, seed);
+}
+
+void rig_expect(struct rig *rig, uint32_t thread, page_number page, uint64_t seed)
+{
+    if (!rig_holds(rig, thread, page, seed))
+        fail_msg("page %u does not hold seed %u", page, (unsigned)seed);
+}
+
+void rig_detach(struct rig *rig, uint32_t thread, page_number page, struct trim_batch *batch)
+{
+    bool detached;
+
+    assert_int_equal(rig_form(rig, page), PTE_VALID);
+    region_lock(rig->engine, rig_thread(rig, thread), page);
+    detached = trim_detach(rig->engine, rig_thread(rig, thread), page, batch);
+    region_unlock(rig->engine, rig_thread(rig, thread), page);
+    assert_true(detached);
+}
+
+void rig_trim(struct rig *rig, uint32_t thread, page_number page)
+{
+    struct trim_batch batch = {.count = 0};
+
+    rig_detach(rig, thread, page, &batch);
+    trim_finish(rig->engine, rig_thread(rig, thread), &batch);
+}
+
+void rig_page_out(struct rig *rig, page_number page)
+{
+    if (rig_form(rig, page) == PTE_VALID)
+        rig_trim(rig, TRIMMER, page);
+    for (unsigned i = 0; rig_state(rig, page) == PFN_MODIFIED; i++) {
+        assert_true(i < 64);
+        write_round(rig->engine, rig_thread(rig, WRITER));
+    }
+    while (rig_form(rig, page) == PTE_TRANSITION)
+        assert_int_equal(frames_repurpose_ahead(rig->engine, rig_thread(rig, OTHER), 1), 1);
+}
+
+void rig_put_in_slot(struct rig *rig, page_number page, uint64_t seed)
+{
+    rig_fill(rig, 0, page, seed);
+    rig_page_out(rig, page);
+    assert_int_equal(rig_form(rig, page), PTE_PAGE_FILE);
+}
+
+void rig_put_clean(struct rig *rig, page_number page, uint64_t seed)
+{
+    rig_put_in_slot(rig, page, seed);
+    rig_expect(rig, 0, page, seed);
+    assert_int_equal(rig_state(rig, page), PFN_ACTIVE);
+    assert_int_not_equal(rig_slot(rig, page), SLOT_NONE);
+}
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+static void *touch(void *argument)
+{
+    struct rig_toucher *toucher = argument;
+    uint64_t offset = (uint64_t)toucher->page << PAGE_SHIFT;
+
+    toucher->word = 1;
+    toucher->result = toucher->write ? soft_write(toucher->rig->soft, toucher->thread, offset,
+                                                  &toucher->word, sizeof(toucher->word))
+                                     : soft_read(toucher->rig->soft, toucher->thread, offset,
+                                                 &toucher->word, sizeof(toucher->word));
+    atomic_store(&toucher->done, true);
+    return NULL;
+}
+
+void rig_touch_begin(struct rig_toucher *toucher, struct rig *rig, uint32_t thread,
+                     page_number page, bool write)
+{
+    toucher->rig = rig;
+    toucher->thread = thread;
+    toucher->page = page;
+    toucher->write = write;
+    atomic_store(&toucher->done, false);
+    assert_int_equal(pthread_create(&toucher->id, NULL, touch, toucher), 0);
+}
+
+void rig_touch_end(struct rig_toucher *toucher)
+{
+    pthread_join(toucher->id, NULL);
+}
+
+void rig_nap(void)
+{
+    usleep(1000);
+}
+
+/* ---- death ---------------------------------------------------------------------------------- */
+
+static _Noreturn void die(rig_act *act, void *argument, int output)
+{
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); /* cmocka's would go on with the next test */
+    alarm(20); /* whoever waits for ever dies of something else */
+    dup2(output, STDERR_FILENO);
+    act(argument);
+    _exit(0);
+}
+
+void rig_expect_death(rig_act *act, void *argument, const char *text)
+{
+    char output[4096] = "";
+    size_t length = 0;
+    ssize_t more;
+    int ends[2], status;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        die(act, argument, ends[1]);
+    close(ends[1]);
+    while ((more = read(ends[0], output + length, sizeof(output) - 1 - length)) > 0)
+        length += (size_t)more;
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+        fail_msg("should have died of SIGABRT: status %#x, printed \"%s\"", (unsigned)status,
+                 output);
+    if (strstr(output, text) == NULL)
+        fail_msg("should have printed \"%s\", printed \"%s\"", text, output);
+}
