@@ -19,7 +19,7 @@
 #define CACHE_LINE    64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
 
-/* "No such page, frame or slot." Slot 0 is never used, so 0 means "no slot" (WINDOWS.md 2.2). */
+/* "No such page, frame or slot." Slot 0 is never used, so 0 means "no slot". */
 #define PAGE_NONE  UINT32_MAX
 #define FRAME_NONE UINT32_MAX
 #define SLOT_NONE  0u

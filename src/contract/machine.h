@@ -63,7 +63,7 @@ struct machine_ops {
     void (*unmap)(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
                   struct machine_unmapped *ret_unmapped);
     /*
-     * Read and clear the accessed bits of pages. NULL: this machine has none (LINUX.md 1).
+     * Read and clear the accessed bits of pages. NULL: this machine has none.
      * May be called with the region's lock held.
      */
     void (*sample_accessed)(void *machine, uint32_t count, const page_number *pages,

@@ -1,7 +1,7 @@
 /*
  * fault.c - from touch to resume: what happens when an access does not get through.
  *
- * A snapshot of the PTE decides what is needed, and that is taken before any lock (rule 8). Then
+ * A snapshot of the PTE decides what is needed, and that is taken before any lock. Then
  * the region is locked and the PTE compared with the snapshot; a difference means another look.
  * Every path comes out through engine_fault(), which holds no lock, waits where it must, and
  * counts. A fault that was resolved is simply taken again by the machine.
@@ -199,7 +199,7 @@ static enum fault_step transition(struct engine *engine, struct thread *self, pa
     MUST(frame < engine->config.frames);
     region_lock(engine, self, page);
     frame_lock(engine, self, frame);
-    /* A transition PTE is stable only under the lock of the frame it names (rule 2, R2). */
+    /* A transition PTE is stable only under the lock of the frame it names (docs/races.md, R2). */
     if (!MUTANT(MUTANT_SKIP_RESCUE_RECHECK) &&
         (pte_load(&engine->ptes[page]) != seen || PFN_FIELD(pfn, page) != page)) {
         frame_unlock(engine, self, frame);

@@ -1,7 +1,7 @@
 /*
  * frames.c - where a fault gets its frame, and how it waits when there is none.
  *
- * Order (WINDOWS.md 1.4): the thread's own cache, zeroed and free lists, standby pages by lowest
+ * Order, as in Windows: the thread's own cache, zeroed and free lists, standby pages by lowest
  * priority and oldest first (repurposing), other threads' caches. Whoever finds nothing drops
  * everything and queues. Frames that become available are promised in the order of the queue; a
  * new arrival goes behind the queue unless there is more than the queue needs. No wake-up is lost:

@@ -2,7 +2,7 @@
  * pfn.h - the frame database: 32 bytes for each frame (48 are allowed, and what Windows needs).
  *
  * Everything that decides about a frame is in one 64-bit word, stored whole by the holder of the
- * frame's lock; there are no bit-fields that two threads could tear (RACES R7). The page list
+ * frame's lock; there are no bit-fields that two threads could tear (docs/races.md, R7). The page list
  * links are guarded by the list lock held exclusively, or shared plus this frame's lock.
  *
  *   bits  0..2  state            3 modified         4 write in progress   5 read in progress

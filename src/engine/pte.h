@@ -10,7 +10,7 @@
  *   all zero     nothing recorded here: ask the VAD
  *
  * A PTE changes by one 64-bit store. Valid <-> anything only under the region lock; a transition
- * PTE may also be rewritten by the holder of the lock of the frame it names (DESIGN 5, rule 2).
+ * PTE may also be rewritten by the holder of the lock of the frame it names (docs/races.md, R2).
  */
 #ifndef MM_ENGINE_PTE_H
 #define MM_ENGINE_PTE_H

@@ -2,7 +2,7 @@
  * slots.c - which page-file slots are in use: a bitmap in parts, each with a lock of its own.
  *
  * Slots are numbered from 1; a slot belongs to the writer while it is being written, then to the
- * frame whose content it holds, then to the page-file PTE (RACES R13). A batch gets neighbouring
+ * frame whose content it holds, then to the page-file PTE (docs/races.md, R13). A batch gets neighbouring
  * slots as far as there are any, so that it can be written with few I/Os.
  */
 #include "base/bitmap.h"
