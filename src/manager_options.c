@@ -158,7 +158,7 @@ void manager_resolve_for(struct mm_options *o)
         o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(256, frames / 16));
     }
     if (o->fault_around == MM_DEFAULT_COUNT) {
-        o->fault_around = 1;
+        o->fault_around = o->machine == MM_MACHINE_LINUX ? 8 : 1; /* a fault costs a signal there */
     }
     if (o->frame_cache == MM_DEFAULT_COUNT) {
         o->frame_cache = 16;

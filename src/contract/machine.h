@@ -52,13 +52,17 @@ struct machine_ops {
                     const frame_number *frames, void **ret_buffers);
     /* Clear a frame that no page owns. NULL: frames without an owner have no content here. */
     void (*zero)(void *machine, frame_number frame);
-    /* Map pages of one PTE region, ascending. Replaces what was mapped. Lock held: never waits. */
+    /*
+     * Map pages of one PTE region, ascending. Over a live mapping it ends with at least the wanted
+     * right; a right that is too much lasts until the next unmap(). Lock held: never waits.
+     */
     void (*map)(void *machine, uint32_t thread, uint32_t count, const struct machine_map *maps);
     /* Let a page that is mapped be written. Lock held. A page not mapped is left alone. */
     void (*make_writable)(void *machine, uint32_t thread, page_number page);
     /*
      * Unmap scattered pages with one flush. On return no thread can read or write them through an
-     * old mapping. `ret_unmapped` may be NULL.
+     * old mapping. `ret_unmapped` may be NULL. Where two calls overlap, one of them is told what was
+     * written; the engine references a frame until its own call has returned.
      */
     void (*unmap)(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
                   struct machine_unmapped *ret_unmapped);

@@ -21,7 +21,8 @@ struct policy {
      * One look at `count` resident pages in address order. `accessed` says which were used since
      * the last look (all true where the machine cannot tell and the page is new). Updates the
      * registers; marks at most `wanted` victims. `pass` is 0 for the first look of a trim and
-     * grows while the goal is not met: at POLICY_PASS_LAST every page may be taken.
+     * grows while the goal is not met: at POLICY_PASS_LAST every page may be taken. The passes of
+     * one trim are one look: registers age in pass 0 only.
      * Returns the number of victims.
      */
     uint32_t (*choose)(uint32_t count, uint8_t *registers, const bool *accessed, uint32_t wanted,

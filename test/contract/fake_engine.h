@@ -145,13 +145,18 @@ static inline enum fault_result fake_fault(void *engine, uint32_t thread, page_n
 
     if (fake->on_fault != NULL)
         fake->on_fault(fake, number);
-    atomic_fetch_add(&fake->faults, 1);
-    if (write)
-        atomic_fetch_add(&fake->write_faults, 1);
     verdict = atomic_load(&page->verdict);
-    if (verdict != FAULT_RESOLVED)
+    if (verdict != FAULT_RESOLVED) {
+        atomic_fetch_add(&fake->faults, 1);
         return verdict;
+    }
     fake_lock(page);
+    /* The kernel may tell of one fault twice; what is resolved already is not a fault. */
+    if (page->state != FAKE_RESIDENT || !page->mapped || (write && !page->writable)) {
+        atomic_fetch_add(&fake->faults, 1);
+        if (write)
+            atomic_fetch_add(&fake->write_faults, 1);
+    }
     if (page->state != FAKE_RESIDENT) {
         fake_map_filled(fake, thread, number, write);
     } else if (page->mapped && write && !page->writable) {

@@ -65,6 +65,8 @@ static uint64_t file_blocks(struct rig *rig)
 /* How a child of fork ends that reads the page. */
 static int child_read(struct rig *rig, page_number page)
 {
+    int uffd = rig->machine->uffd;
+    int file = rig->machine->file;
     int status = 0;
     pid_t child = fork();
 
@@ -72,7 +74,7 @@ static int child_read(struct rig *rig, page_number page)
         signal(SIGSEGV, SIG_DFL);
         signal(SIGBUS, SIG_DFL);
         /* Before the touch: the pager's descriptors must not have come along. */
-        if (fcntl(rig->machine->uffd, F_GETFD) >= 0 || fcntl(rig->machine->file, F_GETFD) >= 0)
+        if (fcntl(uffd, F_GETFD) >= 0 || fcntl(file, F_GETFD) >= 0)
             _exit(3);
         _exit(rig_read(rig, page) == 0 ? SCENE_SURVIVED : SCENE_SURVIVED + 1);
     }

@@ -238,9 +238,10 @@ static void create_store(struct rig *rig, slot_number slots)
     pthread_mutex_init(&rig->gate.lock, NULL);
     pthread_cond_init(&rig->gate.changed, NULL);
     rig->gate.slots = slots;
-    rig->gate.bytes = malloc((size_t)slots * MM_PAGE_SIZE + 1);
+    rig->gate.bytes = calloc(slots + 1, MM_PAGE_SIZE);
     assert_non_null(rig->gate.bytes);
-    memset(rig->gate.bytes, POISON, (size_t)slots * MM_PAGE_SIZE);
+    /* What was never written is worth nothing; a store too large to fill is there for its bitmap. */
+    memset(rig->gate.bytes, POISON, (size_t)MIN_OF(slots, 1024) * MM_PAGE_SIZE);
     rig->store = (struct store){&gate_ops, &rig->gate, slots, RIG_THREADS};
 }
 
@@ -399,14 +400,9 @@ uint64_t rig_slots_used(struct rig *rig)
 
 /* ---- what users and workers do -------------------------------------------------------------- */
 
-static uint64_t word_of(uint64_t seed, size_t index)
+uint64_t rig_word_of(uint64_t seed, size_t index)
 {
     return seed == 0 ? 0 : (seed << 32 | index) * 0x9E3779B97F4A7C15u;
-}
-
-uint64_t rig_first_word(uint64_t seed)
-{
-    return word_of(seed, 0);
 }
 
 enum fault_result rig_read(struct rig *rig, uint32_t thread, page_number page)
@@ -428,7 +424,7 @@ void rig_fill(struct rig *rig, uint32_t thread, page_number page, uint64_t seed)
     uint64_t words[PAGE_WORDS];
 
     for (size_t i = 0; i < PAGE_WORDS; i++)
-        words[i] = word_of(seed, i);
+        words[i] = rig_word_of(seed, i);
     assert_int_equal(
         soft_write(rig->soft, thread, (uint64_t)page << PAGE_SHIFT, words, sizeof(words)),
         FAULT_RESOLVED);
@@ -439,7 +435,7 @@ bool bytes_hold(const void *bytes, uint64_t seed)
     bool same = true;
 
     for (size_t i = 0; i < PAGE_WORDS; i++)
-        same &= load_word((const char *)bytes + i * sizeof(uint64_t)) == word_of(seed, i);
+        same &= load_word((const char *)bytes + i * sizeof(uint64_t)) == rig_word_of(seed, i);
     return same;
 }
 
@@ -481,7 +477,8 @@ void rig_page_out(struct rig *rig, page_number page)
 {
     if (rig_form(rig, page) == PTE_VALID)
         rig_trim(rig, TRIMMER, page);
-    for (unsigned i = 0; rig_state(rig, page) == PFN_MODIFIED; i++) {
+    for (unsigned i = 0;
+         rig_form(rig, page) == PTE_TRANSITION && rig_state(rig, page) == PFN_MODIFIED; i++) {
         assert_true(i < 64);
         write_round(rig->engine, rig_thread(rig, WRITER));
     }

@@ -140,6 +140,8 @@ enum fault_result rig_read(struct rig *rig, uint32_t thread, page_number page);
 enum fault_result rig_write(struct rig *rig, uint32_t thread, page_number page);
 /* Write a page whose every word depends on the seed; seed 0: all zeros. */
 void rig_fill(struct rig *rig, uint32_t thread, page_number page, uint64_t seed);
+/* One of its words. */
+uint64_t rig_word_of(uint64_t seed, size_t index);
 /* The page holds what rig_fill() wrote; rig_holds() for use outside the test's own thread. */
 void rig_expect(struct rig *rig, uint32_t thread, page_number page, uint64_t seed);
 bool rig_holds(struct rig *rig, uint32_t thread, page_number page, uint64_t seed);
@@ -172,8 +174,6 @@ void rig_touch_begin(struct rig_toucher *toucher, struct rig *rig, uint32_t thre
                      page_number page, bool write);
 void rig_touch_end(struct rig_toucher *toucher);
 
-/* The first word of a page that rig_fill() wrote. */
-uint64_t rig_first_word(uint64_t seed);
 
 /* Wait until the condition holds; ten seconds are a failure. */
 #define RIG_WAIT_UNTIL(condition)                                                                  \

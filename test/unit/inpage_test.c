@@ -91,7 +91,7 @@ static void second_faulters_wait_for_the_first(void **state)
     collide(&rig, touchers, false);
     end_all(&rig, touchers, FAULT_RESOLVED);
     for (uint32_t i = 0; i <= WAITERS; i++)
-        assert_true(touchers[i].word == rig_first_word(7));
+        assert_true(touchers[i].word == rig_word_of(7, 0));
     assert_int_equal(gate_count(&rig, STORE_READ), 1);
     assert_int_equal(rig_counter(&rig, COUNT_FAULT_HARD), 1);
     assert_int_equal(rig_counter(&rig, COUNT_FAULT_COLLIDED), WAITERS);
@@ -140,7 +140,7 @@ static void reads_of_two_pages_do_not_mix(void **state)
         rig_touch_end(&first[i]);
         rig_touch_end(&second[i]);
         assert_int_equal(first[i].result, FAULT_RESOLVED);
-        assert_true(first[i].word == rig_first_word(21));
+        assert_true(first[i].word == rig_word_of(21, 0));
         assert_int_equal(second[i].result, FAULT_IN_PAGE_ERROR);
     }
     rig_expect(&rig, 0, 2, 22);
@@ -268,7 +268,7 @@ static void a_new_life_during_the_read(void **state)
     gate_open(&rig, STORE_READ);
     rig_touch_end(&toucher);
     assert_int_equal(toucher.result, FAULT_RESOLVED);
-    assert_true(toucher.word == rig_first_word(8));
+    assert_true(toucher.word == rig_word_of(8, 0));
     rig_page_out(&rig, PAGE);
     rig_expect(&rig, 0, PAGE, 8);
     rig_end(&rig);
@@ -316,7 +316,7 @@ static void protect_during_the_read(struct rig *rig, enum protection protection,
     rig_touch_end(&toucher);
     assert_int_equal(toucher.result, result);
     if (result == FAULT_RESOLVED)
-        assert_true(toucher.word == rig_first_word(7));
+        assert_true(toucher.word == rig_word_of(7, 0));
     assert_int_equal(rig_slot(rig, PAGE), slot); /* it was not written */
 }
 
