@@ -63,8 +63,10 @@ static void check_listed(struct audit *audit, enum list_id id, frame_number fram
     }
     CHECK_EQUAL(audit, "a frame on a list has no references and no pins (0x4E/0x9A)", frame, page,
                 SLOT_NONE, 0, pfn_references(word) + pfn_pins(word));
+    frame_number before = PFN_FIELD(pfn, blink);
     CHECK_TRUE(audit, "the previous frame's link points here (0x4E/0x02)", frame, page,
-               PFN_FIELD(frame_pfn(audit->engine, PFN_FIELD(pfn, blink)), flink) == frame);
+               before < audit->engine->config.frames + 2 * LIST_COUNT &&
+                   PFN_FIELD(frame_pfn(audit->engine, before), flink) == frame);
 }
 
 static void audit_list(struct audit *audit, enum list_id id)
@@ -72,6 +74,7 @@ static void audit_list(struct audit *audit, enum list_id id)
     struct engine *engine = audit->engine;
     struct page_list *list = &engine->lists[id];
     uint64_t walked = 0;
+    frame_number last = list->head;
     frame_number frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
     while (frame != list->tail && walked <= engine->config.frames) {
         if (frame >= engine->config.frames) {
@@ -80,10 +83,16 @@ static void audit_list(struct audit *audit, enum list_id id)
         }
         check_listed(audit, id, frame);
         walked++;
+        last = frame;
         frame = PFN_FIELD(frame_pfn(engine, frame), flink);
     }
     CHECK_EQUAL(audit, "a list's count is its length (0x4E/0x01)", FRAME_NONE, PAGE_NONE, SLOT_NONE,
                 list_count(engine, id), walked);
+    CHECK_EQUAL(audit, "a sentinel's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                PFN_FIELD(frame_pfn(engine, list->head), lock) |
+                    PFN_FIELD(frame_pfn(engine, list->tail), lock));
+    CHECK_EQUAL(audit, "a list's last frame is its tail's (0x4E/0x02)", FRAME_NONE, PAGE_NONE,
+                SLOT_NONE, last, PFN_FIELD(frame_pfn(engine, list->tail), blink));
     CHECK_EQUAL(audit, "a list's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
                 PFN_FIELD(list, lock));
 }
@@ -93,6 +102,8 @@ static void audit_caches(struct audit *audit)
     struct engine *engine = audit->engine;
     for (uint32_t t = 0; t < engine->config.threads; t++) {
         struct frame_cache *cache = &engine->threads[t].cache;
+        CHECK_EQUAL(audit, "a frame cache's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                    PFN_FIELD(cache, lock));
         for (uint32_t i = 0; i < PFN_FIELD(cache, count); i++) {
             frame_number frame = cache->frames[i];
             enum pfn_state state = pfn_state(pfn_load(frame_pfn(engine, frame)));
@@ -168,6 +179,9 @@ static void audit_owned_frame(struct audit *audit, frame_number frame)
                 frame, page, slot, active ? PTE_VALID : PTE_TRANSITION, pte_form(entry));
     CHECK_EQUAL(audit, "the PTE names the frame (0x1A/0x411)", frame, page, slot, frame,
                 pte_frame(entry));
+    CHECK_TRUE(audit, "PTE and frame agree about the protection", frame, page,
+               active ? !(entry & PTE_BIT_WRITE) == (pfn_protection(word) != PROTECTION_READ_WRITE)
+                      : pte_protection(entry) == pfn_protection(word));
     CHECK_TRUE(audit, "a modified page has no slot", frame, page,
                !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE);
     CHECK_TRUE(audit, "a page on modified is modified, one on standby is not", frame, page,
@@ -198,6 +212,8 @@ static void audit_frame(struct audit *audit, frame_number frame, uint32_t *ret_p
     if (state == PFN_ACTIVE || state == PFN_STANDBY || state == PFN_MODIFIED) {
         audit_owned_frame(audit, frame);
     } else {
+        CHECK_EQUAL(audit, "a frame without owner has no slot", frame, PAGE_NONE,
+                    PFN_FIELD(pfn, slot), SLOT_NONE, PFN_FIELD(pfn, slot));
         CHECK_EQUAL(audit, "a frame without owner names no page", frame, PFN_FIELD(pfn, page),
                     PFN_FIELD(pfn, slot), PAGE_NONE, PFN_FIELD(pfn, page));
         if (state == PFN_ZEROED && !engine->machine.content_by_page) {
@@ -301,6 +317,12 @@ static void audit_rest(struct audit *audit, uint32_t pinned)
     struct engine *engine = audit->engine;
     CHECK_EQUAL(audit, "the count of pinned frames is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
                 PFN_FIELD(engine, pinned), pinned);
+    CHECK_EQUAL(audit, "the space lock and the queue's lock are free", FRAME_NONE, PAGE_NONE,
+                SLOT_NONE, 0, PFN_FIELD(engine, space_lock) | PFN_FIELD(engine, wait_lock));
+    for (uint32_t i = 0; i < engine->slot_area_count; i++) {
+        CHECK_EQUAL(audit, "a slot area's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                    PFN_FIELD(&engine->slot_areas[i], lock));
+    }
     CHECK_EQUAL(audit, "nobody waits and nothing is promised or in flight", FRAME_NONE, PAGE_NONE,
                 SLOT_NONE, 0,
                 PFN_FIELD(engine, waiters) + PFN_FIELD(engine, grants) +

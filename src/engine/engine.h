@@ -160,9 +160,9 @@ struct engine {
     uint32_t block_free;                  /* pool of in-page blocks; wait lock */
 
     CACHE_ALIGNED _Atomic uint32_t in_flight;      /* frames being trimmed or written */
+    _Atomic uint32_t retired;                      /* frames out of service, or on their way */
     _Atomic uint32_t pinned;                       /* frames with pins */
     _Atomic uint32_t trim_hand;                    /* region the next trim looks at */
-    _Atomic uint32_t slot_hand;                    /* area the next writer looks at */
     _Atomic uint32_t reclaim_hand;                 /* frame the next slot reclaim looks at */
     _Atomic uint64_t move_sequence;                /* checked builds */
     _Atomic uint64_t served;                       /* frames promised so far */

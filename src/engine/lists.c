@@ -108,18 +108,23 @@ uint32_t list_take(struct engine *engine, struct thread *self, enum list_id id, 
     }
     uint32_t taken = 0, passed = 0;
     lock_acquire_exclusive(self, &list->lock, RANK_LIST);
-    frame_number frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
-    /* A locked frame is being rescued; it is passed over, but not for ever. */
+    frame_number kept = list->head, frame = PFN_FIELD(frame_pfn(engine, kept), flink);
+    /* A locked frame is being rescued; it is passed over and stays, but not for ever. */
     while (frame != list->tail && taken < count && passed < count + 64) {
         frame_number next = PFN_FIELD(frame_pfn(engine, frame), flink);
         if (frame_try_lock(engine, self, frame)) {
-            unlink_frame(engine, list, frame);
+            check_member(engine, list, frame);
+            clear_links(engine, frame);
             ret_frames[taken++] = frame;
         } else {
+            link_frames(engine, kept, frame);
+            kept = frame;
             passed++;
         }
         frame = next;
     }
+    link_frames(engine, kept, frame);
+    atomic_fetch_sub_explicit(&list->count, taken, memory_order_seq_cst);
     lock_release_exclusive(self, &list->lock, RANK_LIST);
     return taken;
 }

@@ -10,14 +10,16 @@
 
 static uint32_t pin_limit(const struct engine *engine)
 {
-    uint32_t frames = engine->config.frames;
+    uint32_t frames = engine->config.frames -
+                      atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->retired,
+                                           memory_order_seq_cst);
     return frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
 }
 
 /* One more pinned frame, if there may be one. */
 static bool charge_pin(struct engine *engine)
 {
-    if (atomic_fetch_add_explicit(&engine->pinned, 1, memory_order_relaxed) < pin_limit(engine)) {
+    if (atomic_fetch_add_explicit(&engine->pinned, 1, memory_order_seq_cst) < pin_limit(engine)) {
         return true;
     }
     atomic_fetch_sub_explicit(&engine->pinned, 1, memory_order_relaxed);
@@ -84,10 +86,14 @@ static bool shrink_limit(struct engine *engine, struct thread *self)
 {
     lock_acquire_sleeping(self, &engine->space_lock, RANK_SPACE);
     uint64_t limit = atomic_load_explicit(&engine->commit_limit, memory_order_relaxed);
-    bool allowed =
-        engine->charge < limit && list_count(engine, LIST_BAD) + 1 < engine->config.frames;
+    /* Both count first and look then: a pin and a retirement cannot both take the last frames. */
+    uint32_t retired = atomic_fetch_add_explicit(&engine->retired, 1, memory_order_seq_cst) + 1;
+    bool allowed = engine->charge < limit && retired < engine->config.frames &&
+                   atomic_load_explicit(&engine->pinned, memory_order_seq_cst) <= pin_limit(engine);
     if (allowed) {
         atomic_store_explicit(&engine->commit_limit, limit - 1, memory_order_relaxed);
+    } else {
+        atomic_fetch_sub_explicit(&engine->retired, 1, memory_order_seq_cst);
     }
     lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
     return allowed;

@@ -41,7 +41,7 @@ static uint32_t find_vad(const struct vad *vads, uint32_t count, page_number pag
 enum protection space_inherited(struct engine *engine, page_number page)
 {
     for (unsigned round = 0;; round++) {
-        uint32_t before = atomic_load_explicit(&engine->space_sequence, memory_order_seq_cst);
+        uint32_t before = atomic_load_explicit(&engine->space_sequence, memory_order_acquire);
         uint32_t count = PFN_FIELD(engine, vad_count);
         uint32_t found = before & 1 ? count : find_vad(engine->vads, count, page);
         enum protection protection = PROTECTION_DECOMMIT;
@@ -51,9 +51,9 @@ enum protection space_inherited(struct engine *engine, page_number page)
                 protection = (enum protection)PFN_FIELD(vad, protection);
             }
         }
-        atomic_thread_fence(memory_order_seq_cst);
+        atomic_thread_fence(memory_order_acquire);
         if ((before & 1) == 0 &&
-            atomic_load_explicit(&engine->space_sequence, memory_order_seq_cst) == before) {
+            atomic_load_explicit(&engine->space_sequence, memory_order_relaxed) == before) {
             return protection;
         }
         world_pause(round, engine->config.backoff);

@@ -112,10 +112,12 @@ static void find_candidates(struct engine *engine, uint32_t region, struct candi
 {
     page_number first = region << engine->region_shift;
     page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
+    bool any_pins = PFN_FIELD(engine, pinned) != 0; /* pins change under the region lock */
     ret->count = 0;
     for (page_number page = first; page < end; page++) {
         pte_word word = pte_load(&engine->ptes[page]);
-        if (pte_form(word) == PTE_VALID) {
+        if (pte_form(word) == PTE_VALID &&
+            !(any_pins && pfn_pins(pfn_load(frame_pfn(engine, pte_frame(word)))) > 0)) {
             ret->pages[ret->count] = page;
             ret->registers[ret->count] = pte_register(word);
             ret->accessed[ret->count] = false;
