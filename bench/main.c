@@ -1,8 +1,9 @@
 /*
  * main.c - memman-bench: each row of the design's table of numbers, both sides in one run.
  *
- * memman-bench [--repeats N] [--strict]: medians of N repetitions (default 9), the range in
- * brackets; --strict ends with 1 if a bound that must hold was missed.
+ * memman-bench [--repeats N] [--row PART] [--strict]: medians of N repetitions (default 9), the
+ * range in brackets; --row takes only rows with PART in their name; --strict ends with 1 if a bound
+ * that must hold was missed.
  */
 #include "measure.h"
 
@@ -22,9 +23,13 @@ int main(int count, char **arguments)
         } else if (strcmp(arguments[i], "--repeats") == 0 && i + 1 < count &&
                    atoi(arguments[i + 1]) > 0 && atoi(arguments[i + 1]) <= REPEATS_MAX) {
             repeats = (unsigned)atoi(arguments[++i]);
+        } else if (strcmp(arguments[i], "--row") == 0 && i + 1 < count) {
+            rows_select(arguments[++i]);
         } else {
-            fprintf(stderr, "memman-bench: '%s' is not --strict or --repeats 1..%d\n", arguments[i],
-                    REPEATS_MAX);
+            fprintf(stderr,
+                    "memman-bench: '%s' is not --strict, --row PART-OF-NAME or "
+                    "--repeats 1..%d\n",
+                    arguments[i], REPEATS_MAX);
             return 2;
         }
     }

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define PHYSICS_ROUNDS 20000u
 
 static unsigned missed;
+static const char *wanted;
 
 void series_add(struct series *series, double value)
 {
@@ -98,6 +100,12 @@ void physics_free(void)
     munmap(arena, arena_pages * PAGE);
 }
 
+/* One page is complete before the next begins, as in a fault: the store buffer is drained. */
+static void complete_page(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 struct physics physics_measure(void)
 {
     struct random_generator random;
@@ -109,11 +117,13 @@ struct physics physics_measure(void)
         size_t to = random_below(&random, (uint32_t)arena_pages);
         if (from != to) {
             memcpy(arena + to * PAGE, arena + from * PAGE, PAGE);
+            complete_page();
         }
     }
     uint64_t middle = thread_cpu_ns();
     for (unsigned i = 0; i < PHYSICS_ROUNDS; i++) {
         memset(arena + random_below(&random, (uint32_t)arena_pages) * (size_t)PAGE, 0, PAGE);
+        complete_page();
     }
     uint64_t end = thread_cpu_ns();
     physics.copy_ns = (double)(middle - begin) / PHYSICS_ROUNDS;
@@ -141,6 +151,16 @@ void row_print(const char *name, const struct series *ours, const char *ours_uni
            series_max(&ratios), must, holds ? "holds" : "MISSED", after,
            ratio <= after ? "reached" : "not yet");
     fflush(stdout);
+}
+
+void rows_select(const char *filter)
+{
+    wanted = filter;
+}
+
+bool row_wanted(const char *name)
+{
+    return wanted == NULL || strstr(name, wanted) != NULL;
 }
 
 unsigned rows_missed(void)

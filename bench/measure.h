@@ -26,7 +26,10 @@ uint64_t wall_ns(void);
 uint64_t process_cpu_ns(void);
 uint64_t thread_cpu_ns(void);
 
-/* The physics of this machine, now: ns for one random 4 KiB page in a working set of `bytes`. */
+/*
+ * The physics of this machine, now: ns for one random 4 KiB page in a working set of `bytes`, each
+ * page complete before the next begins.
+ */
 struct physics {
     double copy_ns, clear_ns;
 };
@@ -42,6 +45,10 @@ void row_print(const char *name, const struct series *ours, const char *ours_uni
                const struct series *theirs, const char *theirs_name, double must, double after);
 /* How many rows were over their `must` bound. */
 unsigned rows_missed(void);
+
+/* Is the row wanted? `filter` is a part of its name, or NULL. */
+void rows_select(const char *filter);
+bool row_wanted(const char *name);
 
 /* soft.c: every row of the soft machine. */
 void bench_soft(unsigned repeats);

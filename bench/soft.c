@@ -111,6 +111,10 @@ static double touch_all(mm *manager, uint64_t address, const uint32_t *order, ui
 
 static void row_resident(unsigned repeats)
 {
+    const char *name = "resident, TLB hit";
+    if (!row_wanted(name)) {
+        return;
+    }
     const unsigned rounds = 5000000;
     struct series ours = {0};
     mm *manager = make(16 * MIB, 32 * MIB, "age8");
@@ -123,13 +127,17 @@ static void row_resident(unsigned repeats)
         }
         series_add(&ours, (double)(thread_cpu_ns() - begin) / rounds);
     }
-    row_print("resident, TLB hit", &ours, "ns", NULL, "(nanoseconds)", 10, 3);
+    row_print(name, &ours, "ns", NULL, "(nanoseconds)", 10, 3);
     mm_destroy(manager);
 }
 
 /* Every touched page was trimmed to standby (clean) or to modified before. */
 static void row_rescue(unsigned repeats, bool modified)
 {
+    const char *name = modified ? "soft fault from modified" : "soft fault from standby";
+    if (!row_wanted(name)) {
+        return;
+    }
     struct series ours = {0}, theirs = {0};
     mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
     uint64_t address = commit_all(manager);
@@ -153,8 +161,7 @@ static void row_rescue(unsigned repeats, bool modified)
             series_add(&theirs, between(before).copy_ns);
         }
     }
-    row_print(modified ? "soft fault from modified" : "soft fault from standby", &ours, "ns",
-              &theirs, "copy of a page", 1, 0.5);
+    row_print(name, &ours, "ns", &theirs, "copy of a page", 1, 0.5);
     free(order);
     mm_destroy(manager);
 }
@@ -162,6 +169,10 @@ static void row_rescue(unsigned repeats, bool modified)
 /* `cleared`: frames wait on the zeroed list; else the fault clears them itself. */
 static void row_demand_zero(unsigned repeats, bool cleared)
 {
+    const char *name = cleared ? "demand-zero, zeroed frame" : "demand-zero, clears inline";
+    if (!row_wanted(name)) {
+        return;
+    }
     struct series ours = {0}, theirs = {0};
     mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
     uint64_t address = commit_all(manager);
@@ -184,8 +195,7 @@ static void row_demand_zero(unsigned repeats, bool cleared)
         mm_decommit(manager, address, FRAMES_BYTES);
         mm_commit(manager, address, FRAMES_BYTES, MM_READ_WRITE);
     }
-    row_print(cleared ? "demand-zero, zeroed frame" : "demand-zero, clears inline", &ours, "ns",
-              &theirs, "clearing a page", 2, 1.3);
+    row_print(name, &ours, "ns", &theirs, "clearing a page", 2, 1.3);
     free(order);
     mm_destroy(manager);
 }
@@ -233,6 +243,10 @@ static double run_threads(const struct job *job, unsigned threads)
 
 static void row_hard(unsigned repeats)
 {
+    const char *name = "hard fault, dirty victim, all work";
+    if (!row_wanted(name)) {
+        return;
+    }
     const uint64_t memory = 4 * FRAMES_BYTES;
     struct series ours = {0}, theirs = {0};
     mm *manager = make(memory, FRAMES_BYTES, "age8");
@@ -252,7 +266,7 @@ static void row_hard(unsigned repeats)
             series_add(&theirs, between(before).copy_ns);
         }
     }
-    row_print("hard fault, dirty victim, all work", &ours, "ns", &theirs, "copy of a page", 5, 3);
+    row_print(name, &ours, "ns", &theirs, "copy of a page", 5, 3);
     mm_destroy(manager);
 }
 
@@ -261,6 +275,9 @@ static void row_threads(unsigned repeats, const char *name, uint64_t memory, uin
                         uint64_t accesses, unsigned write_percent)
 {
     struct series one = {0}, two = {0};
+    if (!row_wanted(name)) {
+        return;
+    }
     mm *manager = make(memory, frames, "age8");
     struct job job = {.manager = manager,
                       .address = commit_all(manager),
@@ -282,7 +299,7 @@ static void row_threads(unsigned repeats, const char *name, uint64_t memory, uin
 void bench_soft(unsigned repeats)
 {
     struct series per_frame = {0}, per_page = {0};
-    physics_init(FRAMES_BYTES);
+    physics_init(4 * FRAMES_BYTES); /* larger than any cache, as the memory is */
     row_resident(repeats);
     row_rescue(repeats, false);
     row_rescue(repeats, true);

@@ -484,6 +484,67 @@ static void test_protect(void **state)
     end(manager);
 }
 
+/* Where writes are not watched: a right that is given to a page in a frame must not lose one. */
+static void test_protect_without_dirty_bit(void **state)
+{
+    struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
+    options.dirty_bit = false;
+    mm *manager = make(&options);
+    uint64_t base = claim_all(manager);
+    for (unsigned round = 0; round < 8; round++) {
+        uint64_t page = base + round % HOT_PAGES * PAGE;
+        write_page(manager, page, round + 100);
+        assert_int_equal(mm_protect(manager, page, PAGE, MM_READ_ONLY), MM_OK);
+        hold(manager, base, page, HELD_OUT);
+        assert_int_equal(try_read(manager, page), MM_OK);
+        assert_int_equal(try_write(manager, page), MM_ERROR_ACCESS);
+        assert_int_equal(mm_protect(manager, page, PAGE, MM_READ_WRITE), MM_OK);
+        write_page(manager, page, round);
+        hold(manager, base, page, HELD_OUT);
+        check_page(manager, page, round);
+        must_be_sound(manager);
+    }
+    end(manager);
+}
+
+/* Neighbours that come along with a fault have rights of their own. */
+static void test_fault_around(void **state)
+{
+    struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
+    options.fault_around = 16;
+    mm *manager = make(&options);
+    uint64_t base = claim_all(manager);
+    for (uint64_t round = 0; round < 30; round++) {
+        uint64_t odd = round % 2;
+        assert_int_equal(mm_protect(manager, base, 16 * PAGE, MM_READ_WRITE), MM_OK);
+        for (uint64_t page = 0; page < 16; page++) {
+            write_page(manager, base + page * PAGE, round + page);
+        }
+        for (uint64_t page = odd; page < 16; page += 2) {
+            assert_int_equal(mm_protect(manager, base + page * PAGE, PAGE, MM_READ_ONLY), MM_OK);
+        }
+        if (round % 4 >= 2) { /* all clean: then only the rights differ */
+            for (uint64_t page = 0; page < 16; page++) {
+                force_form(manager, base, base + page * PAGE, MM_FORM_PAGE_FILE);
+            }
+            for (uint64_t page = 0; page < 16; page++) {
+                check_page(manager, base + page * PAGE, round + page);
+            }
+        }
+        hold(manager, base, base + round % 16 * PAGE, HELD_MODIFIED);
+        for (uint64_t page = 0; page < 16; page++) {
+            check_page(manager, base + (page + round) % 16 * PAGE, round + (page + round) % 16);
+        }
+        for (uint64_t page = 0; page < 16; page++) {
+            uint64_t address = base + (page + round) % 16 * PAGE;
+            check_page(manager, address, round + (page + round) % 16);
+            assert_int_equal(try_write(manager, address),
+                             (page + round) % 2 == odd ? MM_ERROR_ACCESS : MM_OK);
+        }
+    }
+    end(manager);
+}
+
 /* ---- plain loads, stores and system calls ---- */
 
 static sigjmp_buf violation;
@@ -683,9 +744,11 @@ static void test_pins(void **state)
     end(manager);
 }
 
-static void test_pin_refusals(void **state)
+static void pin_to_the_limit(void **state, const char *policy)
 {
     struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
+    options.policy = policy;
+    options.region_ptes = 128; /* pinned pages and others in one region */
     mm *manager = make(&options);
     uint64_t base = claim_all(manager);
     void *pinned = NULL;
@@ -719,6 +782,17 @@ static void test_pin_refusals(void **state)
     }
     assert_int_equal(mm_release(manager, base), MM_OK);
     end(manager);
+}
+
+static void test_pin_limit(void **state)
+{
+    pin_to_the_limit(state, "age8");
+}
+
+/* This policy would choose the pinned pages first, and again and again. */
+static void test_pin_limit_fifo(void **state)
+{
+    pin_to_the_limit(state, "fifo");
 }
 
 /* ---- threads ---- */
@@ -1199,11 +1273,14 @@ static void test_nothing_leaks(void **state)
     X(test_decommit_forms)                                                                         \
     X(test_decommit_ranges)                                                                        \
     X(test_protect)                                                                                \
+    X(test_protect_without_dirty_bit)                                                              \
+    X(test_fault_around)                                                                           \
     X(test_violations)                                                                             \
     X(test_access)                                                                                 \
     X(test_broken_access)                                                                          \
     X(test_pins)                                                                                   \
-    X(test_pin_refusals)                                                                           \
+    X(test_pin_limit)                                                                              \
+    X(test_pin_limit_fifo)                                                                         \
     X(test_threads_max)                                                                            \
     X(test_threads_that_end)                                                                       \
     X(test_threads_that_only_touch)                                                                \

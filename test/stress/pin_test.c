@@ -139,6 +139,16 @@ static struct held *find_held(struct worker *self, uint64_t page)
     return NULL;
 }
 
+static bool holds_writable(const struct worker *self, uint64_t page)
+{
+    for (uint32_t i = 0; i < self->held_count; i++) {
+        if (self->held[i].page == page && self->held[i].writable) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The own word just after the pin, which holds it: as it was left, or a decommit came between. */
 static uint64_t first_look(struct worker *self, const struct held *held, uint32_t life)
 {
@@ -166,8 +176,9 @@ static void pin_page(struct worker *self)
     }
     int error = mm_pin(stress->manager, stress->base + page * PAGE + draw(&self->random, PAGE),
                        writable, &words);
-    bool rightless = error == MM_ERROR_ACCESS && known == NULL;
-    if (rightless || (error == MM_ERROR_PIN_LIMIT && known == NULL)) {
+    /* A pin keeps the rights that it needs itself, no more. */
+    bool kept = known != NULL && (!writable || holds_writable(self, page));
+    if ((error == MM_ERROR_ACCESS && !kept) || (error == MM_ERROR_PIN_LIMIT && known == NULL)) {
         self->refused++;
         return;
     }

@@ -240,7 +240,7 @@ static void create_store(struct rig *rig, slot_number slots)
     rig->gate.slots = slots;
     rig->gate.bytes = calloc(slots + 1, MM_PAGE_SIZE);
     assert_non_null(rig->gate.bytes);
-    /* What was never written is worth nothing; a store too large to fill is there for its bitmap. */
+    /* What was never written is worth nothing; a larger store is there for its bitmap. */
     memset(rig->gate.bytes, POISON, (size_t)MIN_OF(slots, 1024) * MM_PAGE_SIZE);
     rig->store = (struct store){&gate_ops, &rig->gate, slots, RIG_THREADS};
 }
@@ -260,10 +260,8 @@ static void reserve_and_commit(struct rig *rig, const struct rig_config *config,
 void rig_begin(struct rig *rig, const struct rig_config *config)
 {
     struct engine_config made = engine_config_of(rig, config);
-    const struct soft_config soft = {.pages = made.pages,
-                                     .frames = made.frames,
-                                     .threads_max = RIG_THREADS,
-                                     .tlb_entries = 16};
+    const struct soft_config soft = {
+        .pages = made.pages, .frames = made.frames, .threads_max = RIG_THREADS, .tlb_entries = 16};
     size_t bytes = engine_bytes(&made);
 
     memset(rig, 0, sizeof(*rig));
@@ -547,7 +545,7 @@ static _Noreturn void die(rig_act *act, void *argument, int output)
     setrlimit(RLIMIT_CORE, &none);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL); /* cmocka's would go on with the next test */
-    alarm(20); /* whoever waits for ever dies of something else */
+    alarm(20);                   /* whoever waits for ever dies of something else */
     dup2(output, STDERR_FILENO);
     act(argument);
     _exit(0);

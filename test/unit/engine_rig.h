@@ -68,7 +68,7 @@ struct gate_store {
     void *at_submit_context;
 };
 
-/* ---- the rig ---------------------------------------------------------------------------------- */
+/* ---- the rig -------------------------------------------------------------------------------- */
 
 /* Zero means the default of rig_begin(). */
 struct rig_config {
@@ -89,10 +89,10 @@ struct rig {
     struct store store;
     struct gate_store gate;
     void *memory;
-    bool working;             /* the workers were started */
-    uint64_t complaints;      /* of the last audit */
-    const char *complaint;    /* the first of them */
-    uint32_t stuck;           /* calls of engine_config.complain */
+    bool working;          /* the workers were started */
+    uint64_t complaints;   /* of the last audit */
+    const char *complaint; /* the first of them */
+    uint32_t stuck;        /* calls of engine_config.complain */
 };
 
 void rig_begin(struct rig *rig, const struct rig_config *config);
@@ -173,7 +173,6 @@ struct rig_toucher {
 void rig_touch_begin(struct rig_toucher *toucher, struct rig *rig, uint32_t thread,
                      page_number page, bool write);
 void rig_touch_end(struct rig_toucher *toucher);
-
 
 /* Wait until the condition holds; ten seconds are a failure. */
 #define RIG_WAIT_UNTIL(condition)                                                                  \

@@ -70,8 +70,8 @@ static void taker_begin(struct taker *taker, struct rig *rig, uint32_t thread,
 {
     uint32_t waiters = atomic_load(&rig->engine->waiters);
 
-    *taker = (struct taker){
-        .rig = rig, .self = rig_thread(rig, thread), .order = order, .pause = pause};
+    *taker =
+        (struct taker){.rig = rig, .self = rig_thread(rig, thread), .order = order, .pause = pause};
     assert_int_equal(pthread_create(&taker->id, NULL, taker_run, taker), 0);
     RIG_WAIT_UNTIL(atomic_load(&rig->engine->waiters) == waiters + 1);
 }
@@ -147,7 +147,7 @@ static void a_newcomer_does_not_take_what_is_promised(void **state)
     rig_end(&rig);
 }
 
-/* While somebody waits for the only frame, a newcomer queues; if there is one for each, it need not. */
+/* A newcomer queues behind those who wait, unless there is a frame for each and one more. */
 static void a_newcomer_goes_behind_the_queue(void **state)
 {
     _Atomic uint32_t order = 0;

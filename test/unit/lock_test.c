@@ -234,8 +234,7 @@ static void *waiter_run(void *argument)
 static void waiter_begin(struct waiter *waiter, const struct kind *kind, lock_word *word,
                          uint32_t record, _Atomic uint32_t *order)
 {
-    *waiter =
-        (struct waiter){.kind = kind, .word = word, .self = &records[record], .order = order};
+    *waiter = (struct waiter){.kind = kind, .word = word, .self = &records[record], .order = order};
     assert_int_equal(pthread_create(&waiter->id, NULL, waiter_run, waiter), 0);
 }
 

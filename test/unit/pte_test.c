@@ -112,13 +112,12 @@ static void forms_are_asked_in_order(void **state)
     assert_int_equal(pte_form(everything & ~PTE_BIT_VALID), PTE_TRANSITION);
     assert_int_equal(pte_form(everything & ~PTE_BIT_VALID & ~PTE_BIT_TRANSITION), PTE_PAGE_FILE);
     assert_int_equal(pte_form(PTE_PROTECTION_MASK), PTE_DEMAND_ZERO);
-    assert_int_equal(pte_form(PTE_WORD_DECOMMITTED | (pte_word)1 << PTE_SLOT_SHIFT),
-                     PTE_PAGE_FILE);
+    assert_int_equal(pte_form(PTE_WORD_DECOMMITTED | (pte_word)1 << PTE_SLOT_SHIFT), PTE_PAGE_FILE);
     for (unsigned protection = 1; protection < 0x20; protection++) {
         pte_word word = (pte_word)protection << PTE_PROTECTION_SHIFT;
 
-        assert_int_equal(pte_form(word), protection == PROTECTION_DECOMMIT ? PTE_DECOMMITTED
-                                                                           : PTE_DEMAND_ZERO);
+        assert_int_equal(pte_form(word),
+                         protection == PROTECTION_DECOMMIT ? PTE_DECOMMITTED : PTE_DEMAND_ZERO);
     }
 }
 

@@ -14,8 +14,9 @@
 
 static void begin(struct rig *rig, slot_number slots, bool first_fit)
 {
-    rig_begin(rig, &(struct rig_config){
-                       .slots = slots, .no_slots = slots == 0, .first_fit = first_fit, .commit = 8});
+    rig_begin(rig,
+              &(struct rig_config){
+                  .slots = slots, .no_slots = slots == 0, .first_fit = first_fit, .commit = 8});
 }
 
 static uint32_t take(struct rig *rig, uint32_t thread, uint32_t count, slot_number *ret_slots)
@@ -272,7 +273,8 @@ static void *load_run(void *argument)
 
     random_seed(&generator, 4, thread);
     for (unsigned round = 0; round < (UNDER_THREAD_SANITIZER ? 300 : 5000); round++) {
-        uint32_t taken = take(&load->rig, thread, 1 + (uint32_t)random_below(&generator, 256), slots);
+        uint32_t taken =
+            take(&load->rig, thread, 1 + (uint32_t)random_below(&generator, 256), slots);
 
         for (uint32_t i = 0; i < taken; i++)
             if (atomic_exchange(&load->owners[slots[i]], 1) != 0)

@@ -1,5 +1,5 @@
 /*
- * states_test.c - a frame moves only as the table says: every move from every state, to every state.
+ * states_test.c - a frame moves only as the table says: every move from and to every state.
  */
 #include "engine_rig.h"
 
@@ -121,8 +121,7 @@ static void a_failed_check_tells_the_last_moves(void **state)
     static struct rig rig;
 
     (void)state;
-    rig_expect_death(move_after_a_life, &rig,
-                     "frame=0 state=MODIFIED");
+    rig_expect_death(move_after_a_life, &rig, "frame=0 state=MODIFIED");
     rig_expect_death(move_after_a_life, &rig,
                      "last moves, newest first: REPURPOSE(page 6) TRIM_DIRTY(page 6) TRIM(page 6) "
                      "DEMAND_ZERO(page 6)");

@@ -445,8 +445,8 @@ static void detach_and_decommit_it(struct rig *rig)
 
 static void a_decommitted_page_is_gone_after_its_write(void **state)
 {
-    static scene_act *const acts[] = {decommit_it, read_and_decommit_it,
-                                      write_trim_and_decommit_it, detach_and_decommit_it};
+    static scene_act *const acts[] = {decommit_it, read_and_decommit_it, write_trim_and_decommit_it,
+                                      detach_and_decommit_it};
 
     (void)state;
     for (size_t i = 0; i < 2 * ARRAY_COUNT(acts); i++) {
