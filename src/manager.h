@@ -28,8 +28,11 @@ struct mm {
     struct soft *soft; /* one of these two */
     struct linux_machine *linux_machine;
     struct store store;
-    pthread_key_t key; /* the calling thread's attachment */
+    pthread_rwlock_t rights; /* read: a copy; write: rights change (Linux machine) */
+    pthread_key_t key;       /* the calling thread's attachment */
     bool key_made, frozen;
+    _Atomic uint32_t faults_inside;  /* faults of the Linux machine under way */
+    _Atomic uint32_t gate_shut;      /* 1: frozen, they wait outside */
     uint32_t users;                  /* thread numbers 0..users-1; the workers' follow */
     uint32_t workers;                /* threads of the engine itself */
     _Atomic uint64_t *claims;        /* a bit for each user thread number in use */
@@ -53,6 +56,12 @@ bool manager_thread(mm *manager, uint32_t *ret_thread);
 /* For one fault; waits for a number. Async-signal-safe. */
 uint32_t manager_thread_enter(void *manager);
 void manager_thread_leave(void *manager, uint32_t thread);
+/*
+ * The gate that every fault of the Linux machine passes. While it is shut none is inside: a fault
+ * handler may still hold a message about a fault that was resolved long ago.
+ */
+void manager_gate_shut(mm *manager);
+void manager_gate_open(mm *manager);
 /* Make and destroy what threads need. 0 or MM_ERROR_NO_MEMORY. */
 int manager_threads_create(mm *manager);
 void manager_threads_destroy(mm *manager);

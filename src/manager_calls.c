@@ -51,6 +51,17 @@ static enum protection engine_protection(enum mm_protection protection)
 
 /* ---- address space ---- */
 
+/* Rights change while nobody pins, and on the Linux machine nobody copies. */
+static void rights_change_begin(mm *manager)
+{
+    pthread_rwlock_wrlock(&manager->rights);
+}
+
+static void rights_change_end(mm *manager)
+{
+    pthread_rwlock_unlock(&manager->rights);
+}
+
 int mm_reserve(mm *manager, uint64_t bytes, uint64_t *ret_address)
 {
     uint32_t thread;
@@ -84,7 +95,9 @@ int mm_release(mm *manager, uint64_t address)
         return MM_ERROR_THREADS;
     }
     manager_guard_begin(manager, &guard);
+    rights_change_begin(manager);
     int error = space_error(space_release(manager->engine, thread, range.first));
+    rights_change_end(manager);
     manager_guard_end(&guard);
     return error;
 }
@@ -105,6 +118,7 @@ static int call_range(mm *manager, uint64_t address, uint64_t bytes, enum range_
         return MM_ERROR_THREADS;
     }
     manager_guard_begin(manager, &guard);
+    rights_change_begin(manager);
     if (call == CALL_COMMIT) {
         result = space_commit(manager->engine, thread, range.first, range.count,
                               engine_protection(protection));
@@ -114,6 +128,7 @@ static int call_range(mm *manager, uint64_t address, uint64_t bytes, enum range_
         result = space_protect(manager->engine, thread, range.first, range.count,
                                engine_protection(protection));
     }
+    rights_change_end(manager);
     manager_guard_end(&guard);
     return space_error(result);
 }
@@ -178,12 +193,16 @@ static int copy_linux(mm *manager, uint32_t thread, uint64_t address, void *byte
     while (count > 0) {
         uint64_t offset = address - manager->base;
         size_t step = MIN_OF(count, MM_PAGE_SIZE - offset % MM_PAGE_SIZE);
+        pthread_rwlock_rdlock(&manager->rights);
         int error = prepare_page(manager, thread, (page_number)(offset / MM_PAGE_SIZE), write);
+        if (error == MM_OK) {
+            void *managed = (void *)(uintptr_t)address;
+            copy_shared(write ? managed : own, write ? own : managed, step);
+        }
+        pthread_rwlock_unlock(&manager->rights);
         if (error != MM_OK) {
             return error;
         }
-        void *managed = (void *)(uintptr_t)address;
-        copy_shared(write ? managed : own, write ? own : managed, step);
         address += step;
         own += step;
         count -= step;
@@ -244,7 +263,9 @@ int mm_pin(mm *manager, uint64_t address, bool write, void **ret_page)
         return MM_ERROR_THREADS;
     }
     manager_guard_begin(manager, &guard);
+    pthread_rwlock_rdlock(&manager->rights);
     enum pin_result result = engine_pin(manager->engine, thread, range.first, write, &frame);
+    pthread_rwlock_unlock(&manager->rights);
     manager_guard_end(&guard);
     if (result == PIN_DONE) {
         *ret_page = manager->soft != NULL

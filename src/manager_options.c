@@ -68,7 +68,10 @@ static bool in_range(const char *name, uint64_t value, uint64_t low, uint64_t hi
 
 static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detail)
 {
-    if (!in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
+    if (!in_range("machine", o->machine, 0, MM_MACHINE_LINUX, ret_detail) ||
+        !in_range("faults", o->faults, 0, MM_FAULTS_THREAD, ret_detail) ||
+        !in_range("slot_search", o->slot_search, 0, MM_SLOTS_FIRST_FIT, ret_detail) ||
+        !in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
         !in_range("writers", o->writers, 1, 64, ret_detail) ||
         !in_range("zeroers", o->zeroers, 0, 64, ret_detail) ||
@@ -126,6 +129,14 @@ int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_d
 int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
 {
     uint64_t latency_ns;
+    struct mm_options initial;
+    mm_options_init(&initial);
+    if (o->memory_bytes == MM_DEFAULT_SIZE) {
+        o->memory_bytes = initial.memory_bytes;
+    }
+    if (o->threads_max == MM_DEFAULT_COUNT) {
+        o->threads_max = initial.threads_max;
+    }
     if (o->frames_bytes == MM_DEFAULT_SIZE) {
         o->frames_bytes = MAX_OF(o->memory_bytes / 4, MM_PAGE_SIZE);
     }

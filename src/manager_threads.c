@@ -18,14 +18,15 @@ static _Thread_local struct {
     uint32_t thread;
 } recent __attribute__((tls_model("initial-exec")));
 
-/* Claim a number below `users`. */
-static bool claim_number(mm *manager, uint32_t users, uint32_t *ret_thread)
+/* Claim a number from `first` up to, not including, `end`. */
+static bool claim_number(mm *manager, uint32_t first, uint32_t end, uint32_t *ret_thread)
 {
-    for (uint32_t word = 0; word * 64 < users; word++) {
+    for (uint32_t word = first / 64; word * 64 < end; word++) {
+        uint64_t below = word == first / 64 ? (1ull << first % 64) - 1 : 0;
         uint64_t seen = atomic_load_explicit(&manager->claims[word], memory_order_relaxed);
-        while (~seen != 0) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(~seen);
-            if (word * 64 + bit >= users) {
+        while (~(seen | below) != 0) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(~(seen | below));
+            if (word * 64 + bit >= end) {
                 break;
             }
             if (atomic_compare_exchange_weak_explicit(&manager->claims[word], &seen,
@@ -96,7 +97,7 @@ bool manager_thread(mm *manager, uint32_t *ret_thread)
     if (LIKELY(find_number(manager, ret_thread))) {
         return true;
     }
-    if (!claim_number(manager, manager->options.threads_max, ret_thread)) {
+    if (!claim_number(manager, 0, manager->options.threads_max, ret_thread)) {
         return false;
     }
     if (pthread_setspecific(manager->key, &manager->attachments[*ret_thread]) != 0) {
@@ -117,14 +118,41 @@ void mm_detach(mm *manager)
     }
 }
 
+void manager_gate_shut(mm *manager)
+{
+    atomic_store(&manager->gate_shut, 1);
+    for (unsigned round = 0; atomic_load(&manager->faults_inside) != 0; round++) {
+        world_pause(round, true);
+    }
+}
+
+void manager_gate_open(mm *manager)
+{
+    atomic_store(&manager->gate_shut, 0);
+    world_wake(&manager->gate_shut, UINT32_MAX);
+}
+
+/* Counted first, then looked: a freeze sees the fault, or the fault sees the freeze. */
+static void gate_pass(mm *manager)
+{
+    atomic_fetch_add(&manager->faults_inside, 1);
+    while (atomic_load(&manager->gate_shut) != 0) {
+        atomic_fetch_sub(&manager->faults_inside, 1);
+        world_wait(&manager->gate_shut, 1, UINT64_MAX);
+        atomic_fetch_add(&manager->faults_inside, 1);
+    }
+}
+
 uint32_t manager_thread_enter(void *context)
 {
     mm *manager = context;
     uint32_t thread;
+    gate_pass(manager);
     if (find_number(manager, &thread)) {
         return thread;
     }
-    for (unsigned round = 0; !claim_number(manager, manager->users, &thread); round++) {
+    for (unsigned round = 0;
+         !claim_number(manager, manager->options.threads_max, manager->users, &thread); round++) {
         world_pause(round, true);
     }
     return thread;
@@ -137,6 +165,7 @@ void manager_thread_leave(void *context, uint32_t thread)
     if (!find_number(manager, &own) || own != thread) {
         return_number(manager, thread); /* its frame cache stays; others may take from it */
     }
+    atomic_fetch_sub(&manager->faults_inside, 1);
 }
 
 int manager_threads_create(mm *manager)

@@ -205,6 +205,16 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
     return error == MM_OK ? start(manager, ret_detail) : error;
 }
 
+/* Whoever changes rights is not starved by copies that never end. */
+static void init_rights(mm *manager)
+{
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&manager->rights, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+}
+
 int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *ret_detail)
 {
     struct mm_options resolved = *options;
@@ -223,6 +233,7 @@ int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *r
     }
     manager->options = resolved;
     manager->id = next_id();
+    init_rights(manager);
     error = create_parts(manager, ret_detail);
     if (error != MM_OK) {
         mm_destroy(manager);
@@ -234,6 +245,7 @@ int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *r
 
 void mm_destroy(mm *manager)
 {
+    manager_gate_open(manager);
     if (manager->engine != NULL) {
         engine_stop(manager->engine);
     }
@@ -250,6 +262,7 @@ void mm_destroy(mm *manager)
     if (manager->store.ops != NULL) {
         ram_destroy(&manager->store);
     }
+    pthread_rwlock_destroy(&manager->rights);
     free(manager);
 }
 
@@ -271,6 +284,7 @@ uint64_t mm_worker_cpu_ns(const mm *manager)
 void mm_freeze(mm *manager)
 {
     if (!manager->frozen) {
+        manager_gate_shut(manager);
         uint64_t used_ns = running_cpu_ns(manager);
         engine_stop(manager->engine);
         atomic_fetch_add(&manager->retired_cpu_ns, used_ns);
@@ -285,6 +299,7 @@ int mm_thaw(mm *manager)
             return MM_ERROR_UNSUPPORTED;
         }
         manager->frozen = false;
+        manager_gate_open(manager);
     }
     return MM_OK;
 }

@@ -60,13 +60,13 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
         region_unlock(engine, self, page);
         return STEP_RETRY;
     }
-    bool dirty = write || (!engine->track_dirty && protection == PROTECTION_READ_WRITE);
+    bool dirty = write || !engine->track_dirty;
     pfn_word word = pfn_new_owner(pfn_load(pfn), protection, PRIORITY_NORMAL);
     PFN_SET_FIELD(pfn, page, page);
     frame_move(engine, self, frame,
                pfn_with_state(word, PFN_ACTIVE) | (dirty ? PFN_MODIFIED_BIT : 0), WHY_DEMAND_ZERO);
-    fault_map(engine, self, page, frame, protection, dirty, POLICY_DEMAND_ZERO,
-              engine->machine.content_by_page ? engine->machine.zeros : NULL);
+    fault_map(engine, self, page, frame, protection, dirty && protection == PROTECTION_READ_WRITE,
+              POLICY_DEMAND_ZERO, engine->machine.content_by_page ? engine->machine.zeros : NULL);
     region_unlock(engine, self, page);
     *hand = FRAME_NONE;
     count_one(self, COUNT_FAULT_DEMAND_ZERO);
@@ -101,8 +101,7 @@ static pfn_word rescue_frame(struct engine *engine, struct thread *self, frame_n
         why = WHY_RESCUE_MODIFIED;
     }
     count_rescue(self, word);
-    bool writable = pfn_protection(word) == PROTECTION_READ_WRITE;
-    if (write || (!engine->track_dirty && writable)) {
+    if (write || !engine->track_dirty) {
         word = fault_dirty(engine, self, frame, word);
     }
     word = pfn_with_state(word, PFN_ACTIVE);

@@ -144,8 +144,8 @@ void frames_wait_end(struct engine *engine, struct thread *self)
 /* Somebody is in front of a new arrival, and there is not enough for all. */
 static bool must_queue(struct engine *engine, const struct thread *self)
 {
-    uint32_t before = waiters_now(engine) +
-                      atomic_load_explicit(&engine->grants, memory_order_relaxed);
+    uint32_t before =
+        waiters_now(engine) + atomic_load_explicit(&engine->grants, memory_order_relaxed);
     return before != 0 && !self->granted && frames_available(engine) <= before;
 }
 

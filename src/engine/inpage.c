@@ -152,13 +152,13 @@ static void finish_read(struct engine *engine, struct thread *self, page_number 
 {
     pfn_word word = pfn_load(frame_pfn(engine, frame)) & ~PFN_READING;
     enum protection protection = (enum protection)pfn_protection(word);
-    if (write || (!engine->track_dirty && protection == PROTECTION_READ_WRITE)) {
+    if (write || !engine->track_dirty) {
         word = fault_dirty(engine, self, frame, word);
     }
     frame_move(engine, self, frame, pfn_with_state(word, PFN_ACTIVE), WHY_READ_DONE);
     frame_unlock(engine, self, frame);
-    fault_map(engine, self, page, frame, protection, (word & PFN_MODIFIED_BIT) != 0, POLICY_HARD,
-              buffer);
+    bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
+    fault_map(engine, self, page, frame, protection, writable, POLICY_HARD, buffer);
     region_unlock(engine, self, page);
     count_one(self, COUNT_FAULT_HARD);
     self->latency = LATENCY_HARD;

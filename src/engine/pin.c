@@ -10,9 +10,9 @@
 
 static uint32_t pin_limit(const struct engine *engine)
 {
-    uint32_t frames = engine->config.frames -
-                      atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->retired,
-                                           memory_order_seq_cst);
+    uint32_t frames =
+        engine->config.frames -
+        atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->retired, memory_order_seq_cst);
     return frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
 }
 
@@ -33,7 +33,10 @@ static enum pin_result pin_frame(struct engine *engine, struct thread *self, fra
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE && pfn_pins(word) < 0xffff);
-    if (pfn_pins(word) == 0 && !charge_pin(engine)) {
+    /* A late trimmer would unmap the page under the pin: a system call would not find it. */
+    if (pfn_references(word) > (word & PFN_WRITING ? 1u : 0u)) {
+        result = PIN_AGAIN;
+    } else if (pfn_pins(word) == 0 && !charge_pin(engine)) {
         result = PIN_LIMIT;
     } else {
         frame_update(engine, frame, word + PFN_PIN_ONE);
@@ -46,12 +49,21 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
                            frame_number *ret_frame)
 {
     struct thread *self = &engine->threads[thread];
-    for (;;) {
+    for (unsigned round = 0;;) {
         region_lock(engine, self, page);
         pte_word word = pte_load(&engine->ptes[page]);
         if (pte_form(word) == PTE_VALID && (!write || (word & PTE_BIT_WRITABLE))) {
             enum pin_result result = pin_frame(engine, self, pte_frame(word));
+            if (result == PIN_DONE && engine->machine.content_by_page) { /* and did, perhaps */
+                struct machine_map map = {page, pte_frame(word), (word & PTE_BIT_WRITABLE) != 0,
+                                          NULL};
+                engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+            }
             region_unlock(engine, self, page);
+            if (result == PIN_AGAIN) {
+                world_pause(round++, engine->config.backoff);
+                continue;
+            }
             *ret_frame = pte_frame(word);
             return result;
         }

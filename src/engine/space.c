@@ -463,6 +463,15 @@ static enum delete_result protect_resident(struct engine *engine, struct thread 
         frame_unlock(engine, self, frame);
         return DELETE_PINNED;
     }
+    /* A trimmer that has not unmapped the page yet leaves the old rights to the machine. */
+    if (pte_form(seen) == PTE_TRANSITION && protection != PROTECTION_READ_WRITE &&
+        pfn_state(word) == PFN_TRANSITION && pfn_references(word) > 0) {
+        word += PFN_REFERENCE_ONE;
+        batch->pages[batch->count] = page;
+        batch->frames[batch->count] = frame;
+        batch->count++;
+        atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+    }
     frame_update(engine, frame, word);
     if (pte_form(seen) == PTE_TRANSITION) {
         pte_store(entry, pte_make_transition(frame, protection));

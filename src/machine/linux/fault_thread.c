@@ -76,7 +76,12 @@ static void violate(struct linux_machine *machine, pid_t tid, uint64_t address, 
 
     if (atomic_exchange(&machine->violation_last, who) != who)
         atomic_store(&machine->violation_repeats, 0);
-    if (atomic_fetch_add(&machine->violation_repeats, 1) >= VIOLATIONS_MAX && poison(machine, page))
+    uint32_t repeats = atomic_fetch_add(&machine->violation_repeats, 1);
+    if (repeats < VIOLATIONS_MAX) { /* stale, or protected by now: the next try tells */
+        world_pause(repeats, true);
+        return;
+    }
+    if (repeats >= 2 * VIOLATIONS_MAX && poison(machine, page))
         return;
     send_signal(tid, SIGSEGV, address);
 }

@@ -183,10 +183,10 @@ static struct map_run run_at(const struct linux_machine *machine, uint32_t count
 }
 
 static struct uffd_result install(struct linux_machine *machine, const struct map_run *run,
-                                  uint32_t done)
+                                  uint32_t done, uint32_t limit)
 {
     uint64_t start = page_address(machine, run->first + done);
-    uint64_t bytes = (uint64_t)(run->count - done) << PAGE_SHIFT;
+    uint64_t bytes = (uint64_t)MIN_OF(run->count - done, limit) << PAGE_SHIFT;
 
     switch (run->kind) {
     case MAP_RESIDENT:
@@ -251,10 +251,10 @@ static bool settle(struct linux_machine *machine, const struct map_run *run, pag
 static void map_run(struct linux_machine *machine, const struct map_run *run)
 {
     struct linux_retry retry = {0};
-    uint32_t done = 0;
+    uint32_t done = 0, limit = run->count;
 
     while (done < run->count) {
-        struct uffd_result result = install(machine, run, done);
+        struct uffd_result result = install(machine, run, done, limit);
         page_number page;
 
         done += (uint32_t)(result.bytes >> PAGE_SHIFT);
@@ -267,6 +267,12 @@ static void map_run(struct linux_machine *machine, const struct map_run *run)
         case EEXIST:
             if (settle(machine, run, page, &retry))
                 done++;
+            break;
+        case ENOENT:
+            /* Neighbours with different rights are two mappings: page by page. */
+            if (limit == 1)
+                linux_fail(install_name(run->kind), page, result.error);
+            limit = 1;
             break;
         case EAGAIN:
         case EINTR:
