@@ -72,6 +72,7 @@ struct trim_batch {
     uint32_t count;
     page_number pages[BATCH_MAX];
     frame_number frames[BATCH_MAX];
+    uint32_t generations[BATCH_MAX]; /* of the frames; a reference keeps the owner */
 };
 
 /* The resident pages of one region, as the policy sees them. */
@@ -88,6 +89,7 @@ struct write_batch {
     uint32_t count, requests;
     frame_number frames[BATCH_MAX];
     page_number pages[BATCH_MAX];
+    uint32_t generations[BATCH_MAX]; /* of the frames; a reference keeps the owner */
     slot_number slots[BATCH_MAX];
     void *buffers[BATCH_MAX];
     int results[BATCH_MAX];
@@ -260,7 +262,10 @@ static inline uint32_t list_count(const struct engine *engine, enum list_id list
 frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed);
 /* Give back a frame that was taken and not used. */
 void frames_give_back(struct engine *engine, struct thread *self, frame_number frame);
-/* Sleep in order until a frame was promised to the caller. No lock held. */
+/*
+ * Sleep in order until a frame was promised to the caller, or the page it wants has got one from
+ * somebody else. No lock held.
+ */
 void frames_wait(struct engine *engine, struct thread *self);
 /* The caller no longer needs what it was promised. */
 void frames_wait_end(struct engine *engine, struct thread *self);
@@ -319,6 +324,14 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word);
 
 /* ---- trim.c, shared with space.c ---- */
+/* The frame, referenced and locked, joins the batch; `word` is its word. */
+void trim_batch_add(struct engine *engine, struct trim_batch *batch, frame_number frame,
+                    pfn_word word);
+/* Frame lock held: it is still the frame that joined. */
+static inline void generation_check(struct engine *engine, frame_number frame, uint32_t generation)
+{
+    MUST_FRAME(engine, frame, pfn_generation(pfn_load(&engine->pfns[frame])) == generation);
+}
 /* Take one valid page from the working set; region lock held. False: it is pinned. */
 bool trim_detach(struct engine *engine, struct thread *self, page_number page,
                  struct trim_batch *batch);
@@ -353,6 +366,13 @@ uint64_t slots_free(const struct engine *engine);
 bool slots_in_use(const struct engine *engine, slot_number slot);
 
 /* ---- small helpers ---- */
+/* Frames that are not retired, nor about to be. */
+static inline uint32_t frames_in_service(const struct engine *engine)
+{
+    return engine->config.frames -
+           atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->retired,
+                                memory_order_seq_cst);
+}
 static inline struct pfn *frame_pfn(struct engine *engine, frame_number frame)
 {
     return &engine->pfns[frame];

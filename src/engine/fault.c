@@ -292,7 +292,9 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
         lock_check_none_held(self);
         if (step == STEP_NEED_FRAME) {
             balance_help(engine, self);
+            self->wants = page;
             frames_wait(engine, self);
+            self->wants = PAGE_NONE;
         } else if (step == STEP_YIELD) {
             world_pause(round++, engine->config.backoff);
         }

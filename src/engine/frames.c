@@ -97,9 +97,38 @@ static uint32_t join_queue(struct engine *engine, struct thread *self)
     return seen;
 }
 
+/* The page needs no frame any more: somebody else gave it one. */
+static bool has_frame(struct engine *engine, page_number page)
+{
+    enum pte_form form = page == PAGE_NONE ? PTE_ZERO : pte_form(pte_load(&engine->ptes[page]));
+    return form == PTE_VALID || form == PTE_TRANSITION;
+}
+
+/* Leave the queue without a frame, unless one was promised by now. */
+static void leave_queue(struct engine *engine, struct thread *self)
+{
+    struct thread *before = NULL;
+    lock_acquire(self, &engine->wait_lock, RANK_WAIT);
+    if (!self->granted) {
+        for (struct thread *t = engine->wait_head; t != self; t = t->behind) {
+            before = t;
+        }
+        if (before == NULL) {
+            engine->wait_head = self->behind;
+        } else {
+            before->behind = self->behind;
+        }
+        engine->wait_tail = engine->wait_tail == self ? before : engine->wait_tail;
+        atomic_fetch_sub_explicit(&engine->waiters, 1, memory_order_seq_cst);
+    }
+    lock_release(self, &engine->wait_lock, RANK_WAIT);
+}
+
 void frames_wait(struct engine *engine, struct thread *self)
 {
     const uint64_t late_ns = 1000000000;
+    /* Without a page file there may never be a frame for a page that has one by now. */
+    const uint64_t look_ns = engine->config.slots == 0 ? 1000000 : late_ns;
     uint64_t begin_ns = world_now_ns();
     bool kept_waiting = self->granted;
     lock_check_none_held(self);
@@ -116,7 +145,11 @@ void frames_wait(struct engine *engine, struct thread *self)
         balance_kick(engine, WORKER_TRIM);
         balance_kick(engine, WORKER_WRITE);
         frames_grant(engine, self);
-        world_wait(&self->wake, seen, late_ns);
+        if (has_frame(engine, self->wants)) {
+            leave_queue(engine, self);
+            break;
+        }
+        world_wait(&self->wake, seen, look_ns);
         if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
             break;
         }

@@ -8,7 +8,7 @@
  *   bits  0..2  state            3 modified         4 write in progress   5 read in progress
  *         6 being given up       7 deleted          8..10 priority       11..15 protection
  *        16..31 pins            32..39 references: I/O and trim batches that hold the frame
- *        40..63 generation: grows with every new owner (ends ABA)
+ *        40..63 generation: grows with every new owner; a batch compares it before it lets go
  *
  * A frame in transition belongs to whoever references it; the last one to let go decides which
  * list it joins (frame_let_go), as Windows' reference count does.
@@ -47,6 +47,8 @@ _Static_assert(sizeof(struct pfn) == 32, "two frames to a cache line, none acros
 #define PFN_PIN_ONE          ((pfn_word)1 << PFN_PIN_SHIFT)
 #define PFN_REFERENCE_SHIFT  32
 #define PFN_REFERENCE_ONE    ((pfn_word)1 << PFN_REFERENCE_SHIFT)
+#define PFN_REFERENCES_MAX   0xffu
+#define PFN_PINS_MAX         0xffffu
 #define PFN_GENERATION_SHIFT 40
 
 static inline enum pfn_state pfn_state(pfn_word word)

@@ -10,9 +10,7 @@
 
 static uint32_t pin_limit(const struct engine *engine)
 {
-    uint32_t frames =
-        engine->config.frames -
-        atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->retired, memory_order_seq_cst);
+    uint32_t frames = frames_in_service(engine);
     return frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
 }
 
@@ -32,11 +30,11 @@ static enum pin_result pin_frame(struct engine *engine, struct thread *self, fra
     enum pin_result result = PIN_DONE;
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(frame_pfn(engine, frame));
-    MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE && pfn_pins(word) < 0xffff);
+    MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE);
     /* A late trimmer would unmap the page under the pin: a system call would not find it. */
     if (pfn_references(word) > (word & PFN_WRITING ? 1u : 0u)) {
         result = PIN_AGAIN;
-    } else if (pfn_pins(word) == 0 && !charge_pin(engine)) {
+    } else if (pfn_pins(word) == PFN_PINS_MAX || (pfn_pins(word) == 0 && !charge_pin(engine))) {
         result = PIN_LIMIT;
     } else {
         frame_update(engine, frame, word + PFN_PIN_ONE);

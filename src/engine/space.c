@@ -272,10 +272,7 @@ static void delete_frame(struct engine *engine, struct thread *self, frame_numbe
         frame_update(engine, frame, deleted);
         break;
     }
-    batch->pages[batch->count] = PFN_FIELD(pfn, page);
-    batch->frames[batch->count] = frame;
-    batch->count++;
-    atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+    trim_batch_add(engine, batch, frame, word);
 }
 
 enum delete_result { DELETE_DONE, DELETE_AGAIN, DELETE_PINNED };
@@ -342,6 +339,7 @@ static void finish_deletes(struct engine *engine, struct thread *self, struct tr
     }
     for (uint32_t i = 0; i < batch->count; i++) {
         let_go_lock(engine, self, &going, batch->frames[i]);
+        generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
                    frame_let_go(engine, self, batch->frames[i], WHY_DELETED, WHY_DELETED));
     }
@@ -467,10 +465,7 @@ static enum delete_result protect_resident(struct engine *engine, struct thread 
     if (pte_form(seen) == PTE_TRANSITION && protection != PROTECTION_READ_WRITE &&
         pfn_state(word) == PFN_TRANSITION && pfn_references(word) > 0) {
         word += PFN_REFERENCE_ONE;
-        batch->pages[batch->count] = page;
-        batch->frames[batch->count] = frame;
-        batch->count++;
-        atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+        trim_batch_add(engine, batch, frame, word);
     }
     frame_update(engine, frame, word);
     if (pte_form(seen) == PTE_TRANSITION) {

@@ -64,6 +64,7 @@ struct thread {
     enum latency latency;          /* (o) what the fault under way turned out to be */
     uint64_t waited_ns;            /* (o) spent in the queue for frames in this fault */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
+    page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */
 
     bool granted;          /* (w) a frame was promised */

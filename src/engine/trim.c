@@ -15,7 +15,7 @@
 /* Frames that trimming keeps available, and how many are or will be without it. */
 static uint32_t target_frames(const struct engine *engine)
 {
-    return (uint32_t)((uint64_t)engine->config.frames * engine->config.standby_percent / 100);
+    return (uint32_t)((uint64_t)frames_in_service(engine) * engine->config.standby_percent / 100);
 }
 
 static uint32_t load_seq_cst(const _Atomic uint32_t *value)
@@ -39,6 +39,16 @@ bool trim_needed(struct engine *engine)
                         load_seq_cst(&engine->waiters) > 0);
 }
 
+void trim_batch_add(struct engine *engine, struct trim_batch *batch, frame_number frame,
+                    pfn_word word)
+{
+    batch->pages[batch->count] = PFN_FIELD(frame_pfn(engine, frame), page);
+    batch->frames[batch->count] = frame;
+    batch->generations[batch->count] = pfn_generation(word);
+    batch->count++;
+    atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+}
+
 bool trim_detach(struct engine *engine, struct thread *self, page_number page,
                  struct trim_batch *batch)
 {
@@ -48,7 +58,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page && pfn_state(word) == PFN_ACTIVE);
-    if (pfn_pins(word) > 0) {
+    if (pfn_pins(word) > 0 || pfn_references(word) == PFN_REFERENCES_MAX) {
         frame_unlock(engine, self, frame);
         return false;
     }
@@ -56,11 +66,8 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
                WHY_TRIM);
     pte_store(entry, pte_make_transition(frame, (enum protection)pfn_protection(word)));
     region_count_resident(engine, page, -1);
+    trim_batch_add(engine, batch, frame, word);
     frame_unlock(engine, self, frame);
-    batch->pages[batch->count] = page;
-    batch->frames[batch->count] = frame;
-    batch->count++;
-    atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
     return true;
 }
 
@@ -99,6 +106,7 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
         let_go_lock(engine, self, &going, batch->frames[i]);
+        generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
                    let_go_trimmed(engine, self, batch->frames[i], unmapped[i].written));
     }

@@ -19,7 +19,7 @@ bool write_needed(struct engine *engine)
     if (atomic_load_explicit(&engine->waiters, memory_order_seq_cst) > 0) {
         return true;
     }
-    uint32_t frames = engine->config.frames;
+    uint32_t frames = frames_in_service(engine);
     uint32_t target = (uint32_t)((uint64_t)frames * engine->config.standby_percent / 100);
     uint32_t available = frames_available(engine);
     return available < target / 2 || modified > frames / 4 ||
@@ -91,6 +91,7 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
         for (uint32_t i = batch->count; i < batch->count + taken; i++) {
             start_page(engine, self, batch->frames[i]);
             batch->pages[i] = PFN_FIELD(frame_pfn(engine, batch->frames[i]), page);
+            batch->generations[i] = pfn_generation(pfn_load(frame_pfn(engine, batch->frames[i])));
             frame_unlock(engine, self, batch->frames[i]);
         }
         batch->count += taken;
@@ -188,6 +189,7 @@ bool write_round(struct engine *engine, struct thread *self)
     write_batch_out(engine, self, batch);
     for (uint32_t i = 0; i < batch->count; i++) {
         let_go_lock(engine, self, &going, batch->frames[i]);
+        generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
                    finish_page(engine, self, batch->frames[i], batch->slots[i], batch->results[i]));
         failed += batch->results[i] != 0;
