@@ -106,6 +106,21 @@ static void complete_page(void)
     atomic_thread_fence(memory_order_seq_cst);
 }
 
+void physics_copy_page(struct random_generator *random)
+{
+    size_t from = random_below(random, (uint32_t)arena_pages);
+    size_t to = random_below(random, (uint32_t)arena_pages);
+    if (from != to) {
+        memcpy(arena + to * PAGE, arena + from * PAGE, PAGE);
+    }
+    complete_page();
+}
+
+void *physics_memory(void)
+{
+    return arena;
+}
+
 struct physics physics_measure(void)
 {
     struct random_generator random;
@@ -113,12 +128,7 @@ struct physics physics_measure(void)
     random_seed(&random, 1, wall_ns());
     uint64_t begin = thread_cpu_ns();
     for (unsigned i = 0; i < PHYSICS_ROUNDS; i++) {
-        size_t from = random_below(&random, (uint32_t)arena_pages);
-        size_t to = random_below(&random, (uint32_t)arena_pages);
-        if (from != to) {
-            memcpy(arena + to * PAGE, arena + from * PAGE, PAGE);
-            complete_page();
-        }
+        physics_copy_page(&random);
     }
     uint64_t middle = thread_cpu_ns();
     for (unsigned i = 0; i < PHYSICS_ROUNDS; i++) {

@@ -35,6 +35,11 @@ struct physics {
 };
 void physics_init(size_t bytes);
 struct physics physics_measure(void);
+struct random_generator;
+/* One copy of a random page, complete on return; any thread. */
+void physics_copy_page(struct random_generator *random);
+/* The memory it works in. */
+void *physics_memory(void);
 void physics_free(void);
 
 /*

@@ -7,6 +7,7 @@
  * about one path, the workers are parked and the trimming is done by hand, so that every access is
  * that fault and nothing else.
  */
+#include "base/copy.h"
 #include "base/random.h"
 #include "manager.h"
 #include "measure.h"
@@ -46,6 +47,7 @@ static uint64_t commit_all(mm *manager)
         fprintf(stderr, "memman-bench: the memory could not be committed\n");
         exit(3);
     }
+    mm_detach(manager); /* an idle user is one more to flush */
     return address;
 }
 
@@ -203,7 +205,7 @@ static void row_demand_zero(unsigned repeats, bool cleared)
 /* ---- work of several threads ---- */
 
 struct job {
-    mm *manager;
+    mm *manager; /* NULL: plain memory, what the machine itself makes of the same accesses */
     uint64_t address, pages, accesses, seed;
     unsigned write_percent;
 };
@@ -215,15 +217,36 @@ static void *run_job(void *argument)
     random_seed(&random, job->seed, 0);
     for (uint64_t i = 0; i < job->accesses; i++) {
         uint64_t page = random_below(&random, (uint32_t)job->pages);
+        uint64_t address = job->address + page * MM_PAGE_SIZE + (i & 511) * 8;
         bool write = random_below(&random, 100) < job->write_percent;
-        touch(job->manager, job->address + page * MM_PAGE_SIZE + (i & 511) * 8, write);
+        if (job->manager != NULL) {
+            touch(job->manager, address, write);
+        } else if (write) {
+            store_word((void *)(uintptr_t)address, i);
+        } else {
+            load_word((void *)(uintptr_t)address);
+        }
     }
-    mm_detach(job->manager);
+    if (job->manager != NULL) {
+        mm_detach(job->manager);
+    }
+    return NULL;
+}
+
+/* Copies of random pages: what the machine itself makes of the same bytes. */
+static void *run_copies(void *argument)
+{
+    struct job *job = argument;
+    struct random_generator random;
+    random_seed(&random, job->seed, 0);
+    for (uint64_t i = 0; i < job->accesses; i++) {
+        physics_copy_page(&random);
+    }
     return NULL;
 }
 
 /* CPU time of the whole process while `threads` threads do the job, in ns per access. */
-static double run_threads(const struct job *job, unsigned threads)
+static double run_threads(const struct job *job, unsigned threads, void *(*work)(void *))
 {
     pthread_t ids[16];
     struct job jobs[16];
@@ -231,7 +254,7 @@ static double run_threads(const struct job *job, unsigned threads)
     for (unsigned t = 0; t < threads; t++) {
         jobs[t] = *job;
         jobs[t].seed = job->seed * 100 + t;
-        if (pthread_create(&ids[t], NULL, run_job, &jobs[t]) != 0) {
+        if (pthread_create(&ids[t], NULL, work, &jobs[t]) != 0) {
             exit(3);
         }
     }
@@ -255,44 +278,72 @@ static void row_hard(unsigned repeats)
                       .pages = memory / MM_PAGE_SIZE,
                       .accesses = 300000,
                       .write_percent = 100};
+    struct job copies = {.accesses = 50000};
     for (unsigned r = 0; r <= repeats; r++) {
-        job.seed = r + 1;
-        struct physics before = physics_measure();
+        copies.seed = job.seed = r + 1;
         uint64_t hard = counter(manager, COUNT_FAULT_HARD);
-        double ns = run_threads(&job, 1) * (double)job.accesses;
+        double before = run_threads(&copies, 2, run_copies);
+        double ns = run_threads(&job, 1, run_job) * (double)job.accesses;
+        double after = run_threads(&copies, 2, run_copies);
         hard = counter(manager, COUNT_FAULT_HARD) - hard;
         if (r > 0) {
             series_add(&ours, ns / (double)hard);
-            series_add(&theirs, between(before).copy_ns);
+            series_add(&theirs, (before + after) / 2);
         }
     }
-    row_print(name, &ours, "ns", &theirs, "copy of a page", 5, 3);
+    row_print(name, &ours, "ns", &theirs, "copy, both CPUs", 5, 3);
     mm_destroy(manager);
 }
 
-/* Two threads against one, same work each: CPU time per access, workers included. */
-static void row_threads(unsigned repeats, const char *name, uint64_t memory, uint64_t frames,
-                        uint64_t accesses, unsigned write_percent)
+/* What two threads do at once, against one; `control` is the same on the bare machine. */
+struct pairing {
+    const char *name;
+    uint64_t memory, frames, accesses;
+    unsigned write_percent;
+    bool copies; /* the control copies pages; else it makes the same accesses in plain memory */
+};
+
+static double control_factor(const struct pairing *pairing, struct job *control)
 {
-    struct series one = {0}, two = {0};
-    if (!row_wanted(name)) {
+    void *(*work)(void *) = pairing->copies ? run_copies : run_job;
+    control->accesses = pairing->copies ? 50000 : pairing->accesses / 2;
+    double single = run_threads(control, 1, work);
+    return run_threads(control, 2, work) / single;
+}
+
+/*
+ * CPU time per access of two threads against one, same work each, workers included. Two CPUs of
+ * one machine share its memory: `control` says by how much that alone slows each of them, and one
+ * thread's time is multiplied by it.
+ */
+static void row_threads(unsigned repeats, const struct pairing *pairing)
+{
+    struct series one = {0}, two = {0}, factor = {0};
+    if (!row_wanted(pairing->name)) {
         return;
     }
-    mm *manager = make(memory, frames, "age8");
+    mm *manager = make(pairing->memory, pairing->frames, "age8");
     struct job job = {.manager = manager,
                       .address = commit_all(manager),
-                      .pages = memory / MM_PAGE_SIZE,
-                      .accesses = accesses,
-                      .write_percent = write_percent};
+                      .pages = pairing->memory / MM_PAGE_SIZE,
+                      .accesses = pairing->accesses,
+                      .write_percent = pairing->write_percent};
+    struct job control = job;
+    control.manager = NULL;
+    control.address = (uintptr_t)physics_memory();
     for (unsigned r = 0; r <= repeats; r++) {
-        job.seed = r + 1;
-        double single = run_threads(&job, 1), both = run_threads(&job, 2);
+        control.seed = job.seed = r + 1;
+        double alone = control_factor(pairing, &control);
+        double single = run_threads(&job, 1, run_job), both = run_threads(&job, 2, run_job);
         if (r > 0) {
-            series_add(&one, single);
+            series_add(&factor, alone);
+            series_add(&one, single * alone);
             series_add(&two, both);
         }
     }
-    row_print(name, &two, "ns, 2 thr", &one, "ns, 1 thread", 1.10, 1.03);
+    row_print(pairing->name, &two, "ns, 2 thr", &one, "1 thread x machine", 1.10, 1.03);
+    printf("%-34s %8.2f           (%.2f to %.2f)\n", "  the machine's own factor",
+           series_median(&factor), series_min(&factor), series_max(&factor));
     mm_destroy(manager);
 }
 
@@ -306,9 +357,14 @@ void bench_soft(unsigned repeats)
     row_demand_zero(repeats, true);
     row_demand_zero(repeats, false);
     row_hard(repeats);
-    row_threads(repeats, "2 threads: resident", 32 * MIB, 64 * MIB, 5000000, 50);
-    row_threads(repeats, "2 threads: rescue-heavy", 64 * MIB, 66 * MIB, 500000, 0);
-    row_threads(repeats, "2 threads: hard faults", 4 * FRAMES_BYTES, FRAMES_BYTES, 200000, 50);
+    static const struct pairing pairings[] = {
+        {"2 threads: resident", 32 * MIB, 64 * MIB, 5000000, 50, false},
+        {"2 threads: rescue-heavy", 64 * MIB, 66 * MIB, 1000000, 0, false},
+        {"2 threads: hard faults", 4 * FRAMES_BYTES, FRAMES_BYTES, 300000, 50, true},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(pairings); i++) {
+        row_threads(repeats, &pairings[i]);
+    }
     series_add(&per_frame, sizeof(struct pfn));
     series_add(&per_page, sizeof(pte) + sizeof(struct pte_region) / 128.0);
     row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);

@@ -107,6 +107,7 @@ static enum exit_code memory_commit(struct run *run)
     if (!error) {
         error = mm_commit(memory->manager, memory->base, bytes, MM_READ_WRITE);
     }
+    mm_detach(memory->manager); /* an idle user is one more to flush */
     if (error == MM_ERROR_COMMIT_LIMIT) {
         return commit_complain(run);
     }

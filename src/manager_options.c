@@ -166,7 +166,7 @@ void manager_resolve_for(struct mm_options *o)
 {
     uint64_t frames = o->frames_bytes / MM_PAGE_SIZE;
     if (o->trim_batch == MM_DEFAULT_COUNT) {
-        o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(256, frames / 16));
+        o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16));
     }
     if (o->fault_around == MM_DEFAULT_COUNT) {
         o->fault_around = o->machine == MM_MACHINE_LINUX ? 8 : 1; /* a fault costs a signal there */

@@ -53,13 +53,14 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
 {
     frame_number frame = *hand;
     struct pfn *pfn = frame_pfn(engine, frame);
-    zero_in_hand(engine, self, frame);
     region_lock(engine, self, page);
     enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
     if (pte_load(&engine->ptes[page]) != seen || protection == PROTECTION_DECOMMIT) {
         region_unlock(engine, self, page);
         return STEP_RETRY;
     }
+    /* Under the lock, so that nothing has to wait for the stores until the next fault. */
+    zero_in_hand(engine, self, frame);
     bool dirty = write || !engine->track_dirty;
     pfn_word word = pfn_new_owner(pfn_load(pfn), protection, PRIORITY_NORMAL);
     PFN_SET_FIELD(pfn, page, page);

@@ -314,7 +314,9 @@ static uint32_t repurpose(struct engine *engine, struct thread *self, uint32_t c
     }
     bool releases = engine->machine.ops->release != NULL;
     for (uint32_t i = 0; i < taken; i++) {
-        pfn_word word = pfn_load(frame_pfn(engine, ret_frames[i]));
+        struct pfn *pfn = frame_pfn(engine, ret_frames[i]);
+        pfn_word word = pfn_load(pfn);
+        __builtin_prefetch(&engine->ptes[PFN_FIELD(pfn, page)], 1);
         frame_move(engine, self, ret_frames[i],
                    pfn_with_state(word, PFN_TRANSITION) | PFN_GIVING_UP, WHY_REPURPOSE_START);
     }

@@ -98,6 +98,13 @@ static inline pfn_word pfn_load(const struct pfn *pfn)
 #define PFN_SET_FIELD(pfn, field, value)                                                           \
     atomic_store_explicit(&(pfn)->field, (value), memory_order_relaxed)
 
+/* Batches know early which frames come next; each is a miss of the cache. */
+#define PREFETCH_AHEAD 6
+static inline void pfn_prefetch(const struct pfn *pfn)
+{
+    __builtin_prefetch(pfn, 1);
+}
+
 struct engine;
 struct thread;
 

@@ -105,6 +105,9 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     count_one(self, COUNT_FLUSHES);
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
+        if (i + PREFETCH_AHEAD < batch->count) {
+            pfn_prefetch(frame_pfn(engine, batch->frames[i + PREFETCH_AHEAD]));
+        }
         let_go_lock(engine, self, &going, batch->frames[i]);
         generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
@@ -150,6 +153,11 @@ static void trim_region(struct engine *engine, struct thread *self, uint32_t reg
     find_candidates(engine, region, found);
     engine->policy->choose(found->count, found->registers, found->accessed, wanted, pass,
                            found->victim);
+    for (uint32_t i = 0; i < found->count; i++) {
+        if (found->victim[i]) {
+            pfn_prefetch(frame_pfn(engine, pte_frame(pte_load(&engine->ptes[found->pages[i]]))));
+        }
+    }
     for (uint32_t i = 0; i < found->count; i++) {
         pte *entry = &engine->ptes[found->pages[i]];
         if (found->victim[i] && batch->count < room &&

@@ -188,6 +188,9 @@ bool write_round(struct engine *engine, struct thread *self)
     }
     write_batch_out(engine, self, batch);
     for (uint32_t i = 0; i < batch->count; i++) {
+        if (i + PREFETCH_AHEAD < batch->count) {
+            pfn_prefetch(frame_pfn(engine, batch->frames[i + PREFETCH_AHEAD]));
+        }
         let_go_lock(engine, self, &going, batch->frames[i]);
         generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],

@@ -9,11 +9,13 @@
  *   generation   only grows; a TLB entry of another generation is no translation
  *   TLB          its thread alone
  *   sequence     its thread alone: odd while inside an access, even outside
+ *   faults       its thread alone, by full fences: odd while inside a fault, even outside
  *
  * Access:     sequence odd | compiler barrier | load generation (acquire) | TLB, else walk the
  *             entry (acquire) | copy | sequence even (release)
- * Shootdown:  entries to zero | generation + 1 (release) | world_fence_all() | wait for each
- *             attached thread whose sequence is odd until it changes (acquire)
+ * Shootdown:  entries to zero | generation + 1 (release) | full fence | a thread that is in a
+ *             fault, or begins one within a moment, has fenced itself | for the others
+ *             world_fence_all() and, where the sequence is odd, wait until it changes (acquire)
  *
  * Why no old translation outlives unmap(): the fence falls somewhere into each thread's program.
  * An access whose odd sequence was stored before that point is visible as odd, and waited for; it
@@ -21,6 +23,11 @@
  * access that begins after that point loads the new generation, so its TLB does not match, and
  * having acquired the generation it sees the zeroed entry. The costly fence is the unmapper's, once
  * a batch; an access pays two plain stores, on x86 and on arm.
+ *
+ * A thread whose faults are odd or changed after our full fence is outside every access that could
+ * know the old generation, and its own fence lets its next access see the new one. Threads that
+ * fault all the time, the ones that need pages trimmed, so cost the unmapper a few loads; a fence
+ * in all processors is an interrupt on each, 100 us and more in a virtual machine.
  *
  * Why no write goes unreported: a TLB entry lets writes through only if the entry had its dirty bit
  * when it was read, and a dirty bit leaves an entry only with the mapping, in unmap(), which
@@ -52,6 +59,9 @@
 
 #define THREADS_PER_WORD 64u
 
+/* Pauses of a shootdown, over all threads, before it fences them by force: some microseconds. */
+#define FENCE_PATIENCE 100u
+
 /* A tag of zero is no translation: generations begin at one. */
 struct tlb_entry {
     uint64_t tag;    /* generation | page */
@@ -60,6 +70,7 @@ struct tlb_entry {
 
 struct soft_thread {
     _Atomic uint64_t sequence; /* odd: inside an access */
+    _Atomic uint64_t faults;   /* odd: inside a fault */
     struct tlb_entry *tlb;
     uint64_t tlb_mask; /* entries - 1 */
 } CACHE_ALIGNED;
@@ -91,6 +102,16 @@ static inline void fence_full(void)
 {
 #if !UNDER_THREAD_SANITIZER
     atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+/* After a sequentially consistent read-modify-write, which is a full fence on x86 already. */
+static inline void fence_after_update(void)
+{
+#if defined(__x86_64__)
+    atomic_signal_fence(memory_order_seq_cst);
+#else
+    fence_full();
 #endif
 }
 
@@ -205,6 +226,19 @@ static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t off
     return true;
 }
 
+/* Outside any access. A shootdown need not wait for a thread that is in here. */
+static enum fault_result take_fault(struct soft *soft, uint32_t thread, uint64_t offset, bool write)
+{
+    struct soft_thread *self = &soft->threads[thread];
+    enum fault_result result;
+
+    atomic_fetch_add_explicit(&self->faults, 1, memory_order_seq_cst);
+    result = soft->fault(soft->engine, thread, (page_number)(offset >> PAGE_SHIFT), write);
+    atomic_fetch_add_explicit(&self->faults, 1, memory_order_seq_cst);
+    fence_after_update();
+    return result;
+}
+
 static __attribute__((noinline)) enum fault_result access_any(struct soft *soft, uint32_t thread,
                                                               uint64_t offset,
                                                               unsigned char *buffer, size_t count,
@@ -218,8 +252,7 @@ static __attribute__((noinline)) enum fault_result access_any(struct soft *soft,
         if (offset >> PAGE_SHIFT >= soft->pages)
             return FAULT_ACCESS_VIOLATION;
         while (!access_try(soft, self, offset, buffer, step, write)) {
-            enum fault_result result =
-                soft->fault(soft->engine, thread, (page_number)(offset >> PAGE_SHIFT), write);
+            enum fault_result result = take_fault(soft, thread, offset, write);
 
             if (result != FAULT_RESOLVED)
                 return result;
@@ -311,6 +344,25 @@ static void thread_wait(struct soft_thread *other)
 }
 
 /*
+ * The thread is in a fault, or comes to one while there is patience: it has fenced itself since our
+ * own fence.
+ */
+static bool fences_itself(struct soft_thread *other, unsigned *patience)
+{
+    uint64_t seen = atomic_load_explicit(&other->faults, memory_order_seq_cst);
+
+    if (seen & 1)
+        return true;
+    while (*patience > 0) {
+        *patience -= 1;
+        world_pause(0, true);
+        if (atomic_load_explicit(&other->faults, memory_order_seq_cst) != seen)
+            return true;
+    }
+    return false;
+}
+
+/*
  * The entries are zero. The full fence here and the one in soft_attach() make sure that either we
  * see a thread that attaches, or that thread sees the new generation: nobody else attached needs
  * no fence in all processors.
@@ -318,20 +370,23 @@ static void thread_wait(struct soft_thread *other)
 static void shootdown(struct soft *soft, uint32_t thread)
 {
     bool fenced = false;
+    unsigned patience = FENCE_PATIENCE;
 
     generation_begin(soft);
     fence_full();
     for (uint32_t word = 0; word < soft->attached_words; word++) {
         uint64_t others = attached_others(soft, word, thread);
 
-        if (others != 0 && !fenced) {
-            world_fence_all();
-            fenced = true;
-        }
         for (; others != 0; others &= others - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(others);
+            struct soft_thread *other = &soft->threads[word * THREADS_PER_WORD + bit];
 
-            thread_wait(&soft->threads[word * THREADS_PER_WORD + bit]);
+            if (!fenced && fences_itself(other, &patience))
+                continue;
+            if (!fenced)
+                world_fence_all();
+            fenced = true;
+            thread_wait(other);
         }
     }
 }
