@@ -47,7 +47,8 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,
                      "same seed, same accesses (default: 1)"},
     [OPTION_POLICY] = {"policy", OPTION_TEXT, 0, 0, NULL, NULL, "Mechanisms",
-                       "which pages are trimmed: age8 or fifo"},
+                       "which pages are trimmed: age8 (default on soft) or fifo\n"
+                       "(default on linux, which has no accessed bits)"},
     [OPTION_TRIMMERS] = {"trimmers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL, "threads that trim"},
     [OPTION_WRITERS] = {"writers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL,
                         "threads that write modified pages"},

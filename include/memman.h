@@ -81,7 +81,7 @@ struct mm_options {
     uint64_t frames_bytes;   /* default: a quarter of the memory */
     uint64_t pagefile_bytes; /* default: the memory; 0: none */
     uint32_t threads_max;    /* threads that may use the manager at once */
-    const char *policy;      /* "age8" or "fifo" */
+    const char *policy;      /* "age8" or "fifo"; NULL: what suits the machine */
     const char *store;       /* "ram" */
     uint32_t trimmers;       /* worker threads of each kind */
     uint32_t writers;

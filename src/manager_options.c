@@ -29,7 +29,7 @@ void mm_options_init(struct mm_options *options)
         .frames_bytes = MM_DEFAULT_SIZE,
         .pagefile_bytes = MM_DEFAULT_SIZE,
         .threads_max = 64,
-        .policy = "age8",
+        .policy = NULL,
         .store = "ram",
         .trimmers = 1,
         .writers = 1,
@@ -152,11 +152,10 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     o->memory_bytes = page_count(o->memory_bytes) * MM_PAGE_SIZE;
     o->frames_bytes = page_count(o->frames_bytes) * MM_PAGE_SIZE;
     o->pagefile_bytes = page_count(o->pagefile_bytes) * MM_PAGE_SIZE;
-    if (o->policy == NULL || (strcmp(o->policy, policy_aging_register.name) != 0 &&
-                              strcmp(o->policy, policy_fifo.name) != 0)) {
-        manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s",
-                    o->policy == NULL ? "" : o->policy, policy_aging_register.name,
-                    policy_fifo.name);
+    if (o->policy != NULL && strcmp(o->policy, policy_aging_register.name) != 0 &&
+        strcmp(o->policy, policy_fifo.name) != 0) {
+        manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s", o->policy,
+                    policy_aging_register.name, policy_fifo.name);
         return MM_ERROR_OPTION;
     }
     return manager_parse_store(o->store, &latency_ns, ret_detail);
@@ -165,6 +164,10 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
 void manager_resolve_for(struct mm_options *o)
 {
     uint64_t frames = o->frames_bytes / MM_PAGE_SIZE;
+    if (o->policy == NULL) {
+        /* Without accessed bits the register says nothing; whole neighbourhoods go with one flush. */
+        o->policy = o->machine == MM_MACHINE_LINUX ? policy_fifo.name : policy_aging_register.name;
+    }
     if (o->trim_batch == MM_DEFAULT_COUNT) {
         o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16));
     }

@@ -67,6 +67,12 @@ struct machine_ops {
     void (*unmap)(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
                   struct machine_unmapped *ret_unmapped);
     /*
+     * The same, and pages in between may be unmapped too (they fault once more) where that saves
+     * flushes. NULL: it would save none.
+     */
+    void (*unmap_near)(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
+                       struct machine_unmapped *ret_unmapped);
+    /*
      * Read and clear the accessed bits of pages. NULL: this machine has none.
      * May be called with the region's lock held.
      */

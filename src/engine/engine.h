@@ -163,6 +163,7 @@ struct engine {
 
     CACHE_ALIGNED _Atomic uint32_t in_flight;      /* frames being trimmed or written */
     _Atomic uint32_t retired;                      /* frames out of service, or on their way */
+    _Atomic uint32_t near_unmaps;                  /* unmaps that may hit pages in between */
     _Atomic uint32_t pinned;                       /* frames with pins */
     _Atomic uint32_t trim_hand;                    /* region the next trim looks at */
     _Atomic uint32_t reclaim_hand;                 /* frame the next slot reclaim looks at */

@@ -43,6 +43,21 @@ static enum pin_result pin_frame(struct engine *engine, struct thread *self, fra
     return result;
 }
 
+/* The pinned page may have lost its mapping to an unmap of pages around it: map it once more. */
+static void pin_mapping(struct engine *engine, struct thread *self, page_number page)
+{
+    for (unsigned round = 0; atomic_load_explicit(&engine->near_unmaps, memory_order_seq_cst) != 0;
+         round++) {
+        world_pause(round, engine->config.backoff);
+    }
+    region_lock(engine, self, page);
+    pte_word word = pte_load(&engine->ptes[page]);
+    struct machine_map map = {page, pte_frame(word), (word & PTE_BIT_WRITABLE) != 0, NULL};
+    MUST(pte_form(word) == PTE_VALID);
+    engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+    region_unlock(engine, self, page);
+}
+
 enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number page, bool write,
                            frame_number *ret_frame)
 {
@@ -52,15 +67,13 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
         pte_word word = pte_load(&engine->ptes[page]);
         if (pte_form(word) == PTE_VALID && (!write || (word & PTE_BIT_WRITABLE))) {
             enum pin_result result = pin_frame(engine, self, pte_frame(word));
-            if (result == PIN_DONE && engine->machine.content_by_page) { /* and did, perhaps */
-                struct machine_map map = {page, pte_frame(word), (word & PTE_BIT_WRITABLE) != 0,
-                                          NULL};
-                engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
-            }
             region_unlock(engine, self, page);
             if (result == PIN_AGAIN) {
                 world_pause(round++, engine->config.backoff);
                 continue;
+            }
+            if (result == PIN_DONE && engine->machine.content_by_page) {
+                pin_mapping(engine, self, page);
             }
             *ret_frame = pte_frame(word);
             return result;

@@ -92,6 +92,26 @@ static enum list_id let_go_trimmed(struct engine *engine, struct thread *self, f
     return list;
 }
 
+/*
+ * Pages in between may go too, unless a page is pinned. We count first and look at the pins then; a
+ * pin counts itself first and waits for us then: one of the two sees the other.
+ */
+static void unmap_batch(struct engine *engine, struct thread *self, const struct trim_batch *batch,
+                        struct machine_unmapped *ret_unmapped)
+{
+    const struct machine_ops *machine = engine->machine.ops;
+    if (machine->unmap_near == NULL) {
+        machine->unmap(engine->machine.self, self->number, batch->count, batch->pages,
+                       ret_unmapped);
+        return;
+    }
+    atomic_fetch_add_explicit(&engine->near_unmaps, 1, memory_order_seq_cst);
+    bool near = load_seq_cst(&engine->pinned) == 0;
+    (near ? machine->unmap_near : machine->unmap)(engine->machine.self, self->number, batch->count,
+                                                  batch->pages, ret_unmapped);
+    atomic_fetch_sub_explicit(&engine->near_unmaps, 1, memory_order_seq_cst);
+}
+
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch)
 {
     struct machine_unmapped unmapped[BATCH_MAX];
@@ -100,8 +120,7 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
         return;
     }
     lock_check_none_held(self);
-    engine->machine.ops->unmap(engine->machine.self, self->number, batch->count, batch->pages,
-                               unmapped);
+    unmap_batch(engine, self, batch, unmapped);
     count_one(self, COUNT_FLUSHES);
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
