@@ -313,8 +313,8 @@ static double control_factor(const struct pairing *pairing, struct job *control)
 
 /*
  * CPU time per access of two threads against one, same work each, workers included. Two CPUs of
- * one machine share its memory: `control` says by how much that alone slows each of them, and one
- * thread's time is multiplied by it.
+ * one machine share its memory: `control` says by how much that alone slows each of them; where it
+ * does, one thread's time is multiplied by it.
  */
 static void row_threads(unsigned repeats, const struct pairing *pairing)
 {
@@ -337,7 +337,7 @@ static void row_threads(unsigned repeats, const struct pairing *pairing)
         double single = run_threads(&job, 1, run_job), both = run_threads(&job, 2, run_job);
         if (r > 0) {
             series_add(&factor, alone);
-            series_add(&one, single * alone);
+            series_add(&one, single * MAX_OF(alone, 1.0));
             series_add(&two, both);
         }
     }
@@ -366,7 +366,7 @@ void bench_soft(unsigned repeats)
         row_threads(repeats, &pairings[i]);
     }
     series_add(&per_frame, sizeof(struct pfn));
-    series_add(&per_page, sizeof(pte) + sizeof(struct pte_region) / 128.0);
+    series_add(&per_page, sizeof(pte) + sizeof(struct pte_region) / 256.0);
     row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);
     row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(with region locks)",
               8.25, 8);

@@ -36,8 +36,8 @@ void mm_options_init(struct mm_options *options)
         .zeroers = 1,
         .fault_handlers = 2,
         .trim_batch = MM_DEFAULT_COUNT,
-        .write_batch = 64,
-        .region_ptes = 128,
+        .write_batch = 128,
+        .region_ptes = 256,
         .frame_cache = MM_DEFAULT_COUNT,
         .fault_around = MM_DEFAULT_COUNT,
         .tlb_entries = 1024,
@@ -175,7 +175,7 @@ void manager_resolve_for(struct mm_options *o)
         o->fault_around = o->machine == MM_MACHINE_LINUX ? 8 : 1; /* a fault costs a signal there */
     }
     if (o->frame_cache == MM_DEFAULT_COUNT) {
-        o->frame_cache = 16;
+        o->frame_cache = 32;
     }
     /* All caches together hold at most an eighth of the frames. */
     o->frame_cache = (uint32_t)MIN_OF(o->frame_cache, frames / 8 / o->threads_max);
