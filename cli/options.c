@@ -11,8 +11,8 @@
 #include "numbers.h"
 
 /* Page numbers have 32 bits, and the last number means "none". */
-#define SIZE_MAX_BYTES (((uint64_t)UINT32_MAX - 1) * MM_PAGE_BYTES)
-#define THREADS_MAX    65536u
+#define SIZE_MAX_BYTES ((uint64_t)8 << 40)
+#define THREADS_MAX    65528u
 /* Beside the user threads: the one that commits, freezes and audits, and some to spare. */
 #define THREADS_SLACK 8u
 
@@ -49,33 +49,37 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_POLICY] = {"policy", OPTION_TEXT, 0, 0, NULL, NULL, "Mechanisms",
                        "which pages are trimmed: age8 (default on soft) or fifo\n"
                        "(default on linux, which has no accessed bits)"},
-    [OPTION_TRIMMERS] = {"trimmers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL, "threads that trim"},
-    [OPTION_WRITERS] = {"writers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL,
-                        "threads that write modified pages"},
-    [OPTION_ZEROERS] = {"zeroers", OPTION_NUMBER, 0, 1024, NULL, NULL, NULL,
-                        "threads that zero free frames"},
-    [OPTION_FAULT_HANDLERS] = {"fault-handlers", OPTION_NUMBER, 1, 1024, NULL, NULL, NULL,
-                               "threads that take faults, with --faults thread"},
-    [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
-                           "pages per unmap"},
-    [OPTION_WRITE_BATCH] = {"write-batch", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
-                            "pages per round of the modified writer"},
-    [OPTION_REGION_PTES] = {"region-ptes", OPTION_POWER_OF_TWO, 1, 1u << 20, NULL, NULL, NULL,
-                            "PTEs under one lock, a power of two"},
-    [OPTION_FRAME_CACHE] = {"frame-cache", OPTION_NUMBER, 0, 65536, NULL, NULL, NULL,
-                            "free frames kept per thread; 0: off"},
-    [OPTION_FAULT_AROUND] = {"fault-around", OPTION_NUMBER, 1, 65536, NULL, NULL, NULL,
-                             "pages looked at around a transition fault; 1: off"},
+    [OPTION_TRIMMERS] = {"trimmers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
+                         "threads that trim (default: 1)"},
+    [OPTION_WRITERS] = {"writers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
+                        "threads that write modified pages (default: 1)"},
+    [OPTION_ZEROERS] = {"zeroers", OPTION_NUMBER, 0, 64, NULL, NULL, NULL,
+                        "threads that zero free frames; 0: none (default: 1)"},
+    [OPTION_FAULT_HANDLERS] = {"fault-handlers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
+                               "threads that take faults, with --faults thread (default: 2)"},
+    [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
+                           "pages per unmap (default: 512, at most a 16th of the frames)"},
+    [OPTION_WRITE_BATCH] = {"write-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
+                            "pages per round of the modified writer (default: 128)"},
+    [OPTION_REGION_PTES] = {"region-ptes", OPTION_POWER_OF_TWO, 1, 512, NULL, NULL, NULL,
+                            "PTEs under one lock, a power of two (default: 256)"},
+    [OPTION_FRAME_CACHE] = {"frame-cache", OPTION_NUMBER, 0, 63, NULL, NULL, NULL,
+                            "free frames kept per thread; 0: off (default: 32, all\n"
+                            "together at most an eighth of the frames)"},
+    [OPTION_FAULT_AROUND] = {"fault-around", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
+                             "pages looked at around a transition fault; 1: off\n"
+                             "(default: 8 on linux, 1 on soft)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
-                    "TLB entries per thread, soft machine, a power of two; 0: off"},
+                    "TLB entries per thread, soft machine, a power of two;\n"
+                    "0: off (default: 1024)"},
     [OPTION_LIST_LOCK] = {"list-lock", OPTION_CHOICE, 0, 0, "exclusive|shared", NULL, NULL,
-                          "how a page is unlinked from the middle of a list"},
+                          "how a page is unlinked from a list (default: shared)"},
     [OPTION_BACKOFF] = {"backoff", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
-                        "exponential back-off of the spin locks"},
+                        "exponential back-off of the spin locks (default: on)"},
     [OPTION_DIRTY_BIT] = {"dirty-bit", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
-                          "off: every mapped page counts as written"},
+                          "off: every mapped page counts as written (default: on)"},
     [OPTION_SLOT_SEARCH] = {"slot-search", OPTION_CHOICE, 0, 0, "next-fit|first-fit", NULL, NULL,
-                            "how free slots of the page file are found"},
+                            "how free slots are found (default: next-fit)"},
     [OPTION_LATENCY] = {"latency", OPTION_CHOICE, 0, 0, "off|on", "on", "Checks and report",
                         "time every access and every fault (default: on)"},
     [OPTION_VERIFY] = {"verify", OPTION_CHOICE, 0, 0, "off|full", "full", NULL,

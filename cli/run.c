@@ -83,7 +83,8 @@ static enum exit_code commit_complain(const struct run *run)
 
     mm_commit_info(run->memory.manager, &info);
     const uint64_t need = info.charge + run->memory.pages;
-    const uint64_t missing = need > info.limit ? need - info.limit : 1;
+    const uint64_t missing =
+        (need > info.limit ? need - info.limit : 1) + (info.reserve_paged - info.reserve);
     fprintf(stderr,
             "memman: --pagefile %s: too small for --memory %s: %" PRIu64 " pages > %" PRIu64
             " frames + %" PRIu64 " slots - %" PRIu64 " reserve; --pagefile %s would do\n",

@@ -82,7 +82,7 @@ struct mm_options {
     uint64_t pagefile_bytes; /* default: the memory; 0: none */
     uint32_t threads_max;    /* threads that may use the manager at once */
     const char *policy;      /* "age8" or "fifo"; NULL: what suits the machine */
-    const char *store;       /* "ram" */
+    const char *store;       /* "ram" or "ram:latency=NANOSECONDS" */
     uint32_t trimmers;       /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
@@ -110,7 +110,7 @@ MM_API void mm_options_init(struct mm_options *options);
 MM_API int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *ret_detail);
 
 /*
- * Stop the workers and give everything back. No other thread may be in a call or touch the
+ * Stop the workers and give everything back; NULL is allowed. No other thread may be in a call or touch the
  * memory any more.
  */
 MM_API void mm_destroy(mm *manager);
@@ -141,12 +141,17 @@ MM_API int mm_release(mm *manager, uint64_t address);
 MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
 /* Throw pages away, contents and commit charge. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
 MM_API int mm_decommit(mm *manager, uint64_t address, uint64_t bytes);
-/* Change the rights to committed pages. MM_ERROR_ADDRESS, MM_ERROR_NOT_COMMITTED. */
+/*
+ * Change the rights to committed pages. MM_ERROR_ADDRESS, MM_ERROR_NOT_COMMITTED, MM_ERROR_BUSY
+ * (pinned), MM_ERROR_UNSUPPORTED (the system refuses). Ranges are rounded outwards to pages, here
+ * and in mm_commit() and mm_decommit().
+ */
 MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
 
 /* Commit charge in pages: frames + slots - reserve >= charge, always. */
 struct mm_commit_info {
     uint64_t charge, limit, frames, slots, reserve;
+    uint64_t reserve_paged; /* the reserve as soon as there is a page file */
 };
 MM_API void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info);
 
@@ -191,7 +196,7 @@ struct mm_pages {
 MM_API void mm_pages(const mm *manager, struct mm_pages *ret_pages);
 
 struct mm_latency {
-    const char *name; /* demand_zero, transition, hard, frame_wait */
+    const char *name; /* demand_zero, transition, hard, write_protect, frame_wait */
     uint64_t count, mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
 };
 MM_API size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t count);

@@ -28,16 +28,20 @@ struct mm {
     struct soft *soft; /* one of these two */
     struct linux_machine *linux_machine;
     struct store store;
-    pthread_rwlock_t rights; /* read: a copy; write: rights change (Linux machine) */
+    uint64_t latency_ns;     /* that the store plays */
+    pthread_rwlock_t rights; /* read: a pin, on Linux a copy; write: rights change */
     pthread_key_t key;       /* the calling thread's attachment */
     bool key_made, frozen;
-    _Atomic uint32_t faults_inside;  /* faults of the Linux machine under way */
-    _Atomic uint32_t gate_shut;      /* 1: frozen, they wait outside */
-    uint32_t users;                  /* thread numbers 0..users-1; the workers' follow */
-    uint32_t workers;                /* threads of the engine itself */
-    _Atomic uint64_t *claims;        /* a bit for each user thread number in use */
-    struct attachment *attachments;  /* one for each user thread number */
-    _Atomic uint64_t retired_cpu_ns; /* of workers that have ended */
+    pthread_mutex_t life;           /* frozen, and the workers that freezing stops */
+    pid_t owner;                    /* the process that made it */
+    char store_name[40];            /* options.store */
+    _Atomic uint32_t faults_inside; /* faults of the Linux machine under way */
+    _Atomic uint32_t gate_shut;     /* 1: frozen, they wait outside */
+    uint32_t users;                 /* thread numbers 0..users-1; the workers' follow */
+    uint32_t workers;               /* threads of the engine itself */
+    _Atomic uint64_t *claims;       /* a bit for each user thread number in use */
+    struct attachment *attachments; /* one for each user thread number */
+    uint64_t retired_cpu_ns;        /* of workers that have ended; life */
 };
 
 /* manager_options.c: resolve every default; 0 or MM_ERROR_OPTION. */

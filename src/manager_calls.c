@@ -152,11 +152,12 @@ void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info)
 {
     struct engine *engine = manager->engine;
     *ret_info = (struct mm_commit_info){
-        .charge = PFN_FIELD(engine, charge_shown),
+        .charge = PFN_FIELD(engine, charge),
         .limit = PFN_FIELD(engine, commit_limit),
         .frames = engine->config.frames,
         .slots = engine->config.slots,
         .reserve = engine->commit_reserve,
+        .reserve_paged = engine_reserve(engine->config.frames),
     };
 }
 

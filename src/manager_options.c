@@ -116,7 +116,8 @@ int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_d
     if (strcmp(store, "ram") != 0) {
         char *end;
         latency_ns = strtoull(store + strlen(latency), &end, 10);
-        if (*end != '\0' || end == store + strlen(latency) || latency_ns > 1000000000) {
+        if (*end != '\0' || end == store + strlen(latency) || latency_ns > 1000000000 ||
+            strlen(store) > 32) {
             manager_say(ret_detail, "store '%s': the latency is a number of nanoseconds up to 1e9",
                         store);
             return MM_ERROR_OPTION;
@@ -157,6 +158,10 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
         manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s", o->policy,
                     policy_aging_register.name, policy_fifo.name);
         return MM_ERROR_OPTION;
+    }
+    if (o->policy != NULL) { /* ours, not the caller's string */
+        o->policy = strcmp(o->policy, policy_fifo.name) == 0 ? policy_fifo.name
+                                                             : policy_aging_register.name;
     }
     return manager_parse_store(o->store, &latency_ns, ret_detail);
 }

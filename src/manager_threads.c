@@ -11,12 +11,28 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The last manager this thread used; most programs have one. */
-static _Thread_local struct {
-    uint64_t manager_id;
-    uint32_t thread;
-} recent __attribute__((tls_model("initial-exec")));
+#define RECENT_THREAD_BITS 24
+static _Thread_local _Atomic uint64_t recent __attribute__((tls_model("initial-exec")));
+
+/*
+ * Its id and our number in it, in one word: a signal handler that touches another manager's memory
+ * may come between any two instructions.
+ */
+static void remember(const mm *manager, uint32_t thread)
+{
+    atomic_store_explicit(&recent, manager->id << RECENT_THREAD_BITS | thread,
+                          memory_order_relaxed);
+}
+
+static void forget(const mm *manager)
+{
+    if (atomic_load_explicit(&recent, memory_order_relaxed) >> RECENT_THREAD_BITS == manager->id) {
+        atomic_store_explicit(&recent, 0, memory_order_relaxed);
+    }
+}
 
 /* Claim a number from `first` up to, not including, `end`. */
 static bool claim_number(mm *manager, uint32_t first, uint32_t end, uint32_t *ret_thread)
@@ -49,8 +65,9 @@ static void return_number(mm *manager, uint32_t thread)
 /* The number this thread has already; false if it has none. */
 static bool find_number(mm *manager, uint32_t *ret_thread)
 {
-    if (LIKELY(recent.manager_id == manager->id)) {
-        *ret_thread = recent.thread;
+    uint64_t seen = atomic_load_explicit(&recent, memory_order_relaxed);
+    if (LIKELY(seen >> RECENT_THREAD_BITS == manager->id)) {
+        *ret_thread = (uint32_t)(seen & ((1u << RECENT_THREAD_BITS) - 1));
         return true;
     }
     const struct attachment *attachment = pthread_getspecific(manager->key);
@@ -58,8 +75,7 @@ static bool find_number(mm *manager, uint32_t *ret_thread)
         return false;
     }
     *ret_thread = attachment->thread;
-    recent.manager_id = manager->id;
-    recent.thread = *ret_thread;
+    remember(manager, *ret_thread);
     return true;
 }
 
@@ -67,9 +83,7 @@ static void detach_thread(mm *manager, uint32_t thread)
 {
     struct manager_guard guard;
     manager_guard_begin(manager, &guard);
-    if (recent.manager_id == manager->id) {
-        recent.manager_id = 0;
-    }
+    forget(manager);
     pthread_setspecific(manager->key, NULL);
     engine_leave(manager->engine, thread);
     if (manager->soft != NULL) {
@@ -79,10 +93,13 @@ static void detach_thread(mm *manager, uint32_t thread)
     manager_guard_end(&guard);
 }
 
-/* The end of a thread that did not detach. */
+/* The end of a thread that did not detach. A child of fork has nothing to detach from. */
 static void forget_thread(void *value)
 {
     struct attachment *attachment = value;
+    if (getpid() != attachment->manager->owner) {
+        return;
+    }
     detach_thread(attachment->manager, attachment->thread);
 }
 
@@ -189,9 +206,7 @@ void manager_threads_destroy(mm *manager)
     if (manager->key_made) {
         pthread_key_delete(manager->key);
     }
-    if (recent.manager_id == manager->id) {
-        recent.manager_id = 0;
-    }
+    forget(manager);
     free(manager->claims);
     free(manager->attachments);
 }

@@ -1,5 +1,5 @@
 /*
- * memman.c - the one file that names the concrete parts and puts them together.
+ * memman.c - a manager made and taken down: machine, store, policy and engine put together.
  *
  * A manager is an engine on a machine, a store and a policy, in the world of real threads. It is
  * made from the outside in (store, machine, engine, workers) and taken down the other way round.
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define SOFT_BASE        ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
 #define BORROWED_NUMBERS 16                  /* for threads that fault without being attached */
@@ -46,7 +47,7 @@ static int create_soft(mm *manager, struct machine *ret_machine, struct mm_detai
 
 static int create_linux(mm *manager, struct machine *ret_machine, struct mm_detail *ret_detail)
 {
-    char text[sizeof(ret_detail->text) / 2] = "";
+    char text[sizeof(ret_detail->text) - 64] = "";
     const struct mm_options *options = &manager->options;
     struct linux_config config = {
         .pages = (page_number)(options->memory_bytes / MM_PAGE_SIZE),
@@ -85,7 +86,7 @@ static int create_machine(mm *manager, struct machine *ret_machine, struct mm_de
     manager->options.machine = MM_MACHINE_SOFT;
     error = create_soft(manager, ret_machine, ret_detail);
     if (error == MM_OK) {
-        manager_say(ret_detail, "using the soft machine: %.*s", 400, refused.text);
+        manager_say(ret_detail, "using the soft machine: %.*s", 448, refused.text);
     }
     return error;
 }
@@ -192,6 +193,7 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
         error = MM_ERROR_NO_MEMORY;
     }
     if (error == MM_OK) {
+        manager->latency_ns = latency_ns;
         ram_set_latency(&manager->store, latency_ns);
         error = create_machine(manager, &machine, ret_detail);
     }
@@ -201,6 +203,10 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
     }
     if (error == MM_OK) {
         error = manager_threads_create(manager);
+        if (error != MM_OK) {
+            manager_say(ret_detail, "no memory for thread records, or no thread-specific key left; "
+                                    "use a smaller threads_max or fewer managers");
+        }
     }
     return error == MM_OK ? start(manager, ret_detail) : error;
 }
@@ -233,6 +239,10 @@ int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *r
     }
     manager->options = resolved;
     manager->id = next_id();
+    manager->owner = getpid();
+    snprintf(manager->store_name, sizeof(manager->store_name), "%s", resolved.store);
+    manager->options.store = manager->store_name;
+    pthread_mutex_init(&manager->life, NULL);
     init_rights(manager);
     error = create_parts(manager, ret_detail);
     if (error != MM_OK) {
@@ -245,6 +255,9 @@ int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *r
 
 void mm_destroy(mm *manager)
 {
+    if (manager == NULL) {
+        return;
+    }
     manager_gate_open(manager);
     if (manager->engine != NULL) {
         engine_stop(manager->engine);
@@ -263,6 +276,7 @@ void mm_destroy(mm *manager)
         ram_destroy(&manager->store);
     }
     pthread_rwlock_destroy(&manager->rights);
+    pthread_mutex_destroy(&manager->life);
     free(manager);
 }
 
@@ -277,29 +291,38 @@ static uint64_t running_cpu_ns(const mm *manager)
 
 uint64_t mm_worker_cpu_ns(const mm *manager)
 {
-    return running_cpu_ns(manager) +
-           atomic_load((_Atomic uint64_t *)(uintptr_t)&manager->retired_cpu_ns);
+    pthread_mutex_t *life = (pthread_mutex_t *)(uintptr_t)&manager->life;
+    pthread_mutex_lock(life);
+    uint64_t used_ns = running_cpu_ns(manager) + manager->retired_cpu_ns;
+    pthread_mutex_unlock(life);
+    return used_ns;
 }
 
 void mm_freeze(mm *manager)
 {
+    pthread_mutex_lock(&manager->life);
     if (!manager->frozen) {
         manager_gate_shut(manager);
-        uint64_t used_ns = running_cpu_ns(manager);
+        manager->retired_cpu_ns += running_cpu_ns(manager);
         engine_stop(manager->engine);
-        atomic_fetch_add(&manager->retired_cpu_ns, used_ns);
+        ram_set_latency(&manager->store, 0); /* nobody wants to wait for a check */
         manager->frozen = true;
     }
+    pthread_mutex_unlock(&manager->life);
 }
 
 int mm_thaw(mm *manager)
 {
+    int error = MM_OK;
+    pthread_mutex_lock(&manager->life);
     if (manager->frozen) {
-        if (engine_start(manager->engine, manager->users) != 0) {
-            return MM_ERROR_UNSUPPORTED;
-        }
-        manager->frozen = false;
+        ram_set_latency(&manager->store, manager->latency_ns);
+        error = engine_start(manager->engine, manager->users) == 0 ? MM_OK : MM_ERROR_UNSUPPORTED;
+        manager->frozen = error != MM_OK;
+    }
+    if (!manager->frozen) {
         manager_gate_open(manager);
     }
-    return MM_OK;
+    pthread_mutex_unlock(&manager->life);
+    return error;
 }

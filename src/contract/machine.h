@@ -5,8 +5,8 @@
  * It decides nothing. Whatever it maps, the engine told it to; a mapping may disappear only by
  * unmap(); a fault is reported to the engine and taken again when the engine returns.
  *
- * The engine calls map() and make_writable() with the PTE region's lock held, so they must not
- * wait; everything else is called with no spin lock held. `thread` is the number of the engine
+ * The engine calls map(), make_writable(), sample_accessed() and zero() with the PTE region's lock
+ * held, so they must not wait; everything else with no spin lock held. `thread` is the number of the engine
  * thread that calls (0..threads_max-1): per-thread transfer windows belong to it.
  *
  * Unmapping a page that is not mapped, and mapping a page that is mapped already, are legal: the
@@ -21,7 +21,7 @@
 struct machine_map {
     page_number page;
     frame_number frame;
-    bool writable; /* else the first write faults (MACHINE_FAULT_WRITE) */
+    bool writable; /* else the first write faults */
     /*
      * NULL: the frame holds the content already. Else the buffer that fill_buffer() returned, or
      * machine.zeros: the machine puts these bytes into the frame before anybody can see the page.
@@ -109,7 +109,7 @@ enum fault_result {
 };
 
 /*
- * The engine's entry for machines: an access to `page` did not get through. `slot` is the engine
+ * The engine's entry for machines: an access to `page` did not get through. `thread` is the engine
  * thread number it runs as. Called with no lock held; may wait for frames and for the store.
  */
 typedef enum fault_result machine_fault(void *engine, uint32_t thread, page_number page,

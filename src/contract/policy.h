@@ -19,7 +19,7 @@ struct policy {
     uint8_t (*birth)(enum policy_birth how);
     /*
      * One look at `count` resident pages in address order. `accessed` says which were used since
-     * the last look (all true where the machine cannot tell and the page is new). Updates the
+     * the last look (all false where the machine has no accessed bits). Updates the
      * registers; marks at most `wanted` victims. `pass` is 0 for the first look of a trim and
      * grows while the goal is not met: at POLICY_PASS_LAST every page may be taken. The passes of
      * one trim are one look: registers age in pass 0 only.

@@ -150,8 +150,7 @@ struct engine {
     CACHE_ALIGNED lock_word space_lock;
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
     _Atomic uint32_t vad_count;
-    uint64_t charge;               /* pages; space lock */
-    _Atomic uint64_t charge_shown; /* the same for readers */
+    _Atomic uint64_t charge;       /* pages; changed under the space lock, read by anybody */
     _Atomic uint64_t commit_limit; /* pages */
     uint64_t commit_reserve;       /* pages */
 
@@ -179,6 +178,11 @@ struct engine {
 };
 
 /* ---- engine.c: life ---- */
+/* Frames that the commit limit keeps back where there is a page file. */
+static inline uint64_t engine_reserve(frame_number frames)
+{
+    return MIN_OF(8, frames);
+}
 size_t engine_bytes(const struct engine_config *config);
 /* `memory` is zeroed, cache-line aligned and stays the caller's. */
 struct engine *engine_init(void *memory, const struct engine_config *config,
@@ -298,17 +302,15 @@ void let_go_lock(struct engine *engine, struct thread *self, struct let_go_batch
 /* ---- fault.c, shared with inpage.c ---- */
 /* How one look at a page ended; up to STEP_NEED_FRAME there will be another look. */
 enum fault_step {
-    STEP_DONE,
     STEP_RETRY,      /* something changed: take the fault from the start */
     STEP_YIELD,      /* somebody is in the middle of something short: pause, then again */
     STEP_NEED_FRAME, /* none could be had: wait for one */
+    STEP_DONE,
     STEP_ACCESS_VIOLATION,
     STEP_IN_PAGE_ERROR
 };
 
 /* ---- inpage.c ---- */
-uint32_t inpage_take(struct engine *engine, struct thread *self);
-void inpage_drop(struct engine *engine, struct thread *self, uint32_t block);
 /* Read the page into the frame in hand. */
 enum fault_step inpage_read(struct engine *engine, struct thread *self, page_number page,
                             bool write, pte_word seen, frame_number *hand);

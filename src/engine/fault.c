@@ -287,8 +287,7 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
     frame_number hand = FRAME_NONE;
     enum fault_step step;
     unsigned round = 0;
-    while ((step = resolve(engine, self, page, write, &hand)) <= STEP_NEED_FRAME &&
-           step != STEP_DONE) {
+    while ((step = resolve(engine, self, page, write, &hand)) <= STEP_NEED_FRAME) {
         count_one(self, COUNT_FAULT_RETRIES);
         lock_check_none_held(self);
         if (step == STEP_NEED_FRAME) {
@@ -314,7 +313,6 @@ enum fault_result engine_fault(void *context, uint32_t thread, page_number page,
     uint64_t begin_ns = engine->config.latency ? world_now_ns() : 0;
     MUST(page < engine->config.pages);
     self->latency = LATENCY_NONE;
-    self->waited_ns = 0;
     enum fault_step step = resolve_until_done(engine, self, page, write);
     lock_check_none_held(self);
     if (begin_ns != 0 && self->latency != LATENCY_NONE) {

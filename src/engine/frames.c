@@ -153,13 +153,12 @@ void frames_wait(struct engine *engine, struct thread *self)
         if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
             break;
         }
-        if (world_now_ns() - begin_ns > late_ns) {
-            count_one(self, COUNT_FRAME_WAITS_LATE);
-        }
     }
     uint64_t waited_ns = world_now_ns() - begin_ns;
-    self->waited_ns += waited_ns;
     histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
+    if (waited_ns > late_ns) {
+        count_one(self, COUNT_FRAME_WAITS_LATE);
+    }
 }
 
 void frames_wait_end(struct engine *engine, struct thread *self)

@@ -15,7 +15,7 @@
  * Each thread keeps one block in reserve and refers to at most one more, so twice as many blocks
  * as threads never run out.
  */
-uint32_t inpage_take(struct engine *engine, struct thread *self)
+static uint32_t inpage_take(struct engine *engine, struct thread *self)
 {
     uint32_t block = self->block;
     if (block == BLOCK_NONE) {
@@ -32,7 +32,7 @@ uint32_t inpage_take(struct engine *engine, struct thread *self)
     return block;
 }
 
-void inpage_drop(struct engine *engine, struct thread *self, uint32_t block)
+static void inpage_drop(struct engine *engine, struct thread *self, uint32_t block)
 {
     struct inpage *inpage = &engine->blocks[block];
     world_point();

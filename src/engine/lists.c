@@ -20,7 +20,6 @@ static inline void check_member(struct engine *engine, const struct page_list *l
     struct pfn *pfn = frame_pfn(engine, frame);
     MUST_FRAME(engine, frame, pfn_state(pfn_load(pfn)) == list->state);
     MUST_FRAME(engine, frame, PFN_FIELD(pfn, flink) != FRAME_NONE);
-    (void)list;
 }
 
 static inline void clear_links(struct engine *engine, frame_number frame)

@@ -9,10 +9,6 @@
 #define MUTANT_SKIP_RESCUE_RECHECK  2 /* breaks: a rescuer gets its own page (R2) */
 #define MUTANT_FREE_SLOT_WHILE_READ 3 /* breaks: a slot has one owner (R13) */
 
-#ifdef MM_MUTANT
 #define MUTANT(bug) (MM_MUTANT == (bug))
-#else
-#define MUTANT(bug) false
-#endif
 
 #endif

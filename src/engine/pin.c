@@ -75,7 +75,9 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
             if (result == PIN_DONE && engine->machine.content_by_page) {
                 pin_mapping(engine, self, page);
             }
-            *ret_frame = pte_frame(word);
+            if (result == PIN_DONE) {
+                *ret_frame = pte_frame(word);
+            }
             return result;
         }
         region_unlock(engine, self, page);

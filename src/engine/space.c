@@ -129,8 +129,7 @@ enum space_result space_reserve(struct engine *engine, uint32_t thread, page_num
 
 static void set_charge(struct engine *engine, uint64_t charge)
 {
-    engine->charge = charge;
-    atomic_store_explicit(&engine->charge_shown, charge, memory_order_relaxed);
+    PFN_SET_FIELD(engine, charge, charge);
 }
 
 static bool is_committed(struct engine *engine, const struct vad *vad, page_number page)

@@ -62,7 +62,6 @@ struct thread {
     bool backoff;                  /* (o) how its locks wait */
     uint32_t held[RANK_COUNT];     /* (o) how many locks of each rank, checked builds */
     enum latency latency;          /* (o) what the fault under way turned out to be */
-    uint64_t waited_ns;            /* (o) spent in the queue for frames in this fault */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
     page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */

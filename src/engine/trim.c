@@ -58,7 +58,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page && pfn_state(word) == PFN_ACTIVE);
-    if (pfn_pins(word) > 0 || pfn_references(word) == PFN_REFERENCES_MAX) {
+    if (pfn_pins(word) > 0 || pfn_references(word) >= PFN_REFERENCES_MAX - 1) {
         frame_unlock(engine, self, frame);
         return false;
     }

@@ -7,9 +7,6 @@
  *
  * No locks: a queue belongs to one thread at a time, and who owns a slot is the engine's business.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "store/ram.h"
 
 #include "base/copy.h"

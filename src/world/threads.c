@@ -4,9 +4,6 @@
  * Everything except starting and joining threads is a system call or a few instructions, keeps
  * errno as it was and may be used in a signal handler: faults of the Linux machine arrive there.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "world/threads.h"
 
 #include <errno.h>

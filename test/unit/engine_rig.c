@@ -1,9 +1,6 @@
 /*
  * engine_rig.c - puts engine, soft machine and gated store together, and looks inside.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "engine_rig.h"
 
 #include "base/copy.h"

@@ -5,9 +5,6 @@
  * frame; the page comes back in another one, or is rescued in between. An old translation reads
  * poison; a lost write or a lost dirty bit reads an old version.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "base/copy.h"
 #include "base/random.h"
 #include "contract/world.h"

@@ -1,9 +1,6 @@
 /*
  * world_test.c - the world of real threads keeps the promises of contract/world.h.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "world/threads.h"
 
 #include <errno.h>

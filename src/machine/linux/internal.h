@@ -9,10 +9,6 @@
 #ifndef MM_MACHINE_LINUX_INTERNAL_H
 #define MM_MACHINE_LINUX_INTERNAL_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include "contract/world.h"
 #include "machine/linux/linux.h"
 #include "machine/linux/uffd.h"

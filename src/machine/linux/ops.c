@@ -10,6 +10,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/text.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,40 +39,19 @@ struct map_run {
 };
 
 /* No printf: we may be in a signal handler, and the heap may be managed memory. */
-static size_t text_put(char *text, size_t at, size_t size, const char *part)
-{
-    while (*part != '\0' && at + 1 < size)
-        text[at++] = *part++;
-    text[at] = '\0';
-    return at;
-}
-
-static size_t text_put_number(char *text, size_t at, size_t size, uint64_t number)
-{
-    char digits[24];
-    size_t start = sizeof(digits) - 1;
-
-    digits[start] = '\0';
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    return text_put(text, at, size, digits + start);
-}
-
 _Noreturn void linux_fail(const char *what, page_number page, int error)
 {
-    char text[256];
-    size_t at = text_put(text, 0, sizeof(text), "linux machine: ");
+    struct text text = {0};
 
+    text_add(&text, "linux machine: ");
     if (error == EBADF || error == ENOTTY)
-        at = text_put(text, at, sizeof(text), "the program closed the pager's descriptor: ");
-    at = text_put(text, at, sizeof(text), what);
-    at = text_put(text, at, sizeof(text), " of page ");
-    at = text_put_number(text, at, sizeof(text), page);
-    at = text_put(text, at, sizeof(text), " failed with errno ");
-    text_put_number(text, at, sizeof(text), (uint64_t)error);
-    world_abort(text);
+        text_add(&text, "the program closed the pager's descriptor: ");
+    text_add(&text, what);
+    text_add(&text, " of page ");
+    text_add_number(&text, page);
+    text_add(&text, " failed with errno ");
+    text_add_number(&text, (uint64_t)error);
+    world_abort(text.bytes);
 }
 
 void linux_retry_pause(struct linux_machine *machine, struct linux_retry *retry, const char *what,

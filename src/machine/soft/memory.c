@@ -3,9 +3,6 @@
  *
  * A child process inherits none of it: two engines over one set of frames would be none.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "machine/soft/memory.h"
 
 #include <errno.h>

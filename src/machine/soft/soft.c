@@ -36,9 +36,6 @@
  *
  * A thread leaves its access before it faults, so a shootdown never waits for a fault.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "machine/soft/soft.h"
 
 #include "base/copy.h"
