@@ -60,7 +60,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
                            "pages per unmap (default: 512, at most a 16th of the frames)"},
     [OPTION_WRITE_BATCH] = {"write-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
-                            "pages per round of the modified writer (default: 128)"},
+                            "pages per round of the modified writer (default: 256)"},
     [OPTION_REGION_PTES] = {"region-ptes", OPTION_POWER_OF_TWO, 1, 512, NULL, NULL, NULL,
                             "PTEs under one lock, a power of two (default: 256)"},
     [OPTION_FRAME_CACHE] = {"frame-cache", OPTION_NUMBER, 0, 63, NULL, NULL, NULL,

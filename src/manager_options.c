@@ -36,7 +36,7 @@ void mm_options_init(struct mm_options *options)
         .zeroers = 1,
         .fault_handlers = 2,
         .trim_batch = MM_DEFAULT_COUNT,
-        .write_batch = 128,
+        .write_batch = 256,
         .region_ptes = 256,
         .frame_cache = MM_DEFAULT_COUNT,
         .fault_around = MM_DEFAULT_COUNT,

@@ -13,10 +13,10 @@
 #define REGISTER_VALUES 256u
 
 /*
- * What a pass may take, as a bound on the register: unused in the last three looks, in the last
- * two, in the last one, anything.
+ * What a pass may take, as a bound on the register: unused in the last two looks, in the last one
+ * (twice: two trimmers may look at once), anything.
  */
-static const unsigned bound_of_pass[POLICY_PASS_LAST + 1] = {0x20, 0x40, 0x80, REGISTER_VALUES};
+static const unsigned bound_of_pass[POLICY_PASS_LAST + 1] = {0x40, 0x80, 0x80, REGISTER_VALUES};
 
 /* A rescue proves that trimming the page was wrong: it starts as if used for two looks. */
 static uint8_t age_birth(enum policy_birth how)

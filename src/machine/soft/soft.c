@@ -9,7 +9,7 @@
  *   generation   only grows; a TLB entry of another generation is no translation
  *   TLB          its thread alone
  *   sequence     its thread alone: odd while inside an access, even outside
- *   faults       its thread alone, by full fences: odd while inside a fault, even outside
+ *   faults       its thread alone: odd while inside a fault; even, by a full fence, outside
  *
  * Access:     sequence odd | compiler barrier | load generation (acquire) | TLB, else walk the
  *             entry (acquire) | copy | sequence even (release)
@@ -227,11 +227,13 @@ static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t off
 static enum fault_result take_fault(struct soft *soft, uint32_t thread, uint64_t offset, bool write)
 {
     struct soft_thread *self = &soft->threads[thread];
+    uint64_t faults = atomic_load_explicit(&self->faults, memory_order_relaxed);
     enum fault_result result;
 
-    atomic_fetch_add_explicit(&self->faults, 1, memory_order_seq_cst);
+    /* Whoever sees it odd sees our accesses done; the fence is needed before the next one only. */
+    atomic_store_explicit(&self->faults, faults + 1, memory_order_release);
     result = soft->fault(soft->engine, thread, (page_number)(offset >> PAGE_SHIFT), write);
-    atomic_fetch_add_explicit(&self->faults, 1, memory_order_seq_cst);
+    atomic_exchange_explicit(&self->faults, faults + 2, memory_order_seq_cst);
     fence_after_update();
     return result;
 }
