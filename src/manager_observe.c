@@ -148,20 +148,6 @@ static int peek_frame(mm *manager, page_number page, frame_number frame, void *r
     return linux_peek(manager->linux_machine, page, ret_page) == 0 ? MM_OK : MM_ERROR_IN_PAGE;
 }
 
-static int peek_slot(mm *manager, slot_number slot, void *ret_page)
-{
-    struct store *store = &manager->store;
-    void *const pages[1] = {ret_page};
-    struct store_request request = {
-        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
-    struct store_request *submitted = &request, *reaped = NULL;
-    store->ops->submit(store->self, 0, &submitted, 1); /* frozen: no queue is in use */
-    while (reaped == NULL) {
-        store->ops->reap(store->self, 0, &reaped, 1, true);
-    }
-    return request.result == 0 ? MM_OK : MM_ERROR_IN_PAGE;
-}
-
 int mm_peek(mm *manager, uint64_t address, void *ret_page, enum mm_page_form *ret_form)
 {
     uint64_t offset = address - manager->base;
@@ -177,7 +163,10 @@ int mm_peek(mm *manager, uint64_t address, void *ret_page, enum mm_page_form *re
         return peek_frame(manager, page, pte_frame(word), ret_page);
     case PTE_PAGE_FILE:
         *ret_form = MM_FORM_PAGE_FILE;
-        return peek_slot(manager, pte_slot(word), ret_page);
+        /* Frozen: no queue is in use. */
+        return store_read_page(&manager->store, 0, pte_slot(word), ret_page) == 0
+                   ? MM_OK
+                   : MM_ERROR_IN_PAGE;
     case PTE_DECOMMITTED:
         *ret_form = MM_FORM_NOT_COMMITTED;
         return MM_OK;

@@ -47,4 +47,19 @@ struct store {
     uint32_t queues; /* queues 0..queues-1 may be used */
 };
 
+/* Read one slot and wait for it; nothing else may be in flight on the queue. 0 or -errno. */
+static inline int store_read_page(const struct store *store, uint32_t queue, slot_number slot,
+                                  void *ret_page)
+{
+    void *const pages[1] = {ret_page};
+    struct store_request request = {
+        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
+    struct store_request *submitted = &request, *reaped = NULL;
+    store->ops->submit(store->self, queue, &submitted, 1);
+    while (reaped == NULL) {
+        store->ops->reap(store->self, queue, &reaped, 1, true);
+    }
+    return request.result;
+}
+
 #endif

@@ -125,27 +125,14 @@ static const void *frame_content(struct audit *audit, frame_number frame, page_n
     return buffer;
 }
 
-static int read_into(struct audit *audit, slot_number slot, void *ret_page)
-{
-    void *const pages[1] = {ret_page};
-    struct store *store = &audit->engine->store;
-    struct store_request request = {
-        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
-    struct store_request *submitted = &request, *reaped = NULL;
-    store->ops->submit(store->self, audit->self->number, &submitted, 1);
-    while (reaped == NULL) {
-        store->ops->reap(store->self, audit->self->number, &reaped, 1, true);
-    }
-    return request.result;
-}
-
 /* A clean page equals its slot, or zeros where it has none. */
 static void audit_clean_bytes(struct audit *audit, frame_number frame)
 {
     struct pfn *pfn = frame_pfn(audit->engine, frame);
     slot_number slot = PFN_FIELD(pfn, slot);
     _Alignas(8) unsigned char expected[MM_PAGE_SIZE] = {0};
-    if (slot != SLOT_NONE && read_into(audit, slot, expected) != 0) {
+    if (slot != SLOT_NONE &&
+        store_read_page(&audit->engine->store, audit->self->number, slot, expected) != 0) {
         return; /* the store says so itself; the page is intact in its frame */
     }
     CHECK_EQUAL(audit, "a clean page equals its slot", frame, PFN_FIELD(pfn, page), slot, 0,

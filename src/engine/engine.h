@@ -295,7 +295,7 @@ struct let_go_batch {
 void let_go_add(struct engine *engine, struct thread *self, struct let_go_batch *batch,
                 frame_number frame, enum list_id list);
 void let_go_flush(struct engine *engine, struct thread *self, struct let_go_batch *batch);
-/* Lock a frame; if that could deadlock with frames kept locked in the batch, flush it first. */
+/* Lock a frame; if that could wait while frames are kept locked in the batch, flush it first. */
 void let_go_lock(struct engine *engine, struct thread *self, struct let_go_batch *batch,
                  frame_number frame);
 

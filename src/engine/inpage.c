@@ -108,21 +108,14 @@ static bool publish_read(struct engine *engine, struct thread *self, page_number
 
 static int read_slot(struct engine *engine, struct thread *self, slot_number slot, void *buffer)
 {
-    void *const pages[1] = {buffer};
-    struct store_request request = {
-        .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
-    struct store_request *submitted = &request, *reaped = NULL;
     lock_check_none_held(self);
-    engine->store.ops->submit(engine->store.self, self->number, &submitted, 1);
-    while (reaped == NULL) {
-        engine->store.ops->reap(engine->store.self, self->number, &reaped, 1, true);
-    }
+    int error = store_read_page(&engine->store, self->number, slot, buffer);
     count_one(self, COUNT_IO_READS);
     count_one(self, COUNT_IO_PAGES_READ);
-    if (request.result != 0) {
+    if (error != 0) {
         count_one(self, COUNT_IO_ERRORS);
     }
-    return request.result;
+    return error;
 }
 
 /*
