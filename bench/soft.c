@@ -208,7 +208,18 @@ struct job {
     mm *manager; /* NULL: plain memory, what the machine itself makes of the same accesses */
     uint64_t address, pages, accesses, seed;
     unsigned write_percent;
+    unsigned trim_every; /* accesses after which the thread trims a batch itself; 0: never */
 };
+
+#define TRIM_PAGES 256u
+
+static void trim_now(const struct job *job)
+{
+    uint32_t thread = 0;
+    manager_thread(job->manager, &thread);
+    struct engine *engine = job->manager->engine;
+    trim_pages(engine, &engine->threads[thread], TRIM_PAGES);
+}
 
 static void *run_job(void *argument)
 {
@@ -221,6 +232,9 @@ static void *run_job(void *argument)
         bool write = random_below(&random, 100) < job->write_percent;
         if (job->manager != NULL) {
             touch(job->manager, address, write);
+            if (job->trim_every != 0 && i % job->trim_every == 0) {
+                trim_now(job);
+            }
         } else if (write) {
             store_word((void *)(uintptr_t)address, i);
         } else {
@@ -299,7 +313,7 @@ static void row_hard(unsigned repeats)
 struct pairing {
     const char *name;
     uint64_t memory, frames, accesses;
-    unsigned write_percent;
+    unsigned write_percent, trim_every;
     bool copies; /* the control copies pages; else it makes the same accesses in plain memory */
 };
 
@@ -327,7 +341,8 @@ static void row_threads(unsigned repeats, const struct pairing *pairing)
                       .address = commit_all(manager),
                       .pages = pairing->memory / MM_PAGE_SIZE,
                       .accesses = pairing->accesses,
-                      .write_percent = pairing->write_percent};
+                      .write_percent = pairing->write_percent,
+                      .trim_every = pairing->trim_every};
     struct job control = job;
     control.manager = NULL;
     control.address = (uintptr_t)physics_memory();
@@ -358,9 +373,10 @@ void bench_soft(unsigned repeats)
     row_demand_zero(repeats, false);
     row_hard(repeats);
     static const struct pairing pairings[] = {
-        {"2 threads: resident", 32 * MIB, 64 * MIB, 5000000, 50, false},
-        {"2 threads: rescue-heavy", 64 * MIB, 66 * MIB, 1000000, 0, false},
-        {"2 threads: hard faults", 4 * FRAMES_BYTES, FRAMES_BYTES, 300000, 50, true},
+        {"2 threads: resident", 32 * MIB, 64 * MIB, 5000000, 50, 0, false},
+        {"2 threads: trimmer at work", 64 * MIB, 66 * MIB, 1000000, 0, 0, false},
+        {"2 threads: rescue-heavy", 64 * MIB, 66 * MIB, 1000000, 0, 1024, false},
+        {"2 threads: hard faults", 4 * FRAMES_BYTES, FRAMES_BYTES, 300000, 50, 0, true},
     };
     for (size_t i = 0; i < ARRAY_COUNT(pairings); i++) {
         row_threads(repeats, &pairings[i]);
