@@ -20,16 +20,16 @@ struct policy {
     /*
      * One look at `count` resident pages in address order. `accessed` says which were used since
      * the last look (all false where the machine has no accessed bits). Updates the
-     * registers; marks at most `wanted` victims. `pass` is 0 for the first look of a trim and
-     * grows while the goal is not met: at POLICY_PASS_LAST every page may be taken. The passes of
-     * one trim are one look: registers age in pass 0 only.
+     * registers; marks at most `wanted` victims. `pass` is 0 at first and grows while the goal of
+     * the trim is not met: at POLICY_PASS_LAST every page may be taken. The passes of one trim are
+     * one look: registers age in pass 0 only, and `accessed` is all false in the others.
      * Returns the number of victims.
      */
     uint32_t (*choose)(uint32_t count, uint8_t *registers, const bool *accessed, uint32_t wanted,
                        unsigned pass, bool *ret_victim);
 };
 
-#define POLICY_PASS_LAST 3u
+#define POLICY_PASS_LAST 2u
 
 extern const struct policy policy_aging_register;
 extern const struct policy policy_fifo;

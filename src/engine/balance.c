@@ -22,7 +22,8 @@ void balance_kick(struct engine *engine, enum worker_kind kind)
 void balance_help(struct engine *engine, struct thread *self)
 {
     if (list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) {
-        trim_pages(engine, self, MAX_OF(trim_goal(engine), 1));
+        uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
+        trim_pages(engine, self, MAX_OF(goal, 1));
     }
     if (frames_available(engine) == 0 && list_count(engine, LIST_MODIFIED) > 0 &&
         engine->config.slots > 0) {

@@ -117,6 +117,7 @@ static void init_threads(struct engine *engine)
         engine->threads[i].backoff = engine->config.backoff;
         engine->threads[i].block = BLOCK_NONE;
         engine->threads[i].wants = PAGE_NONE;
+        engine->threads[i].cache.ahead = FRAME_NONE;
         engine->threads[i].scratch = &engine->scratches[i];
     }
     engine->block_free = BLOCK_NONE;

@@ -46,6 +46,7 @@ struct frame_cache {
     _Atomic uint32_t lock;
     _Atomic uint32_t count; /* (c) */
     frame_number frames[FRAME_CACHE_MAX];
+    frame_number ahead; /* (o) a frame that the next refill will meet; a guess */
 };
 
 #define MOVE_RING 128

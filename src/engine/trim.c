@@ -138,7 +138,9 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     frames_grant(engine, self);
 }
 
-static void find_candidates(struct engine *engine, uint32_t region, struct candidates *ret)
+/* Accessed bits are taken in the first pass of a trim; those that follow are the same look. */
+static void find_candidates(struct engine *engine, uint32_t region, unsigned pass,
+                            struct candidates *ret)
 {
     page_number first = region << engine->region_shift;
     page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
@@ -155,21 +157,21 @@ static void find_candidates(struct engine *engine, uint32_t region, struct candi
             ret->count++;
         }
     }
-    if (engine->machine.ops->sample_accessed != NULL && ret->count > 0) {
+    if (pass == 0 && engine->machine.ops->sample_accessed != NULL && ret->count > 0) {
         engine->machine.ops->sample_accessed(engine->machine.self, ret->count, ret->pages,
                                              ret->accessed);
     }
 }
 
-/* One look at one region; adds at most `wanted` pages to the batch. */
-static void trim_region(struct engine *engine, struct thread *self, uint32_t region,
-                        uint32_t wanted, unsigned pass, struct trim_batch *batch)
+/* One look at one region; adds at most `wanted` pages to the batch. Returns how many. */
+static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t region,
+                            uint32_t wanted, unsigned pass, struct trim_batch *batch)
 {
     struct candidates *found = &self->scratch->trim.found;
     page_number first = region << engine->region_shift;
-    uint32_t room = batch->count + wanted;
+    uint32_t before = batch->count;
     region_lock(engine, self, first);
-    find_candidates(engine, region, found);
+    find_candidates(engine, region, pass, found);
     engine->policy->choose(found->count, found->registers, found->accessed, wanted, pass,
                            found->victim);
     for (uint32_t i = 0; i < found->count; i++) {
@@ -179,36 +181,55 @@ static void trim_region(struct engine *engine, struct thread *self, uint32_t reg
     }
     for (uint32_t i = 0; i < found->count; i++) {
         pte *entry = &engine->ptes[found->pages[i]];
-        if (found->victim[i] && batch->count < room &&
+        if (found->victim[i] && batch->count - before < wanted &&
             trim_detach(engine, self, found->pages[i], batch)) {
             continue;
         }
         pte_store(entry, pte_with_register(pte_load(entry), found->registers[i]));
     }
     region_unlock(engine, self, first);
+    return batch->count - before;
 }
 
+/* The batch goes when it is full. False: others have done the rest of the work meanwhile. */
+static bool flush_full(struct engine *engine, struct thread *self, struct trim_batch *batch)
+{
+    if (batch->count < engine->config.trim_batch) {
+        return true;
+    }
+    trim_finish(engine, self, batch);
+    return trim_goal(engine) > 0;
+}
+
+/*
+ * All batches of one trim are one look at the pages: were each a look of its own, registers would
+ * age by the size of the shortage and not by time, and their accessed bits, cleared again and
+ * again, would cost every thread the line of each entry it walks.
+ */
 bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     struct trim_batch *batch = &self->scratch->trim.batch;
-    uint32_t goal = MIN_OF(wanted, engine->config.trim_batch);
+    uint32_t taken = 0;
+    bool on = true;
     batch->count = 0;
-    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && batch->count < goal; pass++) {
-        for (uint32_t i = 0; i < engine->region_count && batch->count < goal; i++) {
+    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && on; pass++) {
+        for (uint32_t i = 0; i < engine->region_count && taken < wanted && on; i++) {
             uint32_t region =
                 atomic_fetch_add_explicit(&engine->trim_hand, 1, memory_order_relaxed) %
                 engine->region_count;
             if (PFN_FIELD(&engine->regions[region], resident) > 0) {
-                trim_region(engine, self, region, goal - batch->count, pass, batch);
+                uint32_t room = engine->config.trim_batch - batch->count;
+                taken +=
+                    trim_region(engine, self, region, MIN_OF(wanted - taken, room), pass, batch);
+                on = flush_full(engine, self, batch);
             }
         }
     }
-    bool any = batch->count > 0;
     trim_finish(engine, self, batch);
     if (write_needed(engine)) {
         balance_kick(engine, WORKER_WRITE);
     }
-    return any;
+    return taken > 0;
 }
 
 bool trim_round(struct engine *engine, struct thread *self)

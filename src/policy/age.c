@@ -4,19 +4,16 @@
  * A look shifts a page's register right and sets the top bit if the page was used since the look
  * before, so that the register holds the last eight looks, the latest weighing most (aging, a
  * form of not frequently used: Tanenbaum, Modern Operating Systems, 3.4). The lowest registers are
- * trimmed first. The later passes of one trim come microseconds after its first: they set bits but
- * do not shift, else a page's history would be worn out by one shortage of frames.
+ * trimmed first. The later passes of one trim come microseconds after its first: they do not shift,
+ * else a page's history would be worn out by one shortage of frames.
  */
 #include "contract/policy.h"
 
 #define USED_NOW        0x80u
 #define REGISTER_VALUES 256u
 
-/*
- * What a pass may take, as a bound on the register: unused in the last two looks, in the last one
- * (twice: two trimmers may look at once), anything.
- */
-static const unsigned bound_of_pass[POLICY_PASS_LAST + 1] = {0x40, 0x80, 0x80, REGISTER_VALUES};
+/* What a pass may take, as a bound on the register: unused in two looks, in one, anything. */
+static const unsigned bound_of_pass[POLICY_PASS_LAST + 1] = {0x40, 0x80, REGISTER_VALUES};
 
 /* A rescue proves that trimming the page was wrong: it starts as if used for two looks. */
 static uint8_t age_birth(enum policy_birth how)

@@ -68,7 +68,7 @@ static void every_policy_keeps_the_contract(void **state)
 /* Nobody spared has a lower register than a victim; the registers follow the rule of aging. */
 static void aging_takes_the_lowest(void **state)
 {
-    static const unsigned bounds[] = {0x40, 0x80, 0x80, 0x100, 0x100, 0x100};
+    static const unsigned bounds[] = {0x40, 0x80, 0x100, 0x100, 0x100, 0x100};
     struct random_generator generator;
     struct look look;
 
