@@ -20,7 +20,7 @@ static const char *wanted;
 
 void series_add(struct series *series, double value)
 {
-    if (series->count < REPEATS_MAX) {
+    if (series->count < SERIES_MAX) {
         series->values[series->count++] = value;
     }
 }
@@ -34,7 +34,7 @@ static int compare(const void *a, const void *b)
 /* The value at `part` of the way from the smallest to the largest. */
 static double series_at(const struct series *series, double part)
 {
-    double sorted[REPEATS_MAX];
+    double sorted[SERIES_MAX];
     if (series->count == 0) {
         return 0;
     }

@@ -9,11 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPEATS_MAX 31
+#define REPEATS_MAX 31  /* that can be asked for */
+#define SERIES_MAX  155 /* values in a series */
 
 struct series {
     size_t count;
-    double values[REPEATS_MAX];
+    double values[SERIES_MAX];
 };
 
 void series_add(struct series *series, double value);
