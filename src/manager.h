@@ -57,6 +57,19 @@ void manager_say(struct mm_detail *ret_detail, const char *format, ...)
 
 /* manager_threads.c: the number the calling thread runs as; false: none is left. */
 bool manager_thread(mm *manager, uint32_t *ret_thread);
+/*
+ * The last manager that the calling thread used, and its number there, in one word; most programs
+ * have one manager.
+ */
+#define MANAGER_THREAD_BITS 24
+extern _Thread_local _Atomic uint64_t manager_recent
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+static inline bool manager_thread_recent(const mm *manager, uint32_t *ret_thread)
+{
+    uint64_t seen = atomic_load_explicit(&manager_recent, memory_order_relaxed);
+    *ret_thread = (uint32_t)(seen & ((1u << MANAGER_THREAD_BITS) - 1));
+    return seen >> MANAGER_THREAD_BITS == manager->id;
+}
 /* For one fault; waits for a number. Async-signal-safe. */
 uint32_t manager_thread_enter(void *manager);
 void manager_thread_leave(void *manager, uint32_t thread);

@@ -3,7 +3,7 @@
  */
 #include "manager.h"
 
-#include "base/copy.h"
+#include "machine/soft/access.h"
 
 #include <string.h>
 
@@ -163,6 +163,9 @@ void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info)
 
 /* ---- access ---- */
 
+/* Kept out of the common access, which then needs no frame of its own. */
+#define NOT_INLINE __attribute__((noinline))
+
 static int fault_error(enum fault_result result)
 {
     return result == FAULT_RESOLVED           ? MM_OK
@@ -211,38 +214,60 @@ static int copy_linux(mm *manager, uint32_t thread, uint64_t address, void *byte
     return MM_OK;
 }
 
-int mm_read(mm *manager, uint64_t address, void *ret_bytes, size_t count)
+static NOT_INLINE int read_any(mm *manager, uint64_t address, void *ret_bytes, size_t count)
 {
     uint32_t thread;
     struct page_range range;
-    if (UNLIKELY(!find_range(manager, address, count, &range))) {
+    if (!find_range(manager, address, count, &range)) {
         return count == 0 ? MM_OK : MM_ERROR_ADDRESS;
     }
-    if (UNLIKELY(!manager_thread(manager, &thread))) {
+    if (!manager_thread(manager, &thread)) {
         return MM_ERROR_THREADS;
     }
-    if (LIKELY(manager->soft != NULL)) {
+    if (manager->soft != NULL) {
         return fault_error(
             soft_read(manager->soft, thread, address - manager->base, ret_bytes, count));
     }
     return copy_linux(manager, thread, address, ret_bytes, count, false);
 }
 
-int mm_write(mm *manager, uint64_t address, const void *bytes, size_t count)
+int mm_read(mm *manager, uint64_t address, void *ret_bytes, size_t count)
+{
+    uint32_t thread;
+    if (LIKELY(count == sizeof(uint64_t) && manager->soft != NULL &&
+               manager_thread_recent(manager, &thread) &&
+               soft_read_word(manager->soft, thread, address - manager->base, ret_bytes))) {
+        return MM_OK;
+    }
+    return read_any(manager, address, ret_bytes, count);
+}
+
+static NOT_INLINE int write_any(mm *manager, uint64_t address, const void *bytes, size_t count)
 {
     uint32_t thread;
     struct page_range range;
-    if (UNLIKELY(!find_range(manager, address, count, &range))) {
+    if (!find_range(manager, address, count, &range)) {
         return count == 0 ? MM_OK : MM_ERROR_ADDRESS;
     }
-    if (UNLIKELY(!manager_thread(manager, &thread))) {
+    if (!manager_thread(manager, &thread)) {
         return MM_ERROR_THREADS;
     }
-    if (LIKELY(manager->soft != NULL)) {
+    if (manager->soft != NULL) {
         return fault_error(
             soft_write(manager->soft, thread, address - manager->base, bytes, count));
     }
     return copy_linux(manager, thread, address, (void *)(uintptr_t)bytes, count, true);
+}
+
+int mm_write(mm *manager, uint64_t address, const void *bytes, size_t count)
+{
+    uint32_t thread;
+    if (LIKELY(count == sizeof(uint64_t) && manager->soft != NULL &&
+               manager_thread_recent(manager, &thread) &&
+               soft_write_word(manager->soft, thread, address - manager->base, bytes))) {
+        return MM_OK;
+    }
+    return write_any(manager, address, bytes, count);
 }
 
 int mm_pin(mm *manager, uint64_t address, bool write, void **ret_page)

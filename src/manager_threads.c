@@ -13,9 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The last manager this thread used; most programs have one. */
-#define RECENT_THREAD_BITS 24
-static _Thread_local _Atomic uint64_t recent __attribute__((tls_model("initial-exec")));
+_Thread_local _Atomic uint64_t manager_recent;
 
 /*
  * Its id and our number in it, in one word: a signal handler that touches another manager's memory
@@ -23,14 +21,15 @@ static _Thread_local _Atomic uint64_t recent __attribute__((tls_model("initial-e
  */
 static void remember(const mm *manager, uint32_t thread)
 {
-    atomic_store_explicit(&recent, manager->id << RECENT_THREAD_BITS | thread,
+    atomic_store_explicit(&manager_recent, manager->id << MANAGER_THREAD_BITS | thread,
                           memory_order_relaxed);
 }
 
 static void forget(const mm *manager)
 {
-    if (atomic_load_explicit(&recent, memory_order_relaxed) >> RECENT_THREAD_BITS == manager->id) {
-        atomic_store_explicit(&recent, 0, memory_order_relaxed);
+    if (atomic_load_explicit(&manager_recent, memory_order_relaxed) >> MANAGER_THREAD_BITS ==
+        manager->id) {
+        atomic_store_explicit(&manager_recent, 0, memory_order_relaxed);
     }
 }
 
@@ -65,9 +64,7 @@ static void return_number(mm *manager, uint32_t thread)
 /* The number this thread has already; false if it has none. */
 static bool find_number(mm *manager, uint32_t *ret_thread)
 {
-    uint64_t seen = atomic_load_explicit(&recent, memory_order_relaxed);
-    if (LIKELY(seen >> RECENT_THREAD_BITS == manager->id)) {
-        *ret_thread = (uint32_t)(seen & ((1u << RECENT_THREAD_BITS) - 1));
+    if (LIKELY(manager_thread_recent(manager, ret_thread))) {
         return true;
     }
     const struct attachment *attachment = pthread_getspecific(manager->key);

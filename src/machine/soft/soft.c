@@ -36,9 +36,8 @@
  *
  * A thread leaves its access before it faults, so a shootdown never waits for a fault.
  */
-#include "machine/soft/soft.h"
+#include "machine/soft/access.h"
 
-#include "base/copy.h"
 #include "contract/world.h"
 #include "machine/soft/memory.h"
 
@@ -51,46 +50,10 @@
 #define ENTRY_DIRTY       8ull
 #define ENTRY_FRAME_SHIFT 32
 
-/* In tlb_entry.place, beside the address: writes need no walk, the dirty bit is set. */
-#define PLACE_DIRTY 1ull
-
 #define THREADS_PER_WORD 64u
 
 /* Pauses of a shootdown, over all threads, before it fences them by force: some microseconds. */
 #define FENCE_PATIENCE 100u
-
-/* A tag of zero is no translation: generations begin at one. */
-struct tlb_entry {
-    uint64_t tag;    /* generation | page */
-    uintptr_t place; /* the frame's memory | PLACE_DIRTY */
-};
-
-struct soft_thread {
-    _Atomic uint64_t sequence; /* odd: inside an access */
-    _Atomic uint64_t faults;   /* odd: inside a fault */
-    struct tlb_entry *tlb;
-    uint64_t tlb_mask; /* entries - 1 */
-} CACHE_ALIGNED;
-
-struct soft {
-    /* Constant after soft_bind(). */
-    _Atomic uint64_t *entries;
-    unsigned char *frames_memory;
-    struct soft_thread *threads;
-    _Atomic uint64_t *attached; /* a bit per thread */
-    machine_fault *fault;
-    void *engine;
-    uint64_t generation_step; /* a power of two >= pages, so that generation | page is unique */
-    page_number pages;
-    frame_number frames;
-    uint32_t threads_max;
-    uint32_t attached_words;
-    bool has_tlb;
-    struct soft_memory memory_of_frames, memory_of_entries, memory_of_tlbs;
-
-    _Atomic uint64_t generation CACHE_ALIGNED;
-    _Atomic uint32_t unmaps CACHE_ALIGNED; /* calls of unmap() whose flush is not finished */
-};
 
 static const unsigned char zero_page[MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
 
@@ -120,35 +83,11 @@ void *soft_frame(const struct soft *soft, frame_number frame)
 /* ---- access -------------------------------------------------------------------------------- */
 
 /*
- * Returns the sequence for access_end(): reading it back would cost as much as the whole lookup,
- * since a load that follows its own store waits for it.
- */
-static inline uint64_t access_begin(struct soft_thread *self)
-{
-    uint64_t sequence = atomic_load_explicit(&self->sequence, memory_order_relaxed) + 1;
-
-    atomic_store_explicit(&self->sequence, sequence, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst); /* the other half is world_fence_all() */
-    world_point();
-    return sequence;
-}
-
-static inline void access_end(struct soft_thread *self, uint64_t sequence)
-{
-    atomic_store_explicit(&self->sequence, sequence + 1, memory_order_release);
-}
-
-static inline uint64_t tag_of(struct soft *soft, uint64_t page)
-{
-    return atomic_load_explicit(&soft->generation, memory_order_acquire) | page;
-}
-
-/*
  * What the hardware's page walker does: check, set accessed and dirty, fill the TLB. NULL: a
  * fault. `tag` was read before the entry, else a translation could carry too new a generation.
  */
-static __attribute__((noinline)) unsigned char *walk(struct soft *soft, struct soft_thread *self,
-                                                     page_number page, uint64_t tag, bool write)
+static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_number page,
+                           uint64_t tag, bool write)
 {
     _Atomic uint64_t *at = &soft->entries[page];
     uint64_t needed = ENTRY_PRESENT | (write ? ENTRY_WRITABLE : 0);
@@ -180,41 +119,26 @@ static __attribute__((noinline)) unsigned char *walk(struct soft *soft, struct s
  * The page's memory, only until access_end(); NULL: a fault. A TLB entry that lacks the right to
  * write may be older than make_writable(), so the walk decides.
  */
-static inline unsigned char *translate(struct soft *soft, struct soft_thread *self,
-                                       page_number page, bool write)
+static unsigned char *translate(struct soft *soft, struct soft_thread *self, page_number page,
+                                bool write)
 {
-    const struct tlb_entry *slot = &self->tlb[page & self->tlb_mask];
-    uint64_t tag = tag_of(soft, page);
+    uint64_t tag = tag_now(soft, page);
+    unsigned char *memory = tlb_find(self, page, tag, write);
 
-    if (LIKELY(slot->tag == tag && (!write || (slot->place & PLACE_DIRTY))))
-        return (unsigned char *)(slot->place & ~(uintptr_t)PLACE_DIRTY);
-    return walk(soft, self, page, tag, write);
-}
-
-/* Begin an access within a page; NULL: it faults, and has been left. Else access_end() follows. */
-static inline unsigned char *access_enter(struct soft *soft, struct soft_thread *self,
-                                          uint64_t offset, bool write, uint64_t *ret_sequence)
-{
-    uint64_t sequence = access_begin(self);
-    unsigned char *memory = translate(soft, self, (page_number)(offset >> PAGE_SHIFT), write);
-
-    if (UNLIKELY(memory == NULL)) {
-        access_end(self, sequence);
-        return NULL;
-    }
-    world_point();
-    *ret_sequence = sequence;
-    return memory + (offset & (MM_PAGE_SIZE - 1));
+    return memory != NULL ? memory : walk(soft, self, page, tag, write);
 }
 
 static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t offset,
                        unsigned char *buffer, size_t count, bool write)
 {
-    uint64_t sequence;
-    unsigned char *memory = access_enter(soft, self, offset, write, &sequence);
+    uint64_t sequence = access_begin(self);
+    unsigned char *memory = translate(soft, self, (page_number)(offset >> PAGE_SHIFT), write);
 
-    if (memory == NULL)
+    if (memory == NULL) {
+        access_end(self, sequence);
         return false;
+    }
+    memory += offset & (MM_PAGE_SIZE - 1);
     if (write)
         copy_shared(memory, buffer, count);
     else
@@ -238,10 +162,8 @@ static enum fault_result take_fault(struct soft *soft, uint32_t thread, uint64_t
     return result;
 }
 
-static __attribute__((noinline)) enum fault_result access_any(struct soft *soft, uint32_t thread,
-                                                              uint64_t offset,
-                                                              unsigned char *buffer, size_t count,
-                                                              bool write)
+static enum fault_result access_any(struct soft *soft, uint32_t thread, uint64_t offset,
+                                    unsigned char *buffer, size_t count, bool write)
 {
     struct soft_thread *self = &soft->threads[thread];
 
@@ -263,52 +185,15 @@ static __attribute__((noinline)) enum fault_result access_any(struct soft *soft,
     return FAULT_RESOLVED;
 }
 
-/* An aligned word: the common access, never torn, and never across a page. */
-static inline bool word_in_range(const struct soft *soft, uint64_t offset, size_t count)
-{
-    return count == sizeof(uint64_t) && (offset & (sizeof(uint64_t) - 1)) == 0 &&
-           offset >> PAGE_SHIFT < soft->pages;
-}
-
 enum fault_result soft_read(struct soft *soft, uint32_t thread, uint64_t offset, void *ret_bytes,
                             size_t count)
 {
-    if (LIKELY(word_in_range(soft, offset, count))) {
-        struct soft_thread *self = &soft->threads[thread];
-        uint64_t sequence, word;
-        const unsigned char *memory = access_enter(soft, self, offset, false, &sequence);
-
-        if (LIKELY(memory != NULL)) {
-            word = load_word(memory);
-            access_end(self, sequence);
-        } else {
-            enum fault_result result =
-                access_any(soft, thread, offset, (unsigned char *)&word, count, false);
-
-            if (result != FAULT_RESOLVED)
-                return result;
-        }
-        memcpy(ret_bytes, &word, sizeof(word));
-        return FAULT_RESOLVED;
-    }
     return access_any(soft, thread, offset, ret_bytes, count, false);
 }
 
 enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset, const void *bytes,
                              size_t count)
 {
-    if (LIKELY(word_in_range(soft, offset, count))) {
-        struct soft_thread *self = &soft->threads[thread];
-        uint64_t sequence, word;
-        unsigned char *memory = access_enter(soft, self, offset, true, &sequence);
-
-        memcpy(&word, bytes, sizeof(word));
-        if (UNLIKELY(memory == NULL))
-            return access_any(soft, thread, offset, (unsigned char *)&word, count, true);
-        store_word(memory, word);
-        access_end(self, sequence);
-        return FAULT_RESOLVED;
-    }
     /* The cast: one function copies both ways, and a write only reads the buffer. */
     return access_any(soft, thread, offset, (unsigned char *)(uintptr_t)bytes, count, true);
 }
