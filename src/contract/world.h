@@ -2,9 +2,9 @@
  * world.h - contract: who runs when. Locks, waits, threads, time and random numbers.
  *
  * The engine and the machines never call an operating system: whatever can switch threads or tell
- * the time goes through these functions. src/world/threads.c implements them with real threads; a
- * second world may implement them with fibers under a seed, which is why every atomic
- * read-modify-write that can lose a race has a world_point() in front of it.
+ * the time goes through these functions. world/threads.c implements them with real threads,
+ * world/fibers.c with fibers under a seed, where atomic accesses are points as well
+ * (world/atomics.h).
  *
  * Thread-safety: everything here may be called from any thread. Nothing here allocates except
  * world_thread_start().
@@ -16,12 +16,17 @@
 
 #include <stdatomic.h>
 
-/* A place where the world may run somebody else. Nothing in the world of real threads. */
+/*
+ * Bytes are about to be copied or cleared: a point that no atomic access makes, and time that only
+ * a world with a clock of its own has to be told of. Nothing in the world of real threads.
+ */
+enum world_work { WORLD_ACCESS, WORLD_COPY_PAGE, WORLD_CLEAR_PAGE, WORLD_FENCE, WORLD_WORKS };
 #ifdef MM_WORLD_FIBERS
-void world_point(void);
+void world_work(enum world_work work, uint32_t count);
 #else
-static inline void world_point(void)
+static inline void world_work(enum world_work work, uint32_t count)
 {
+    (void)work, (void)count;
 }
 #endif
 

@@ -35,7 +35,6 @@ static uint32_t inpage_take(struct engine *engine, struct thread *self)
 static void inpage_drop(struct engine *engine, struct thread *self, uint32_t block)
 {
     struct inpage *inpage = &engine->blocks[block];
-    world_point();
     uint32_t before = atomic_fetch_sub_explicit(&inpage->references, 1, memory_order_acq_rel);
     MUST(before > 0);
     if (before > 1) {
@@ -55,7 +54,6 @@ static void complete_block(struct engine *engine, struct thread *self, uint32_t 
 {
     struct inpage *inpage = &engine->blocks[block];
     inpage->error = error;
-    world_point();
     atomic_store_explicit(&inpage->done, 1, memory_order_release);
     if (atomic_load_explicit(&inpage->references, memory_order_acquire) > 1) {
         world_wake(&inpage->done, UINT32_MAX);

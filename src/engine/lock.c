@@ -106,7 +106,6 @@ void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank ra
     lock_check_acquire(self, rank, false);
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
-        world_point();
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
         if ((seen & (LOCK_EXCLUSIVE | LOCK_WRITER_WAITS)) == 0 &&
             atomic_compare_exchange_weak_explicit(word, &seen, seen + 1, memory_order_acquire,
@@ -128,7 +127,6 @@ void lock_release_shared(struct thread *self, lock_word *word, enum lock_rank ra
     if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
         lock_sample_end(self, rank);
     }
-    world_point();
     uint32_t before = atomic_fetch_sub_explicit(word, 1, memory_order_release);
     MUST((before & LOCK_EXCLUSIVE) == 0 && (before & ~LOCK_WRITER_WAITS) != 0);
 }
@@ -138,7 +136,6 @@ void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank
     lock_check_acquire(self, rank, false);
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
-        world_point();
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
         if ((seen & ~LOCK_WRITER_WAITS) == 0) {
             if (atomic_compare_exchange_weak_explicit(word, &seen, LOCK_EXCLUSIVE,
@@ -164,7 +161,6 @@ void lock_release_exclusive(struct thread *self, lock_word *word, enum lock_rank
     if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
         lock_sample_end(self, rank);
     }
-    world_point();
     uint32_t before = atomic_fetch_and_explicit(word, ~LOCK_EXCLUSIVE, memory_order_release);
     MUST((before & ~LOCK_WRITER_WAITS) == LOCK_EXCLUSIVE);
 }
@@ -173,7 +169,6 @@ void lock_acquire_sleeping(struct thread *self, lock_word *word, enum lock_rank 
 {
     lock_check_acquire(self, rank, false);
     uint32_t unlocked = 0;
-    world_point();
     if (!atomic_compare_exchange_strong_explicit(word, &unlocked, 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
         uint64_t begin_ns = world_now_ns();
@@ -191,7 +186,6 @@ void lock_release_sleeping(struct thread *self, lock_word *word, enum lock_rank 
     if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
         lock_sample_end(self, rank);
     }
-    world_point();
     if (atomic_exchange_explicit(word, 0, memory_order_release) == 2) {
         world_wake(word, 1);
     }

@@ -75,7 +75,6 @@ static inline void lock_count_acquired(struct thread *self, enum lock_rank rank)
 static inline bool lock_try_word(lock_word *word)
 {
     uint32_t unlocked = 0;
-    world_point();
     return atomic_load_explicit(word, memory_order_relaxed) == 0 &&
            atomic_compare_exchange_strong_explicit(word, &unlocked, 1, memory_order_acquire,
                                                    memory_order_relaxed);
@@ -108,7 +107,6 @@ static inline void lock_release(struct thread *self, lock_word *word, enum lock_
     if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
         lock_sample_end(self, rank);
     }
-    world_point();
     atomic_store_explicit(word, 0, memory_order_release);
 }
 

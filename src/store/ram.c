@@ -90,6 +90,7 @@ static void request_perform(struct ram *ram, struct store_request *request)
         return;
     memory = ram->memory + ((size_t)(request->slot - 1) << PAGE_SHIFT);
     for (uint32_t i = 0; i < request->count; i++, memory += MM_PAGE_SIZE) {
+        world_work(WORLD_COPY_PAGE, 1);
         if (request->operation == STORE_READ)
             copy_shared(request->pages[i], memory, MM_PAGE_SIZE);
         else

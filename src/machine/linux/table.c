@@ -56,7 +56,6 @@ int table_add(struct linux_machine *machine)
     for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
         struct linux_machine *none = NULL;
 
-        world_point();
         if (atomic_compare_exchange_strong(&slots[i].machine, &none, machine)) {
             atomic_store(&slots[i].bytes, machine->bytes);
             atomic_store(&slots[i].base, (uintptr_t)machine->base);

@@ -100,7 +100,6 @@ static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_num
             return NULL;
         if ((entry & marks) == marks)
             break;
-        world_point();
     } while (!atomic_compare_exchange_weak_explicit(at, &entry, entry | marks, memory_order_acq_rel,
                                                     memory_order_acquire));
     entry |= marks;
@@ -139,6 +138,7 @@ static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t off
         return false;
     }
     memory += offset & (MM_PAGE_SIZE - 1);
+    world_work(WORLD_ACCESS, 1);
     if (write)
         copy_shared(memory, buffer, count);
     else
@@ -202,7 +202,6 @@ enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset
 
 static void generation_begin(struct soft *soft)
 {
-    world_point();
     atomic_fetch_add_explicit(&soft->generation, soft->generation_step, memory_order_acq_rel);
 }
 
@@ -317,6 +316,7 @@ static void soft_content(void *machine, uint32_t thread, uint32_t count, const p
 
 static void soft_zero(void *machine, frame_number frame)
 {
+    world_work(WORLD_CLEAR_PAGE, 1);
     memset(soft_frame(machine, frame), 0, MM_PAGE_SIZE);
 }
 
@@ -331,10 +331,13 @@ static void frame_fill(struct soft *soft, frame_number frame, const void *source
 {
     void *memory = soft_frame(soft, frame);
 
-    if (source == zero_page)
+    if (source == zero_page) {
+        world_work(WORLD_CLEAR_PAGE, 1);
         memset(memory, 0, MM_PAGE_SIZE);
-    else if (source != memory)
+    } else if (source != memory) {
+        world_work(WORLD_COPY_PAGE, 1);
         copy_shared(memory, source, MM_PAGE_SIZE);
+    }
 }
 
 /*
@@ -361,7 +364,6 @@ static void map_one(struct soft *soft, const struct machine_map *map)
         if ((before & ENTRY_PRESENT) && before >> ENTRY_FRAME_SHIFT != map->frame)
             world_abort("memman: soft machine: map of a page that has another frame");
         kept = before & (ENTRY_ACCESSED | ENTRY_DIRTY);
-        world_point();
     } while (!atomic_compare_exchange_weak_explicit(at, &before, fresh | kept, memory_order_acq_rel,
                                                     memory_order_acquire));
 }
@@ -383,7 +385,6 @@ static void soft_make_writable(void *machine, uint32_t thread, page_number page)
     do {
         if (!(entry & ENTRY_PRESENT) || (entry & ENTRY_WRITABLE))
             return;
-        world_point();
     } while (!atomic_compare_exchange_weak_explicit(at, &entry, entry | ENTRY_WRITABLE,
                                                     memory_order_acq_rel, memory_order_acquire));
 }
@@ -403,7 +404,6 @@ static void soft_unmap(void *machine, uint32_t thread, uint32_t count, const pag
         _Atomic uint64_t *at = entry_of(soft, pages[i]);
         uint64_t before;
 
-        world_point();
         before = atomic_exchange_explicit(at, 0, memory_order_acq_rel);
         all |= before;
         if (ret_unmapped != NULL) {
@@ -431,7 +431,6 @@ static void soft_sample_accessed(void *machine, uint32_t count, const page_numbe
         uint64_t before = atomic_load_explicit(at, memory_order_relaxed);
 
         if (before & ENTRY_ACCESSED) {
-            world_point();
             before = atomic_fetch_and_explicit(at, ~ENTRY_ACCESSED, memory_order_acq_rel);
         }
         ret_accessed[i] = (before & ENTRY_ACCESSED) != 0;

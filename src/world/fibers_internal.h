@@ -1,0 +1,104 @@
+/*
+ * fibers_internal.h - the run under way, for the files that make the fibers world.
+ *
+ * fibers.c has the fibers, their waits and the clock; strategy.c says who runs next; timing.c is
+ * the strategy that predicts. All of it belongs to the one thread that called fibers_run().
+ */
+#ifndef MM_WORLD_FIBERS_INTERNAL_H
+#define MM_WORLD_FIBERS_INTERNAL_H
+
+#include "base/random.h"
+#include "world/fiber_switch.h"
+#include "world/fibers.h"
+
+#define NOBODY UINT32_MAX
+
+enum fiber_state { FIBER_UNUSED, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
+
+/* Why somebody must be chosen. */
+enum reason {
+    REASON_POINT, /* the runner could go on */
+    REASON_PAUSE, /* the runner could go on, but waits for somebody */
+    REASON_LEAVE  /* the runner waits or has ended */
+};
+
+struct world_thread {
+    enum fiber_state state;
+    struct fiber_context context;
+    world_thread_main *main;
+    void *argument;
+    char name[16];
+    uint32_t ready_at; /* place in run.ready */
+
+    _Atomic uint32_t ended;       /* what a join waits for */
+    const _Atomic uint32_t *word; /* waiting */
+    uint32_t expected;
+    uint64_t until_ns;   /* UINT64_MAX: no timeout */
+    uint64_t wait_order; /* who waits longest is woken first */
+
+    uint64_t paused_at; /* run.writes at its last pause: nothing to see for it until that changes */
+    bool writes;        /* its last point was before a store: others may see it at the next */
+    uint64_t priority;  /* FIBERS_PCT */
+    struct {            /* FIBERS_TIMING */
+        uint32_t cpu, next; /* next on that processor, or NOBODY */
+        uint64_t ready_ns, cpu_ns;
+    } timing;
+};
+
+struct run {
+    struct fibers_config config;
+    struct fibers_result *result;
+    struct world_thread fibers[FIBERS_MAX];
+    uint32_t fiber_count; /* used so far; ended ones are used again */
+    uint32_t ready[FIBERS_MAX], ready_count;
+    uint32_t waiting_count;
+    uint32_t current;
+    bool active;
+    uint32_t points_off;
+    struct fiber_context outside; /* the caller of fibers_run() */
+    struct random_generator schedule, draws;
+    uint64_t now_ns, steps, hash;
+    uint64_t writes;      /* stores to shared words so far */
+    uint64_t wait_orders; /* waits so far */
+    uint32_t idle_pauses; /* pauses since the last store */
+    uint64_t until_look;
+    uint64_t lowest;      /* FIBERS_PCT: the next priority below all others */
+    uint64_t changes[16]; /* FIBERS_PCT: at which steps the runner's priority falls */
+    uint32_t change_count;
+    uint32_t preemptions;      /* FIBERS_PATH: so far */
+    uint32_t path_at;          /* FIBERS_PATH: decisions so far */
+    uint32_t idle_turn;        /* whose turn it is among those with nothing new to see */
+    uint64_t first_timeout_ns; /* no timeout comes before */
+    size_t byte_at;            /* FIBERS_BYTES */
+    uint32_t bytes_quiet;      /* points until the next byte is asked */
+};
+
+extern struct run run;
+
+/* ---- fibers.c ---- */
+/* End the waits whose timeout has come by run.now_ns. */
+void fibers_expire_timeouts(void);
+
+/* ---- strategy.c ---- */
+void strategy_begin(void);
+void strategy_adopt(struct world_thread *fiber); /* a new fiber */
+/* Does this point count? A word that one fiber alone uses needs none where paths are searched. */
+bool strategy_point_counts(const volatile void *word);
+/* Somebody of run.ready; the runner itself only where `reason` lets it. */
+uint32_t strategy_pick(enum reason reason);
+/* Somebody paused and nothing was stored since: it would only look at the same words again. */
+static inline bool fiber_idle(const struct world_thread *fiber)
+{
+    return fiber->paused_at == run.writes;
+}
+
+/* ---- timing.c ---- */
+void timing_begin(void);
+void timing_adopt(struct world_thread *fiber);
+void timing_ready(struct world_thread *fiber); /* woken */
+void timing_touch(const volatile void *word, int touch);
+void timing_work(enum world_work work, uint32_t count);
+void timing_pause(uint64_t pause_ns);
+uint32_t timing_pick(enum reason reason);
+
+#endif
