@@ -15,16 +15,13 @@
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
 #endif
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef MM_SANITIZE_THREAD
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -74,7 +71,7 @@ static void announce_leave(struct fiber_context *from, struct fiber_context *to)
     left = from;
     __sanitizer_start_switch_fiber(&from->sanitizer, to->stack, to->stack_bytes);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef MM_SANITIZE_THREAD
     if (from->sanitizer == NULL)
         from->sanitizer = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to->sanitizer, __tsan_switch_to_fiber_no_sync);
@@ -98,7 +95,7 @@ void fiber_arrived(struct fiber_context *self)
 
 void fiber_forget(struct fiber_context *context)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef MM_SANITIZE_THREAD
     if (context->sanitizer != NULL)
         __tsan_destroy_fiber(context->sanitizer);
 #endif
@@ -108,8 +105,48 @@ void fiber_forget(struct fiber_context *context)
 static void announce_new(struct fiber_context *context)
 {
     context->sanitizer = NULL;
-#ifdef __SANITIZE_THREAD__
+#ifdef MM_SANITIZE_THREAD
     context->sanitizer = __tsan_create_fiber(0);
+#endif
+}
+
+#ifdef MM_SANITIZE_THREAD
+/* Of the sanitizer's run time; no header declares them. */
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#endif
+
+void fiber_hide_begin(void)
+{
+#ifdef MM_SANITIZE_THREAD
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+}
+
+void fiber_hide_end(void)
+{
+#ifdef MM_SANITIZE_THREAD
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+#endif
+}
+
+void fiber_order_after(void *what)
+{
+    (void)what;
+#ifdef MM_SANITIZE_THREAD
+    __tsan_acquire(what);
+#endif
+}
+
+void fiber_order_before(void *what)
+{
+    (void)what;
+#ifdef MM_SANITIZE_THREAD
+    __tsan_release(what);
 #endif
 }
 

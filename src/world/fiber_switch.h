@@ -32,4 +32,11 @@ void fiber_arrived(struct fiber_context *self);
 /* The context will never run again. */
 void fiber_forget(struct fiber_context *context);
 
+/* Between the two, ThreadSanitizer does not see what the fiber does: it is the world's own. */
+void fiber_hide_begin(void);
+void fiber_hide_end(void);
+/* What one fiber did before the first comes before what another does after the second. */
+void fiber_order_before(void *what);
+void fiber_order_after(void *what);
+
 #endif

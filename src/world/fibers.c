@@ -60,6 +60,7 @@ static void end_wait(struct world_thread *fiber)
 static _Noreturn void leave_run(enum fibers_outcome outcome)
 {
     run.result->outcome = outcome;
+    fiber_order_before(&run.outside);
     fiber_switch(&current_fiber()->context, &run.outside);
     abort(); /* nobody comes back */
 }
@@ -169,6 +170,7 @@ static void run_fiber(uint32_t next)
         return;
     run.result->switches++;
     run.current = next;
+    fiber_order_before(&run.outside); /* the run may end without us */
     fiber_switch(&run.fibers[before].context, &run.fibers[next].context);
 }
 
@@ -385,7 +387,9 @@ static void fiber_main(void *argument)
     struct world_thread *self = argument;
 
     fiber_arrived(&self->context);
+    fiber_order_after(self);
     self->main(self->argument);
+    fiber_order_before(self);
     if (self == &run.fibers[0])
         leave_run(FIBERS_DONE);
     fibers_point();
@@ -414,14 +418,14 @@ int world_thread_start(world_thread_main *main, void *argument, const char *name
 
     if (fiber == NULL)
         return -EAGAIN;
-    memset(fiber, 0, sizeof(*fiber));
+    fiber_hide_begin();
+    *fiber = (struct world_thread){.main = main, .argument = argument, .paused_at = UINT64_MAX};
+    snprintf(fiber->name, sizeof(fiber->name), "%s", name);
+    fiber_hide_end();
     if (fiber_stack_take(&fiber->context) != 0)
         return -ENOMEM;
-    fiber->main = main;
-    fiber->argument = argument;
-    fiber->paused_at = UINT64_MAX;
-    snprintf(fiber->name, sizeof(fiber->name), "%s", name);
     fiber_prepare(&fiber->context, fiber_main, fiber);
+    fiber_order_before(fiber);
     make_ready(fiber);
     if (run.config.strategy == FIBERS_TIMING)
         timing_adopt(fiber);
@@ -443,6 +447,7 @@ void world_thread_join(struct world_thread *thread)
 {
     while (thread->state != FIBER_ENDED)
         world_wait(&thread->ended, 0, UINT64_MAX);
+    fiber_order_after(thread);
     retire_fiber(thread);
 }
 
@@ -475,7 +480,9 @@ void fibers_run(const struct fibers_config *config, fibers_main *main, void *arg
 {
     struct world_thread *first;
 
+    fiber_hide_begin();
     begin_run(config, ret_result);
+    fiber_hide_end();
     if (world_thread_start(main, argument, "main", &first) != 0) {
         ret_result->outcome = FIBERS_BROKEN;
         snprintf(ret_result->text, FIBERS_TEXT, "no memory for the first fiber's stack");
@@ -484,6 +491,7 @@ void fibers_run(const struct fibers_config *config, fibers_main *main, void *arg
     run.active = true;
     fiber_switch(&run.outside, &first->context);
     run.active = false;
+    fiber_order_after(&run.outside);
     ret_result->steps = run.steps;
     ret_result->hash = run.hash;
     ret_result->now_ns = run.now_ns;
