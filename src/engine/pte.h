@@ -28,7 +28,8 @@ enum pte_form {
     PTE_DECOMMITTED,
     PTE_PAGE_FILE,
     PTE_TRANSITION,
-    PTE_VALID
+    PTE_VALID,
+    PTE_FORMS
 };
 
 /* Windows' 5-bit software protection, as far as it is used. */
@@ -122,8 +123,42 @@ static inline pte_word pte_load(const pte *entry)
     return atomic_load_explicit((pte *)(uintptr_t)entry, memory_order_acquire);
 }
 
+/*
+ * X(from, to, why): every change of form that is legal; a change within a form always is. Checked
+ * builds look at each store.
+ */
+#define PTE_MOVES(X)                                                                               \
+    X(ZERO, VALID, "first touch")                                                                  \
+    X(ZERO, DEMAND_ZERO, "commit or protect of a part of a region")                                \
+    X(ZERO, DECOMMITTED, "decommit")                                                               \
+    X(DEMAND_ZERO, VALID, "first touch")                                                           \
+    X(DEMAND_ZERO, DECOMMITTED, "decommit")                                                        \
+    X(DEMAND_ZERO, ZERO, "release")                                                                \
+    X(DECOMMITTED, DEMAND_ZERO, "commit")                                                          \
+    X(DECOMMITTED, ZERO, "release")                                                                \
+    X(PAGE_FILE, TRANSITION, "page-in begins")                                                     \
+    X(PAGE_FILE, DECOMMITTED, "decommit")                                                          \
+    X(TRANSITION, VALID, "rescue, or page-in complete")                                            \
+    X(TRANSITION, PAGE_FILE, "repurposed, or page-in failed or dismissed")                         \
+    X(TRANSITION, DEMAND_ZERO, "repurposed, and never written")                                    \
+    X(TRANSITION, DECOMMITTED, "decommit")                                                         \
+    X(VALID, TRANSITION, "trim, or a right taken away")                                            \
+    X(VALID, DECOMMITTED, "decommit")
+
+/* In pte.c: may a PTE go from the one form to the other? */
+bool pte_move_legal(enum pte_form from, enum pte_form to);
+#ifdef MM_CHECKED
+void pte_move_check(const pte *entry, pte_word word);
+#else
+static inline void pte_move_check(const pte *entry, pte_word word)
+{
+    (void)entry, (void)word;
+}
+#endif
+
 static inline void pte_store(pte *entry, pte_word word)
 {
+    pte_move_check(entry, word);
     atomic_store_explicit(entry, word, memory_order_release);
 }
 

@@ -622,30 +622,30 @@ static void flip_byte(void *at)
     X("back pointer out of range", PFN_SET_FIELD(pfn_of(rig, ON_MODIFIED), page, 1u << 30))        \
     X("owner of a free frame", PFN_SET_FIELD(head_of(rig, LIST_FREE), page, UNTOUCHED))            \
     X("owner of a zeroed frame", PFN_SET_FIELD(head_of(rig, LIST_ZEROED), page, DIRTY))            \
-    X("PTE names another page's frame", pte_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN_2)))    \
+    X("PTE names another page's frame", atomic_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN_2))) \
     X("PTE names a free frame",                                                                    \
-      pte_store(&engine->ptes[UNTOUCHED],                                                          \
-                pte_make_transition(first_of(rig, LIST_FREE), PROTECTION_READ_WRITE)))             \
+      atomic_store(&engine->ptes[UNTOUCHED],                                                       \
+                   pte_make_transition(first_of(rig, LIST_FREE), PROTECTION_READ_WRITE)))          \
     X("PTE names a frame that does not exist",                                                     \
-      pte_store(&engine->ptes[UNTOUCHED], pte_make_transition(999, PROTECTION_READ_WRITE)))        \
+      atomic_store(&engine->ptes[UNTOUCHED], pte_make_transition(999, PROTECTION_READ_WRITE)))     \
     X("PTE of an active page in transition",                                                       \
-      pte_store(&engine->ptes[DIRTY],                                                              \
-                pte_make_transition(rig_frame(rig, DIRTY), PROTECTION_READ_WRITE)))                \
+      atomic_store(&engine->ptes[DIRTY],                                                           \
+                   pte_make_transition(rig_frame(rig, DIRTY), PROTECTION_READ_WRITE)))             \
     X("PTE of a standby page valid",                                                               \
-      pte_store(&engine->ptes[ON_STANDBY],                                                         \
-                pte_make_valid(rig_frame(rig, ON_STANDBY), PROTECTION_READ_WRITE, false, 0)))      \
+      atomic_store(&engine->ptes[ON_STANDBY],                                                      \
+                   pte_make_valid(rig_frame(rig, ON_STANDBY), PROTECTION_READ_WRITE, false, 0)))   \
     X("PTE of an active page lost",                                                                \
-      pte_store(&engine->ptes[DIRTY], pte_make_software(PROTECTION_READ_WRITE, SLOT_NONE)))        \
-    X("PTE in a slot lost", pte_store(&engine->ptes[IN_SLOT], 0x80))                               \
-    X("PTE decommitted", pte_store(&engine->ptes[UNTOUCHED], PTE_WORD_DECOMMITTED))                \
-    X("PTE committed", pte_store(&engine->ptes[DECOMMITTED], 0x80))                                \
+      atomic_store(&engine->ptes[DIRTY], pte_make_software(PROTECTION_READ_WRITE, SLOT_NONE)))     \
+    X("PTE in a slot lost", atomic_store(&engine->ptes[IN_SLOT], 0x80))                            \
+    X("PTE decommitted", atomic_store(&engine->ptes[UNTOUCHED], PTE_WORD_DECOMMITTED))             \
+    X("PTE committed", atomic_store(&engine->ptes[DECOMMITTED], 0x80))                             \
     X("PTE writable, page not modified",                                                           \
-      pte_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN) | PTE_BIT_WRITABLE | PTE_BIT_DIRTY))     \
+      atomic_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN) | PTE_BIT_WRITABLE | PTE_BIT_DIRTY))  \
     X("PTE and frame disagree about protection",                                                   \
-      pte_store(&engine->ptes[ON_STANDBY],                                                         \
-                pte_make_transition(rig_frame(rig, ON_STANDBY), PROTECTION_READ_ONLY)))            \
+      atomic_store(&engine->ptes[ON_STANDBY],                                                      \
+                   pte_make_transition(rig_frame(rig, ON_STANDBY), PROTECTION_READ_ONLY)))         \
     X("valid PTE and frame disagree about protection",                                             \
-      pte_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN) ^ PTE_BIT_WRITE))                        \
+      atomic_store(&engine->ptes[CLEAN], rig_pte(rig, CLEAN) ^ PTE_BIT_WRITE))                     \
     X("count of zeroed", atomic_fetch_add(&engine->lists[LIST_ZEROED].count, 1))                   \
     X("count of free", atomic_fetch_sub(&engine->lists[LIST_FREE].count, 1))                       \
     X("count of modified", atomic_fetch_add(&engine->lists[LIST_MODIFIED].count, 1))               \
@@ -679,9 +679,9 @@ static void flip_byte(void *at)
     X("slot of a modified page", PFN_SET_FIELD(pfn_of(rig, ON_MODIFIED), slot, 1))                 \
     X("slot of a clean page lost", PFN_SET_FIELD(pfn_of(rig, CLEAN), slot, SLOT_NONE))             \
     X("slot of a free frame", PFN_SET_FIELD(head_of(rig, LIST_FREE), slot, 1))                     \
-    X("slot of two pages", pte_store(&engine->ptes[IN_SLOT], rig_pte(rig, IN_SLOT_2)))             \
+    X("slot of two pages", atomic_store(&engine->ptes[IN_SLOT], rig_pte(rig, IN_SLOT_2)))          \
     X("slot out of range",                                                                         \
-      pte_store(&engine->ptes[IN_SLOT], pte_make_software(PROTECTION_READ_WRITE, 65)))             \
+      atomic_store(&engine->ptes[IN_SLOT], pte_make_software(PROTECTION_READ_WRITE, 65)))          \
     X("slot bit lost", bitmap_clear(engine->slot_bits, rig_slot(rig, CLEAN) - 1))                  \
     X("slot bit without an owner", bitmap_set(engine->slot_bits, 63))                              \
     X("count of free slots", atomic_fetch_add(&engine->slot_areas[0].free, 1))                     \

@@ -166,12 +166,36 @@ static void stored_words_are_loaded_whole(void **state)
 {
     struct sample samples[128];
     size_t count = make_samples(samples);
-    pte entry = 0;
 
     (void)state;
     for (size_t i = 0; i < count; i++) {
-        pte_store(&entry, samples[i].word);
-        assert_true(pte_load(&entry) == samples[i].word);
+        for (size_t before = 0; before < count; before++) {
+            pte entry = samples[before].word;
+
+            if (pte_move_legal(pte_form(entry), pte_form(samples[i].word))) {
+                pte_store(&entry, samples[i].word);
+                assert_true(pte_load(&entry) == samples[i].word);
+            }
+        }
+    }
+}
+
+/* Written down a second time, by what each form means. */
+static void only_legal_changes_of_form(void **state)
+{
+    static const char *const legal[PTE_FORMS] = {
+        [PTE_ZERO] = "VDX",        /* to valid, demand-zero, decommitted */
+        [PTE_DEMAND_ZERO] = "VXZ", /* and back to zero by a release */
+        [PTE_DECOMMITTED] = "DZ",  [PTE_PAGE_FILE] = "TX",
+        [PTE_TRANSITION] = "VPDX", [PTE_VALID] = "TX",
+    };
+    static const char letters[PTE_FORMS] = {'Z', 'D', 'X', 'P', 'T', 'V'};
+    (void)state;
+    for (unsigned from = 0; from < PTE_FORMS; from++) {
+        for (unsigned to = 0; to < PTE_FORMS; to++) {
+            bool expected = from == to || strchr(legal[from], letters[to]) != NULL;
+            assert_int_equal(pte_move_legal((enum pte_form)from, (enum pte_form)to), expected);
+        }
     }
 }
 
@@ -186,6 +210,7 @@ int main(void)
         cmocka_unit_test(forms_are_asked_in_order),
         cmocka_unit_test(no_two_forms_share_a_word),
         cmocka_unit_test(stored_words_are_loaded_whole),
+        cmocka_unit_test(only_legal_changes_of_form),
     };
 
     return cmocka_run_group_tests_name("pte", tests, NULL, NULL);
