@@ -37,7 +37,7 @@ void oracle_free(struct oracle *oracle)
 /* Never 0, which is the mark of nobody. */
 static uint64_t mark_of(uint64_t page, uint64_t version)
 {
-    return random_mix(page * 0x9e3779b97f4a7c15u + version) | 1;
+    return random_hash(page * 0x9e3779b97f4a7c15u + version) | 1;
 }
 
 static uint32_t mark_word(uint64_t version)
@@ -62,7 +62,7 @@ static uint64_t header_of(uint64_t page, uint64_t version, uint64_t writer)
     }
     writer &= 0xff;
     return (version & UINT32_MAX) | (page & 0xffff) << 32 | writer << 48 |
-           (random_mix(mark_of(page, version) + writer) % 255 + 1) << 56;
+           (random_hash(mark_of(page, version) + writer) % 255 + 1) << 56;
 }
 
 /* ---- complaints ---------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 #ifndef MM_CLI_WORKLOAD_SCATTER_H
 #define MM_CLI_WORKLOAD_SCATTER_H
 
-#include "workload/random.h"
+#include "base/random.h"
 
 #define SCATTER_ROUNDS 3
 
@@ -29,8 +29,8 @@ static inline void scatter_init(struct scatter *scatter, uint64_t count, uint64_
     scatter->mask = ((uint64_t)1 << width) - 1;
     scatter->shift = width / 2 + width % 2;
     for (unsigned i = 0; i < SCATTER_ROUNDS; i++) {
-        scatter->factor[i] = random_mix(seed + 2 * i + 1) | 1;
-        scatter->offset[i] = random_mix(seed + 2 * i + 2);
+        scatter->factor[i] = random_hash(seed + 2 * i + 1) | 1;
+        scatter->offset[i] = random_hash(seed + 2 * i + 2);
     }
 }
 

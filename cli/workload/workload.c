@@ -184,7 +184,7 @@ bool workload_fit(struct workload *workload, uint64_t pages, uint64_t frames, ui
     }
     workload->pages = pages;
     zipf_init(&workload->zipf, pages, workload->theta);
-    scatter_init(&workload->scatter, pages, random_mix(seed));
+    scatter_init(&workload->scatter, pages, random_hash(seed));
     return true;
 }
 
@@ -194,7 +194,7 @@ void workload_stream_init(struct workload_stream *stream, const struct workload 
     const uint64_t span = workload->kind == WORKLOAD_LOOP ? workload->loop_pages : workload->pages;
 
     *stream = (struct workload_stream){.workload = workload, .write_ratio = write_ratio};
-    random_seed(&stream->random, random_mix(seed) ^ random_mix((uint64_t)thread + 1));
+    random_seed(&stream->random, seed, thread);
     stream->place = (uint64_t)((unsigned __int128)span * thread / threads);
     stream->round_length = span / common_divisor(span, workload->step);
 }
@@ -245,6 +245,6 @@ void workload_stream_next(struct workload_stream *stream, struct workload_access
 
     /* One number serves twice: the upper 53 bits choose read or write, the lower 11 the word. */
     const uint64_t bits = random_next(&stream->random);
-    ret_access->write = random_unit_of(bits) < stream->write_ratio;
+    ret_access->write = random_fraction_of(bits) < stream->write_ratio;
     ret_access->word = 1 + (uint32_t)((bits & 2047) * (WORKLOAD_WORDS - 1) >> 11);
 }

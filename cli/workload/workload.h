@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "workload/random.h"
+#include "base/random.h"
 #include "workload/scatter.h"
 #include "workload/zipf.h"
 
@@ -71,7 +71,7 @@ struct workload_access {
 
 struct workload_stream {
     const struct workload *workload;
-    struct random random;
+    struct random_generator random;
     double write_ratio;
     uint64_t place;        /* sequential, loop, stride: the next page */
     uint64_t round_length; /* stride: accesses until the round closes */

@@ -52,10 +52,10 @@ void zipf_init(struct zipf *zipf, uint64_t count, double theta)
     zipf->shortcut = 2.0 - integral_inverse(zipf, integral(zipf, 2.5) - height(zipf, 2.0));
 }
 
-uint64_t zipf_rank(const struct zipf *zipf, struct random *random)
+uint64_t zipf_rank(const struct zipf *zipf, struct random_generator *random)
 {
     for (;;) {
-        const double unit = random_unit_of(random_next(random));
+        const double unit = random_fraction(random);
         const double y = zipf->integral_last + unit * (zipf->integral_first - zipf->integral_last);
         const double x = integral_inverse(zipf, y);
         uint64_t rank = 1;

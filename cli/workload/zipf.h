@@ -6,7 +6,7 @@
 #ifndef MM_CLI_WORKLOAD_ZIPF_H
 #define MM_CLI_WORKLOAD_ZIPF_H
 
-#include "workload/random.h"
+#include "base/random.h"
 
 struct zipf {
     double theta;
@@ -17,6 +17,6 @@ struct zipf {
 };
 
 void zipf_init(struct zipf *zipf, uint64_t count, double theta);
-uint64_t zipf_rank(const struct zipf *zipf, struct random *random);
+uint64_t zipf_rank(const struct zipf *zipf, struct random_generator *random);
 
 #endif

@@ -23,6 +23,12 @@ static inline uint64_t random_mix(uint64_t *state)
     return mixed ^ (mixed >> 31);
 }
 
+/* Every bit of the value spread over all bits of the result; different for different values. */
+static inline uint64_t random_hash(uint64_t value)
+{
+    return random_mix(&value);
+}
+
 /* Generators of one seed and different streams are independent for all we care. */
 static inline void random_seed(struct random_generator *generator, uint64_t seed, uint64_t stream)
 {
@@ -61,10 +67,15 @@ static inline uint64_t random_below(struct random_generator *generator, uint64_t
     return (uint64_t)(((wide)random_next(generator) * bound) >> 64);
 }
 
-/* In [0, 1), 53 random bits. */
+/* In [0, 1), made of the upper 53 bits. */
+static inline double random_fraction_of(uint64_t bits)
+{
+    return (double)(bits >> 11) * 0x1.0p-53;
+}
+
 static inline double random_fraction(struct random_generator *generator)
 {
-    return (double)(random_next(generator) >> 11) * 0x1.0p-53;
+    return random_fraction_of(random_next(generator));
 }
 
 #endif

@@ -172,7 +172,7 @@ static void assert_zipf_law(double theta, uint64_t count)
     double sum = 0, expected[RANKS + 2] = {0};
     uint64_t hits[RANKS + 2] = {0};
     struct zipf zipf;
-    struct random random;
+    struct random_generator random;
 
     for (uint64_t rank = count; rank >= 1; rank--) {
         const double weight = pow((double)rank, -theta);
@@ -180,7 +180,7 @@ static void assert_zipf_law(double theta, uint64_t count)
         expected[rank <= RANKS ? rank : RANKS + 1] += weight;
     }
     zipf_init(&zipf, count, theta);
-    random_seed(&random, 99);
+    random_seed(&random, 99, 0);
     for (unsigned i = 0; i < SAMPLES; i++) {
         const uint64_t rank = zipf_rank(&zipf, &random);
         assert_true(rank >= 1 && rank <= count);
