@@ -22,6 +22,7 @@ world:          contract base system
 store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
+sim:            engine machine/soft store policy world contract base system
 public:
 cli:            public observe base system
 '
@@ -179,6 +180,7 @@ self_test()
     put src/store/ram.c '"store/ram.h"' '<stdlib.h>'
     put src/policy/age.c '"contract/store.h"'
     put src/observe/look.h '"engine/pfn.h"' '"memman.h"' '<stdio.h>'
+    put src/sim/parts.c '"engine/pfn.h"' '"machine/soft/soft.h"' '"store/ram.h"' '<stdlib.h>'
     put src/memman.c '"memman.h"' '"engine/pfn.h"' '"store/ram.h"' '"machine/soft/soft.h"'
     put cli/report/text.h '<stdio.h>'
     put cli/main.c '"report/text.h"' '<memman.h>' '"observe/look.h"' '<signal.h>' '"page.html.inc"'
@@ -200,6 +202,7 @@ self_test()
     put src/store/bad.c '"engine/pfn.h"' '"machine/soft/soft.h"'
     put src/policy/bad.c '"engine/pfn.h"' '"observe/look.h"'
     put src/observe/bad.c '"store/ram.h"' '"machine/soft/soft.h"'
+    put src/sim/bad.c '"observe/look.h"' '"machine/linux/linux.h"'
     put cli/bad.c '"engine/pfn.h"' '"contract/store.h"' '"base/bits.h"' '"store/ram.h"'
     put src/util/misc.c
     put src/stray.c
@@ -234,6 +237,8 @@ src/observe/bad.c:1
 src/observe/bad.c:2
 src/policy/bad.c:1
 src/policy/bad.c:2
+src/sim/bad.c:1
+src/sim/bad.c:2
 src/store/bad.c:1
 src/store/bad.c:2
 src/stray.c:1

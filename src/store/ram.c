@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define SMALL_BYTES ((size_t)1 << 20) /* cleared sooner than given back and taken again */
+
 /* Requests in order of submission. */
 struct request_list {
     struct store_request *first, *last;
@@ -192,6 +194,17 @@ void ram_destroy(struct store *store)
     munmap(ram->memory, ram->bytes);
     free(ram);
     *store = (struct store){.ops = NULL};
+}
+
+void ram_reset(struct store *store)
+{
+    struct ram *ram = store->self;
+
+    memset(ram->queues, 0, store->queues * sizeof(ram->queues[0]));
+    if (ram->bytes <= SMALL_BYTES)
+        memset(ram->memory, 0, ram->bytes);
+    else
+        madvise(ram->memory, ram->bytes, MADV_DONTNEED);
 }
 
 void ram_set_latency(struct store *store, uint64_t latency_ns)

@@ -528,6 +528,20 @@ void soft_destroy(struct soft *soft)
     free(soft);
 }
 
+void soft_reset(struct soft *soft)
+{
+    memset(soft->attached, 0, soft->attached_words * sizeof(*soft->attached));
+    memset(soft->memory_of_entries.start, 0, soft->memory_of_entries.bytes);
+    memset(soft->memory_of_frames.start, 0, (size_t)soft->frames << PAGE_SHIFT);
+    for (uint32_t i = 0; i < soft->threads_max; i++) {
+        atomic_init(&soft->threads[i].sequence, 0);
+        atomic_init(&soft->threads[i].faults, 0);
+        tlb_empty(&soft->threads[i]);
+    }
+    atomic_init(&soft->generation, soft->generation_step);
+    atomic_init(&soft->unmaps, 0);
+}
+
 void soft_bind(struct soft *soft, machine_fault *fault, void *engine)
 {
     soft->fault = fault;

@@ -20,6 +20,8 @@ struct soft_config {
 int soft_create(const struct soft_config *config, struct soft **ret_soft,
                 struct machine *ret_machine);
 void soft_destroy(struct soft *soft);
+/* As just created: nothing mapped, frames zero, nobody attached. No thread is in an access. */
+void soft_reset(struct soft *soft);
 
 /* Whom to report faults to. Before the first access. */
 void soft_bind(struct soft *soft, machine_fault *fault, void *engine);
