@@ -528,6 +528,16 @@ uint32_t fibers_random(uint32_t bound)
     return (uint32_t)random_below(&run.draws, bound);
 }
 
+#define FAIR_CHANCE 4096u /* of 65,536 */
+
+void fibers_be_fair(void)
+{
+    if (run.config.strategy != FIBERS_RANDOM && run.config.strategy != FIBERS_PCT)
+        return;
+    run.config.strategy = FIBERS_RANDOM;
+    run.config.switch_chance = FAIR_CHANCE;
+}
+
 uint64_t fibers_cpu_ns(void)
 {
     return current_fiber()->timing.cpu_ns;
