@@ -7,6 +7,10 @@
  *
  * A point tells the world which word is touched and how; orders weaker than acquire and release
  * are told apart, because most of them only count or are guarded by a lock.
+ *
+ * With fibers_config.late_stores a store that is not sequentially consistent stays with its fiber
+ * for a while, as in a processor's store buffer: in order, seen by its own loads, and out before
+ * its next read-modify-write, full fence or wait. That finds a missing fence.
  */
 #ifndef MM_WORLD_ATOMICS_H
 #define MM_WORLD_ATOMICS_H
@@ -22,6 +26,16 @@ enum world_touch { WORLD_LOAD, WORLD_STORE, WORLD_UPDATE };
 /* In world/fibers.c. */
 void world_point_at(const volatile void *word, enum world_touch touch, bool relaxed);
 
+/* Stores that others do not see yet. `bytes` is at most eight. */
+extern bool world_late_stores;
+void world_store_late(volatile void *word, uint64_t value, unsigned bytes);
+/* Has the fiber a late store to the word? Then its value. */
+bool world_load_late(const volatile void *word, uint64_t *ret_value);
+void world_fence(void);
+
+#define WORLD_LATE(order) (world_late_stores && (order) != memory_order_seq_cst)
+/* A sequentially consistent store is an exchange on most processors. */
+#define WORLD_STORES(order)  ((order) == memory_order_seq_cst ? WORLD_UPDATE : WORLD_STORE)
 #define WORLD_RELAXED(order) ((order) == memory_order_relaxed)
 #define WORLD_POINT(at, touch, order)                                                              \
     world_point_at((const volatile void *)(uintptr_t)(at), (touch), WORLD_RELAXED(order))
@@ -42,6 +56,7 @@ void world_point_at(const volatile void *word, enum world_touch touch, bool rela
 #define WORLD_DO_FETCH(name, at, value, order) __atomic_fetch_##name(at, value, order)
 #endif
 
+#undef atomic_thread_fence
 #undef atomic_load_explicit
 #undef atomic_load
 #undef atomic_store_explicit
@@ -62,9 +77,18 @@ void world_point_at(const volatile void *word, enum world_touch touch, bool rela
 #undef atomic_fetch_and
 
 #define atomic_load_explicit(at, order)                                                            \
-    (WORLD_POINT(at, WORLD_LOAD, order), WORLD_DO_LOAD(at, order))
+    __extension__({                                                                                \
+        uint64_t world_late;                                                                       \
+        WORLD_POINT(at, WORLD_LOAD, order);                                                        \
+        world_late_stores &&world_load_late((const volatile void *)(uintptr_t)(at), &world_late)   \
+            ? (__typeof__(WORLD_DO_LOAD(at, order)))world_late                                     \
+            : WORLD_DO_LOAD(at, order);                                                            \
+    })
 #define atomic_store_explicit(at, value, order)                                                    \
-    (WORLD_POINT(at, WORLD_STORE, order), WORLD_DO_STORE(at, value, order))
+    (WORLD_POINT(at, WORLD_STORES(order), order),                                                  \
+     WORLD_LATE(order)                                                                             \
+         ? world_store_late((volatile void *)(uintptr_t)(at), (uint64_t)(value), sizeof(*(at)))    \
+         : WORLD_DO_STORE(at, value, order))
 #define atomic_exchange_explicit(at, value, order)                                                 \
     (WORLD_POINT(at, WORLD_UPDATE, order), WORLD_DO_EXCHANGE(at, value, order))
 #define atomic_compare_exchange_strong_explicit(at, expected, value, success, failure)             \
@@ -81,6 +105,9 @@ void world_point_at(const volatile void *word, enum world_touch touch, bool rela
 
 /* A weak one may fail for no reason; here it never does, so that every run ends. */
 #define atomic_compare_exchange_weak_explicit atomic_compare_exchange_strong_explicit
+
+#define atomic_thread_fence(order)                                                                 \
+    ((order) == memory_order_seq_cst ? world_fence() : __atomic_thread_fence(order))
 
 #define atomic_load(at)            atomic_load_explicit(at, memory_order_seq_cst)
 #define atomic_store(at, value)    atomic_store_explicit(at, value, memory_order_seq_cst)

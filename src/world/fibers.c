@@ -159,6 +159,85 @@ static void end_some_wait(void)
     }
 }
 
+/* ---- late stores ---- */
+
+bool world_late_stores;
+
+static void store_now(const struct late_store *store)
+{
+    switch (store->bytes) {
+    case 8:
+        __atomic_store_n((volatile uint64_t *)store->word, store->value, __ATOMIC_RELEASE);
+        break;
+    case 4:
+        __atomic_store_n((volatile uint32_t *)store->word, (uint32_t)store->value,
+                         __ATOMIC_RELEASE);
+        break;
+    default:
+        __atomic_store_n((volatile uint8_t *)store->word, (uint8_t)store->value, __ATOMIC_RELEASE);
+        break;
+    }
+}
+
+/* The oldest `count` stores of the fiber are seen by all from now on. */
+static void let_out(struct world_thread *fiber, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        store_now(&fiber->late[i]);
+    fiber->late_count -= count;
+    memmove(fiber->late, fiber->late + count, fiber->late_count * sizeof(fiber->late[0]));
+    fiber->writes |= count > 0;
+}
+
+static void let_all_out(struct world_thread *fiber)
+{
+    if (fiber->late_count > 0)
+        let_out(fiber, fiber->late_count);
+}
+
+void world_store_late(volatile void *word, uint64_t value, unsigned bytes)
+{
+    struct world_thread *fiber = current_fiber();
+
+    if (!run.active || run.points_off > 0 || (bytes != 8 && bytes != 4 && bytes != 1)) {
+        store_now(&(struct late_store){word, value, bytes});
+        return;
+    }
+    if (fiber->late_count == LATE_MAX)
+        let_out(fiber, 1);
+    fiber->late[fiber->late_count++] = (struct late_store){word, value, bytes};
+}
+
+bool world_load_late(const volatile void *word, uint64_t *ret_value)
+{
+    const struct world_thread *fiber = current_fiber();
+
+    /* Who looks with points off sees what all see. */
+    for (uint32_t i = run.active && run.points_off == 0 ? fiber->late_count : 0; i > 0; i--) {
+        if (fiber->late[i - 1].word == word) {
+            *ret_value = fiber->late[i - 1].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+void world_fence(void)
+{
+    fibers_point();
+    if (run.active)
+        let_all_out(current_fiber());
+}
+
+/* A read-modify-write empties the buffer; else a store goes out every few points. */
+static void let_some_out(struct world_thread *fiber, int touch)
+{
+    if (touch == WORLD_UPDATE)
+        let_all_out(fiber);
+    else if (fiber->late_count > 0 && random_below(&run.schedule, 8) == 0)
+        let_out(fiber, 1);
+}
+
 /* ---- scheduling ---- */
 
 static void run_fiber(uint32_t next)
@@ -241,6 +320,8 @@ static void step_at(const volatile void *word, int touch)
         reschedule(REASON_POINT);
         return;
     }
+    if (world_late_stores)
+        let_some_out(fiber, touch);
     if (!strategy_point_counts(word))
         return;
     take_step();
@@ -304,6 +385,7 @@ void world_pause(unsigned round, bool backoff)
     if (!run.active || run.points_off > 0)
         return;
     fiber = current_fiber();
+    let_all_out(fiber);
     publish_writes(fiber);
     take_step();
     fiber->paused_at = run.writes;
@@ -322,7 +404,7 @@ void world_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 
     if (!run.active || run.points_off > 0)
         return;
-    world_point_at(word, WORLD_LOAD, false);
+    world_fence();
     if (WORLD_DO_LOAD(word, memory_order_seq_cst) != expected)
         return;
     fiber = current_fiber();
@@ -364,13 +446,15 @@ void world_wake(_Atomic uint32_t *word, uint32_t count)
 {
     if (!run.active || run.points_off > 0)
         return;
-    world_point_at(word, WORLD_LOAD, false);
+    world_fence();
     end_waits(word, count);
 }
 
 void world_fence_all(void)
 {
-    fibers_point(); /* every switch is a full fence for everybody */
+    fibers_point();
+    for (uint32_t i = 0; run.active && i < run.fiber_count; i++)
+        let_all_out(&run.fibers[i]);
     if (run.active && run.config.strategy == FIBERS_TIMING)
         timing_work(WORLD_FENCE, 1);
 }
@@ -392,7 +476,7 @@ static void fiber_main(void *argument)
     fiber_order_before(self);
     if (self == &run.fibers[0])
         leave_run(FIBERS_DONE);
-    fibers_point();
+    world_fence();
     WORLD_DO_STORE(&self->ended, 1, memory_order_seq_cst);
     end_waits(&self->ended, UINT32_MAX);
     self->writes = true;
@@ -465,6 +549,7 @@ static void begin_run(const struct fibers_config *config, struct fibers_result *
     run.first_timeout_ns = UINT64_MAX;
     run.wait_orders = 0;
     run.idle_pauses = 0;
+    world_late_stores = config->late_stores && config->strategy != FIBERS_TIMING;
     run.until_look = config->look == NULL ? 0 : config->look_every;
     random_seed(&run.schedule, config->seed, 1);
     random_seed(&run.draws, config->seed, 2);

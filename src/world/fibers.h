@@ -54,6 +54,11 @@ struct fibers_config {
     /* Points before relaxed loads and stores too: finds what a missing lock would let through. */
     bool relaxed_points;
     /*
+     * Stores that are not sequentially consistent are seen by others some points later, in order:
+     * what processors do, and what a fence or a read-modify-write ends.
+     */
+    bool late_stores;
+    /*
      * Timeouts of at least this many ns never end a wait: such ticks are safety nets behind the
      * wake-ups, and without them a lost wake-up is a deadlock. UINT64_MAX: every timeout works.
      */

@@ -22,6 +22,14 @@ enum reason {
     REASON_LEAVE  /* the runner waits or has ended */
 };
 
+#define LATE_MAX 12 /* stores in a fiber's buffer */
+
+struct late_store {
+    volatile void *word;
+    uint64_t value;
+    unsigned bytes;
+};
+
 struct world_thread {
     enum fiber_state state;
     struct fiber_context context;
@@ -38,8 +46,10 @@ struct world_thread {
 
     uint64_t paused_at; /* run.writes at its last pause: nothing to see for it until that changes */
     bool writes;        /* its last point was before a store: others may see it at the next */
-    uint64_t priority;  /* FIBERS_PCT */
-    struct {            /* FIBERS_TIMING */
+    struct late_store late[LATE_MAX]; /* oldest first; others do not see them yet */
+    uint32_t late_count;
+    uint64_t priority;      /* FIBERS_PCT */
+    struct {                /* FIBERS_TIMING */
         uint32_t cpu, next; /* next on that processor, or NOBODY */
         uint64_t ready_ns, cpu_ns;
     } timing;

@@ -287,6 +287,68 @@ static void a_lost_wake_up_is_a_deadlock_without_the_net(void **state)
     assert_in_range(late, 1, 199);
 }
 
+/* Dekker's handshake: each says that it is there and then looks for the other; one must see. */
+static bool fenced;
+static _Atomic uint32_t seen_by[2], there[2];
+
+static void meet(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument;
+
+    atomic_store_explicit(&there[self], 1, memory_order_release);
+    if (fenced)
+        atomic_thread_fence(memory_order_seq_cst);
+    atomic_store_explicit(&seen_by[self],
+                          atomic_load_explicit(&there[1 - self], memory_order_acquire),
+                          memory_order_relaxed);
+}
+
+static void main_meet(void *argument)
+{
+    (void)argument;
+    start_all(meet);
+}
+
+static unsigned missed_meetings(bool with_fence, bool late)
+{
+    unsigned missed = 0;
+
+    fenced = with_fence;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct fibers_config config = random_config(seed);
+
+        reset(2, 1);
+        there[0] = there[1] = 0;
+        config.late_stores = late;
+        fibers_run(&config, main_meet, NULL, &result);
+        assert_int_equal(result.outcome, FIBERS_DONE);
+        missed += seen_by[0] == 0 && seen_by[1] == 0;
+    }
+    return missed;
+}
+
+static void late_stores_find_a_missing_fence(void **state)
+{
+    (void)state;
+    assert_int_equal(missed_meetings(false, false), 0);
+    assert_in_range(missed_meetings(false, true), 1, 299);
+    assert_int_equal(missed_meetings(true, true), 0);
+}
+
+static void late_stores_break_no_lock(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct fibers_config config = random_config(seed);
+
+        reset(4, 20);
+        config.late_stores = true;
+        fibers_run(&config, main_locked, NULL, &result);
+        assert_int_equal(result.outcome, FIBERS_DONE);
+        assert_int_equal(counter, 4 * 20 * 20);
+    }
+}
+
 /* ---- it ends ---- */
 
 static void main_broken(void *argument)
@@ -427,6 +489,8 @@ int main(void)
         cmocka_unit_test(the_search_is_complete),
         cmocka_unit_test(a_deadlock_of_spinners_is_named),
         cmocka_unit_test(a_lost_wake_up_is_a_deadlock_without_the_net),
+        cmocka_unit_test(late_stores_find_a_missing_fence),
+        cmocka_unit_test(late_stores_break_no_lock),
         cmocka_unit_test(a_broken_promise_ends_the_run),
         cmocka_unit_test(an_endless_run_ends_at_its_bound),
         cmocka_unit_test(the_clock_jumps_to_a_timeout),
