@@ -476,7 +476,7 @@ static void fiber_main(void *argument)
     fiber_order_before(self);
     if (self == &run.fibers[0])
         leave_run(FIBERS_DONE);
-    world_fence();
+    let_all_out(self);
     WORLD_DO_STORE(&self->ended, 1, memory_order_seq_cst);
     end_waits(&self->ended, UINT32_MAX);
     self->writes = true;

@@ -47,7 +47,8 @@ struct fibers_config {
     /* FIBERS_PCT: bug depth (2: one change of priorities), and about how many points a run has. */
     uint32_t depth;
     uint64_t steps_expected;
-    struct fibers_path *path;   /* FIBERS_PATH */
+    /* FIBERS_PATH; under any other strategy the run teaches the search which words are shared. */
+    struct fibers_path *path;
     const unsigned char *bytes; /* FIBERS_BYTES */
     size_t byte_count;
     uint32_t cpus; /* FIBERS_TIMING: 1..FIBERS_CPUS_MAX */

@@ -56,10 +56,10 @@ bool strategy_point_counts(const volatile void *word)
 {
     uint32_t *user;
 
-    if (run.config.strategy != FIBERS_PATH)
+    if (run.config.path == NULL)
         return true;
     if (alone())
-        return false;
+        return run.config.strategy != FIBERS_PATH;
     if (word == NULL)
         return true;
     user = word_user((uintptr_t)word);
@@ -67,7 +67,7 @@ bool strategy_point_counts(const volatile void *word)
         return true;
     if (*user == NONE_YET || *user == run.current) {
         *user = run.current;
-        return false;
+        return run.config.strategy != FIBERS_PATH;
     }
     learned = true;
     *user = SHARED;
