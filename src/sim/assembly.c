@@ -40,7 +40,8 @@ static int create_parts(struct assembly *assembly)
     struct soft_config soft = {.pages = engine->pages,
                                .frames = engine->frames,
                                .threads_max = engine->threads,
-                               .tlb_entries = assembly->config.tlb_entries};
+                               .tlb_entries = assembly->config.tlb_entries,
+                               .impatient = assembly->config.impatient};
     int error = soft_create(&soft, &assembly->soft, &assembly->machine);
 
     if (error == 0)

@@ -43,7 +43,7 @@ struct soft {
     frame_number frames;
     uint32_t threads_max;
     uint32_t attached_words;
-    bool has_tlb;
+    bool has_tlb, impatient;
     struct soft_memory memory_of_frames, memory_of_entries, memory_of_tlbs;
 
     _Atomic uint64_t generation CACHE_ALIGNED;

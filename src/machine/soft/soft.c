@@ -253,7 +253,7 @@ static bool fences_itself(struct soft_thread *other, unsigned *patience)
 static void shootdown(struct soft *soft, uint32_t thread)
 {
     bool fenced = false;
-    unsigned patience = FENCE_PATIENCE;
+    unsigned patience = soft->impatient ? 0 : FENCE_PATIENCE;
 
     generation_begin(soft);
     fence_full();
@@ -503,6 +503,7 @@ int soft_create(const struct soft_config *config, struct soft **ret_soft,
     soft->pages = config->pages;
     soft->frames = config->frames;
     soft->threads_max = config->threads_max;
+    soft->impatient = config->impatient;
     soft->generation_step = 1;
     while (soft->generation_step < config->pages)
         soft->generation_step <<= 1;

@@ -14,6 +14,7 @@ struct soft_config {
     frame_number frames;
     uint32_t threads_max;
     uint32_t tlb_entries; /* power of two; 0: no TLB, every access walks */
+    bool impatient;       /* shootdowns fence all threads at once, without a moment's grace */
 };
 
 /* 0, -ENOMEM. Frames are populated (owned) and zero. Fills *ret_machine. */
