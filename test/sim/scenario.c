@@ -1,0 +1,572 @@
+/*
+ * scenario.c - scenarios on fibers: set up alone, all steps at once, everything looked at.
+ *
+ * The engine thread 0 sets up and looks at the end, thread 1 + f is fiber f. Setting up makes no
+ * points, so that all of a run's steps are steps of the operations.
+ */
+#include "scenario.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_WORDS   (MM_PAGE_SIZE / sizeof(uint64_t))
+#define WORKERS_MAX  4u
+#define THREADS      (SCENARIO_USERS + WORKERS_MAX)
+#define STEPS_MAX    200000u
+#define TICKS_OFF_NS 5000000u /* a worker that got nowhere tries again sooner than that */
+#define RANDOM_RUNS  300u
+#define CHOICES      (1u << 16)
+
+/* The scenario under way. */
+static struct assembly assembly;
+static const struct scenario *scenario;
+static struct history history;
+static uint32_t clock_now, running, steps_used;
+static _Atomic uint32_t all_ended;
+static uint64_t seen[1 + COUNTER_COUNT + WHY_COUNT];
+static struct fibers_choice choices[CHOICES];
+
+static struct thread *engine_thread(uint32_t number)
+{
+    return &assembly.engine->threads[number];
+}
+
+/* ---- bytes ---- */
+
+static uint64_t word_of(page_number page, uint32_t version, size_t index)
+{
+    return version == 0 ? 0 : (uint64_t)version << 48 | (uint64_t)page << 32 | index;
+}
+
+static void fill(uint64_t *words, page_number page, uint32_t version)
+{
+    for (size_t i = 0; i < PAGE_WORDS; i++)
+        words[i] = word_of(page, version, i);
+}
+
+/* The version that all words have. */
+static uint32_t version_of(const uint64_t *words, page_number page)
+{
+    uint32_t version = (uint32_t)(words[PAGE_WORDS - 1] >> 48);
+
+    for (size_t i = 0; i < PAGE_WORDS; i++) {
+        if (words[i] != word_of(page, version, i))
+            fibers_fail("%s reads from page %u a word %zu of %#llx, not of version %u",
+                        fibers_name(), page, i, (unsigned long long)words[i], version);
+    }
+    return version;
+}
+
+static enum fault_result write_page(uint32_t thread, page_number page, uint32_t version)
+{
+    uint64_t words[PAGE_WORDS];
+
+    fill(words, page, version);
+    return soft_write(assembly.soft, thread, (uint64_t)page << PAGE_SHIFT, words, sizeof(words));
+}
+
+static enum fault_result read_page(uint32_t thread, page_number page, uint32_t *ret_version)
+{
+    uint64_t words[PAGE_WORDS];
+    enum fault_result result =
+        soft_read(assembly.soft, thread, (uint64_t)page << PAGE_SHIFT, words, sizeof(words));
+
+    if (result == FAULT_RESOLVED)
+        *ret_version = version_of(words, page);
+    return result;
+}
+
+/* ---- steps ---- */
+
+static void trim_page(uint32_t thread, page_number page)
+{
+    struct engine *engine = assembly.engine;
+    struct thread *self = engine_thread(thread);
+    struct trim_batch *batch = &self->scratch->trim.batch;
+
+    batch->count = 0;
+    region_lock(engine, self, page);
+    if (pte_form(pte_load(&engine->ptes[page])) == PTE_VALID)
+        trim_detach(engine, self, page, batch);
+    region_unlock(engine, self, page);
+    trim_finish(engine, self, batch);
+}
+
+/* What is pinned stays where it is, and whole. */
+static void use_pinned(struct outcome *outcome, page_number page, frame_number frame, bool write)
+{
+    uint64_t *words = soft_frame(assembly.soft, frame);
+
+    if (write)
+        fill(words, page, outcome->version);
+    fibers_point();
+    outcome->version = write ? outcome->version : version_of(words, page);
+}
+
+static void take_step(uint32_t thread, const struct step *step, struct outcome *outcome)
+{
+    struct engine *engine = assembly.engine;
+    frame_number frame = FRAME_NONE;
+
+    switch (step->act) {
+    case READ:
+        outcome->result = (int)read_page(thread, step->page, &outcome->version);
+        break;
+    case WRITE:
+        outcome->result = (int)write_page(thread, step->page, outcome->version);
+        break;
+    case TRIM:
+        trim_page(thread, step->page);
+        break;
+    case TRIM_ANY:
+        trim_pages(engine, engine_thread(thread), 1);
+        break;
+    case WRITE_OUT:
+        write_round(engine, engine_thread(thread));
+        break;
+    case REPURPOSE:
+        frames_repurpose_ahead(engine, engine_thread(thread), 1);
+        break;
+    case COMMIT:
+        outcome->result = (int)space_commit(engine, thread, step->page, 1, PROTECTION_READ_WRITE);
+        break;
+    case DECOMMIT:
+        outcome->result = (int)space_decommit(engine, thread, step->page, 1);
+        break;
+    case RELEASE:
+        outcome->result = (int)space_release(engine, thread, 0);
+        break;
+    case PROTECT_READ:
+    case PROTECT_WRITE:
+        outcome->result = (int)space_protect(engine, thread, step->page, 1,
+                                             step->act == PROTECT_READ ? PROTECTION_READ_ONLY
+                                                                       : PROTECTION_READ_WRITE);
+        break;
+    case PIN_READ:
+    case PIN_WRITE:
+        outcome->result =
+            (int)engine_pin(engine, thread, step->page, step->act == PIN_WRITE, &frame);
+        if (outcome->result == PIN_DONE)
+            use_pinned(outcome, step->page, frame, step->act == PIN_WRITE);
+        break;
+    case UNPIN: /* the step before was the pin */
+        if ((outcome - 1)->result == PIN_DONE)
+            engine_unpin(engine, thread, step->page);
+        break;
+    case RETIRE:
+        outcome->result = engine_retire(engine, thread);
+        break;
+    case ZERO_FRAMES:
+        zero_round(engine, engine_thread(thread));
+        break;
+    case LEAVE:
+        engine_leave(engine, thread);
+        break;
+    case STOP:
+        engine_stop(engine);
+        break;
+    case NOTHING:
+        break;
+    }
+}
+
+static void fiber_steps(void *argument)
+{
+    uint32_t fiber = (uint32_t)(uintptr_t)argument, thread = 1 + fiber;
+    const struct step *steps = scenario->fibers[fiber];
+
+    soft_attach(assembly.soft, thread);
+    for (uint32_t i = 0; i < SCENARIO_STEPS && steps[i].act != NOTHING; i++) {
+        struct outcome *outcome = &history.steps[fiber][i];
+
+        outcome->version = 2 + fiber * SCENARIO_STEPS + i;
+        outcome->begin = clock_now++;
+        take_step(thread, &steps[i], outcome);
+        outcome->end = clock_now++;
+        lock_check_none_held(engine_thread(thread));
+    }
+    soft_detach(assembly.soft, thread);
+    if (--running == 0) { /* one wake-up, not one for each: the order of the ends is no choice */
+        atomic_store(&all_ended, 1);
+        world_wake(&all_ended, 1);
+    }
+}
+
+/* ---- the beginning ---- */
+
+static void must(bool good, const char *what)
+{
+    if (!good)
+        fibers_fail("no beginning: %s", what);
+}
+
+static void write_out_alone(void)
+{
+    while (list_count(assembly.engine, LIST_MODIFIED) > 0)
+        must(write_round(assembly.engine, engine_thread(SCENARIO_BEGIN)), "write");
+}
+
+static void begin_page(page_number page, enum start start)
+{
+    bool zeros = start == ZEROS || start == STANDBY_ZEROS;
+    uint32_t version;
+
+    if (start == UNTOUCHED || start == RESERVED)
+        return;
+    must((zeros ? read_page(SCENARIO_BEGIN, page, &version)
+                : write_page(SCENARIO_BEGIN, page, 1)) == FAULT_RESOLVED,
+         "first touch");
+    if (start != ACTIVE && start != ZEROS)
+        trim_page(SCENARIO_BEGIN, page);
+    if (start == MODIFIED)
+        return;
+    write_out_alone();
+    if (start == IN_SLOT)
+        must(frames_repurpose_ahead(assembly.engine, engine_thread(SCENARIO_BEGIN), 1) == 1,
+             "repurpose");
+    if (start == CLEAN || start == READ_ONLY)
+        must(read_page(SCENARIO_BEGIN, page, &version) == FAULT_RESOLVED, "rescue");
+    if (start == READ_ONLY)
+        must(space_protect(assembly.engine, SCENARIO_BEGIN, page, 1, PROTECTION_READ_ONLY) ==
+                     SPACE_DONE &&
+                 read_page(SCENARIO_BEGIN, page, &version) == FAULT_RESOLVED,
+             "protect");
+}
+
+/* Those that need the free frames of others first, then those on lists, in order. */
+static unsigned begin_turn(enum start start)
+{
+    return start == IN_SLOT ? 0 : start == MODIFIED ? 2 : 1;
+}
+
+static void begin_pages(void)
+{
+    struct engine *engine = assembly.engine;
+    page_number first;
+
+    soft_attach(assembly.soft, SCENARIO_BEGIN);
+    must(space_reserve(engine, SCENARIO_BEGIN, scenario->pages, &first) == SPACE_DONE, "reserve");
+    for (page_number page = 0; page < scenario->pages; page++) {
+        if (scenario->start[page] != RESERVED)
+            must(space_commit(engine, SCENARIO_BEGIN, page, 1, PROTECTION_READ_WRITE) == SPACE_DONE,
+                 "commit");
+    }
+    for (unsigned turn = 0; turn < 3; turn++) {
+        for (page_number page = 0; page < scenario->pages; page++) {
+            if (begin_turn(scenario->start[page]) == turn)
+                begin_page(page, scenario->start[page]);
+        }
+    }
+    engine_leave(engine, SCENARIO_BEGIN);
+    soft_detach(assembly.soft, SCENARIO_BEGIN);
+    scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail);
+}
+
+/* ---- the end ---- */
+
+static void complain(void *context, const struct audit_complaint *complaint)
+{
+    (void)context;
+    fibers_fail("audit: %s: expected %llu, found %llu (frame %d, page %d, slot %u)",
+                complaint->what, (unsigned long long)complaint->expected,
+                (unsigned long long)complaint->found, (int)complaint->frame, (int)complaint->page,
+                complaint->slot);
+}
+
+static void audit(void)
+{
+    struct audit_result result;
+
+    for (uint32_t thread = 0; thread < THREADS; thread++) {
+        for (unsigned rank = 0; rank < RANK_COUNT; rank++) {
+            if (engine_thread(thread)->held[rank] != 0)
+                fibers_fail("thread %u ends and holds a lock of rank %u", thread, rank);
+        }
+    }
+    engine_audit(assembly.engine, complain, NULL, &result);
+}
+
+static void look_at_pages(void)
+{
+    soft_attach(assembly.soft, SCENARIO_BEGIN);
+    for (page_number page = 0; page < scenario->pages; page++) {
+        struct outcome *last = &history.last[page];
+
+        last->result = (int)read_page(SCENARIO_BEGIN, page, &last->version);
+        if (last->result == FAULT_IN_PAGE_ERROR)
+            fibers_fail("page %u is lost: its slot cannot be read", page);
+    }
+}
+
+static void describe_history(char *text, size_t room)
+{
+    size_t length = (size_t)snprintf(text, room, "no order of the steps explains this:");
+
+    for (unsigned fiber = 0; fiber < SCENARIO_FIBERS; fiber++) {
+        for (unsigned i = 0; i < SCENARIO_STEPS && scenario->fibers[fiber][i].act != 0; i++) {
+            const struct outcome *o = &history.steps[fiber][i];
+
+            if (length < room)
+                length += (size_t)snprintf(
+                    text + length, room - length, " [fiber %u act %u page %u result %d v%u, %u-%u]",
+                    fiber, scenario->fibers[fiber][i].act, scenario->fibers[fiber][i].page,
+                    o->result, o->version, o->begin, o->end);
+        }
+    }
+    for (page_number page = 0; page < scenario->pages && length < room; page++)
+        length += (size_t)snprintf(text + length, room - length, "; page %u: result %d v%u", page,
+                                   history.last[page].result, history.last[page].version);
+}
+
+static void main_fiber(void *argument)
+{
+    struct world_thread *fibers[SCENARIO_FIBERS];
+    char text[FIBERS_TEXT];
+    uint32_t count = 0;
+
+    (void)argument;
+    fibers_points_off();
+    begin_pages();
+    must(engine_start(assembly.engine, SCENARIO_USERS) == 0, "workers");
+    for (uint32_t i = 0; i < SCENARIO_FIBERS; i++) {
+        char name[] = {'f', 'i', 'b', 'e', 'r', ' ', (char)('0' + i), 0};
+
+        if (scenario->fibers[i][0].act != NOTHING)
+            must(world_thread_start(fiber_steps, (void *)(uintptr_t)i, name, &fibers[count++]) == 0,
+                 "fibers");
+    }
+    running = count;
+    fibers_points_on();
+    while (running > 0)
+        world_wait(&all_ended, 0, UINT64_MAX);
+    steps_used = MAX_OF(steps_used, (uint32_t)fibers_steps());
+    while (count > 0)
+        world_thread_join(fibers[--count]);
+    engine_stop(assembly.engine);
+    scenario_store_fail(&assembly.store, 0, 0);
+    audit();
+    look_at_pages();
+    audit();
+    if (!model_explains(scenario, &history)) {
+        describe_history(text, sizeof(text));
+        fibers_fail("%s", text);
+    }
+}
+
+/* ---- runs ---- */
+
+static void add_seen(void)
+{
+    for (uint32_t thread = 1; thread < THREADS; thread++) {
+        for (unsigned i = 0; i < COUNTER_COUNT; i++)
+            seen[1 + i] += PFN_FIELD(engine_thread(thread), counters[i]);
+        for (unsigned i = 0; i < WHY_COUNT; i++)
+            seen[1 + COUNTER_COUNT + i] += PFN_FIELD(engine_thread(thread), moves[i]);
+    }
+}
+
+static void run_once(const struct fibers_config *config, const char *kind, uint64_t number)
+{
+    static const char *const outcomes[] = {"wrong", "deadlock", "endless", "broken"};
+    static struct fibers_result result;
+
+    assembly_reset(&assembly);
+    memset(&history, 0, sizeof(history));
+    clock_now = running = 0;
+    all_ended = 0;
+    fibers_run(config, main_fiber, NULL, &result);
+    add_seen();
+    if (result.outcome != FIBERS_DONE)
+        fail_msg("%s: %s: %s (again: MM_SCENARIO=%s MM_RUN=%s:%llu)", scenario->name,
+                 outcomes[result.outcome], result.text, scenario->name, kind,
+                 (unsigned long long)number);
+}
+
+/* MM_RUN names one run of one kind; all others are left out. */
+static bool wanted(const char *kind, uint64_t number)
+{
+    const char *one = getenv("MM_RUN");
+    size_t length = strlen(kind);
+
+    return one == NULL || (strncmp(one, kind, length) == 0 && one[length] == ':' &&
+                           strtoull(one + length + 1, NULL, 10) == number);
+}
+
+static uint32_t fiber_count(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < SCENARIO_FIBERS; i++)
+        count += scenario->fibers[i][0].act != NOTHING;
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++)
+        count += scenario->workers[kind];
+    return count;
+}
+
+/* Points at every word, and waits that end for no reason. Teaches the search of paths. */
+static void run_random(struct fibers_path *path)
+{
+    for (uint64_t seed = 0; seed < RANDOM_RUNS; seed++) {
+        struct fibers_config config = {.strategy = FIBERS_RANDOM,
+                                       .seed = seed,
+                                       .steps_max = STEPS_MAX,
+                                       .switch_chance = seed % 2 ? 16384 : 2048,
+                                       .path = path,
+                                       .relaxed_points = seed % 3 != 0,
+                                       .early_chance = seed % 4 == 0 ? 256 : 0,
+                                       .net_ns = TICKS_OFF_NS};
+
+        if (wanted("random", seed))
+            run_once(&config, "random", seed);
+    }
+}
+
+static uint64_t run_pct(void)
+{
+    uint64_t runs = 20;
+    uint32_t expected = steps_used;
+
+    steps_used = 0;
+    for (uint64_t seed = 0; seed < runs; seed++) {
+        struct fibers_config config = {.strategy = FIBERS_PCT,
+                                       .seed = seed,
+                                       .steps_max = STEPS_MAX,
+                                       .depth = 2,
+                                       .steps_expected = seed < 20 ? expected : steps_used,
+                                       .net_ns = TICKS_OFF_NS};
+
+        if (wanted("pct", seed))
+            run_once(&config, "pct", seed);
+        if (seed == 19)
+            runs = MAX_OF(runs, 3ull * fiber_count() * steps_used);
+    }
+    return runs;
+}
+
+/* Every order. The number of a run is the same in every process. */
+static uint64_t run_paths(struct fibers_path *path)
+{
+    uint64_t runs = 0;
+
+    path->length = 0;
+    do {
+        struct fibers_config config = {
+            .strategy = FIBERS_PATH, .steps_max = STEPS_MAX, .path = path, .net_ns = TICKS_OFF_NS};
+
+        run_once(&config, "paths", runs);
+        runs++;
+    } while (fibers_path_next(path));
+    if (path->overflow)
+        fail_msg("%s: the search is not complete", scenario->name);
+    return runs;
+}
+
+/* ---- scenarios ---- */
+
+static page_number count_pages(const struct scenario *row)
+{
+    page_number pages = row->pages;
+
+    for (page_number page = 0; row->pages == 0 && page < SCENARIO_PAGES; page++)
+        pages = row->start[page] != UNTOUCHED ? page + 1 : pages;
+    return MAX_OF(pages, 1u);
+}
+
+static uint32_t or_else(uint32_t value, uint32_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+static void create(struct scenario *row)
+{
+    struct assembly_config config = {
+        .engine = {.pages = row->pages,
+                   .frames = or_else(row->frames, 4),
+                   .slots = row->no_slots ? 0 : or_else(row->slots, 8),
+                   .threads = THREADS,
+                   .vads_max = 2,
+                   .trim_batch = or_else(row->batch, 1),
+                   .write_batch = or_else(row->batch, 1),
+                   .region_ptes = or_else(row->region_ptes, 2),
+                   .frame_cache = row->frame_cache,
+                   .fault_around = or_else(row->fault_around, 1),
+                   .standby_percent = 25,
+                   .list_lock_shared = !row->list_lock_plain,
+                   .backoff = true,
+                   .dirty_bit = true},
+        .tlb_entries = 2,
+        .impatient = !row->patient,
+        .policy = &policy_fifo,
+        .store = &scenario_store,
+    };
+
+    memcpy(config.engine.workers, row->workers, sizeof(row->workers));
+    assert_int_equal(assembly_create(&assembly, &config), 0);
+}
+
+uint64_t scenario_search(const struct scenario *given)
+{
+    struct scenario row = *given;
+    struct fibers_path path = {
+        .choices = choices, .room = CHOICES, .preemptions_max = or_else(given->preemptions, 2)};
+    uint64_t by_priority, by_path;
+
+    row.pages = count_pages(given);
+    scenario = &row;
+    memset(seen, 0, sizeof(seen));
+    steps_used = 1;
+    create(&row);
+    fibers_path_begin(&path);
+    run_random(&path);
+    by_priority = run_pct();
+    memset(seen, 0, sizeof(seen));
+    by_path = run_paths(&path);
+    print_message("%s: %u random runs, %llu by priority (%u fibers, %u steps), %llu paths\n",
+                  row.name, RANDOM_RUNS, (unsigned long long)by_priority, fiber_count(), steps_used,
+                  (unsigned long long)by_path);
+    for (unsigned i = 0; i < SCENARIO_SEEN && getenv("MM_RUN") == NULL; i++) {
+        if (row.sees[i] != 0 && seen[row.sees[i]] == 0)
+            fail_msg("%s: never met what it is about: number %u of `sees`", row.name, i);
+    }
+    assembly_destroy(&assembly);
+    return by_path;
+}
+
+static void search_row(void **state)
+{
+    scenario_search(*state);
+}
+
+/* A failed row leaves its assembly. */
+static int destroy_left(void **state)
+{
+    (void)state;
+    if (assembly.engine != NULL)
+        assembly_destroy(&assembly);
+    return 0;
+}
+
+int scenarios_main(const char *group, const struct scenario *scenarios, size_t count)
+{
+    struct CMUnitTest *tests = calloc(count, sizeof(*tests));
+    const char *one = getenv("MM_SCENARIO");
+    size_t used = 0;
+    int failed;
+
+    for (size_t i = 0; i < count && tests != NULL; i++) {
+        if (one == NULL || strcmp(one, scenarios[i].name) == 0)
+            tests[used++] = (struct CMUnitTest){.name = scenarios[i].name,
+                                                .test_func = search_row,
+                                                .teardown_func = destroy_left,
+                                                .initial_state = (void *)(uintptr_t)&scenarios[i]};
+    }
+    if (used == 0) {
+        fprintf(stderr, "%s: no scenario %s; MM_SCENARIO must name a row of the table\n", group,
+                one == NULL ? "" : one);
+        return 1;
+    }
+    failed = _cmocka_run_group_tests(group, tests, used, NULL, NULL);
+    free(tests);
+    return failed != 0;
+}

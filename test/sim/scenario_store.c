@@ -1,0 +1,150 @@
+/*
+ * scenario_store.c - a store in which everything takes a while, and requests fail when told to.
+ */
+#include "scenario.h"
+
+#include "base/copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POISON    0xEE
+#define HALF_PAGE (MM_PAGE_SIZE / 2)
+
+struct slow_store {
+    slot_number slots;
+    uint32_t queues;
+    uint32_t fail[2]; /* by operation: how many more */
+    bool *busy;       /* by slot: a request is under way */
+    unsigned char *bytes;
+    struct store_request *first[]; /* by queue */
+};
+
+static void move_half(struct slow_store *slow, const struct store_request *request, size_t half)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        unsigned char *slot = slow->bytes + (size_t)(request->slot + i) * MM_PAGE_SIZE;
+        unsigned char *page = request->pages[i];
+
+        if (request->operation == STORE_READ)
+            copy_shared(page + half * HALF_PAGE, slot + half * HALF_PAGE, HALF_PAGE);
+        else
+            copy_shared(slot + half * HALF_PAGE, page + half * HALF_PAGE, HALF_PAGE);
+    }
+}
+
+static void spoil(struct slow_store *slow, const struct store_request *request)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        unsigned char *slot = slow->bytes + (size_t)(request->slot + i) * MM_PAGE_SIZE;
+
+        memset(request->operation == STORE_READ ? request->pages[i] : slot, POISON, MM_PAGE_SIZE);
+    }
+}
+
+/* Nobody else reads or writes the slots meanwhile: a slot has one owner. */
+static void mark_busy(struct slow_store *slow, const struct store_request *request, bool busy)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        if (slow->busy[request->slot + i] == busy)
+            fibers_fail("slot %u is %s while another request for it is under way",
+                        request->slot + i, request->operation == STORE_READ ? "read" : "written");
+        slow->busy[request->slot + i] = busy;
+    }
+}
+
+static void slow_submit(void *store, uint32_t queue, struct store_request *const *requests,
+                        uint32_t count)
+{
+    struct slow_store *slow = store;
+    struct store_request **last = &slow->first[queue];
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    for (uint32_t i = 0; i < count; i++) {
+        if (requests[i]->slot == SLOT_NONE || requests[i]->count == 0 ||
+            requests[i]->slot + requests[i]->count - 1 > slow->slots)
+            fibers_fail("a request for %u slots from slot %u", requests[i]->count,
+                        requests[i]->slot);
+        mark_busy(slow, requests[i], true);
+        fibers_point();
+        move_half(slow, requests[i], 0);
+        requests[i]->next = NULL;
+        *last = requests[i];
+        last = &requests[i]->next;
+    }
+}
+
+static uint32_t slow_reap(void *store, uint32_t queue, struct store_request **ret_requests,
+                          uint32_t count, bool wait)
+{
+    struct slow_store *slow = store;
+    uint32_t reaped = 0;
+
+    (void)wait;
+    while (reaped < count && slow->first[queue] != NULL) {
+        struct store_request *request = slow->first[queue];
+
+        slow->first[queue] = request->next;
+        fibers_point();
+        request->result = slow->fail[request->operation] > 0 ? -EIO : 0;
+        slow->fail[request->operation] -= request->result != 0;
+        if (request->result == 0)
+            move_half(slow, request, 1);
+        else
+            spoil(slow, request);
+        mark_busy(slow, request, false);
+        ret_requests[reaped++] = request;
+    }
+    return reaped;
+}
+
+static const struct store_ops slow_ops = {.name = "slow", .submit = slow_submit, .reap = slow_reap};
+
+static int create_slow(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
+{
+    struct slow_store *slow = calloc(1, sizeof(*slow) + queues * sizeof(slow->first[0]));
+
+    (void)context;
+    if (slow == NULL)
+        return -ENOMEM;
+    slow->slots = slots;
+    slow->queues = queues;
+    slow->busy = calloc(slots + 1, sizeof(*slow->busy));
+    slow->bytes = calloc(slots + 1, MM_PAGE_SIZE);
+    *ret_store = (struct store){&slow_ops, slow, slots, queues};
+    return slow->busy == NULL || slow->bytes == NULL ? -ENOMEM : 0;
+}
+
+static void reset_slow(void *context, struct store *store)
+{
+    struct slow_store *slow = store->self;
+
+    (void)context;
+    memset(slow->first, 0, slow->queues * sizeof(slow->first[0]));
+    memset(slow->fail, 0, sizeof(slow->fail));
+    memset(slow->busy, 0, (slow->slots + 1) * sizeof(*slow->busy));
+    memset(slow->bytes, POISON, (size_t)(slow->slots + 1) * MM_PAGE_SIZE);
+}
+
+static void destroy_slow(void *context, struct store *store)
+{
+    struct slow_store *slow = store->self;
+
+    (void)context;
+    free(slow->busy);
+    free(slow->bytes);
+    free(slow);
+    *store = (struct store){.ops = NULL};
+}
+
+const struct assembly_store scenario_store = {create_slow, reset_slow, destroy_slow, NULL};
+
+void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes)
+{
+    struct slow_store *slow = store->self;
+
+    slow->fail[STORE_READ] = reads;
+    slow->fail[STORE_WRITE] = writes;
+}
