@@ -289,7 +289,8 @@ static void a_lost_wake_up_is_a_deadlock_without_the_net(void **state)
 
 /* Dekker's handshake: each says that it is there and then looks for the other; one must see. */
 static bool fenced;
-static _Atomic uint32_t seen_by[2], there[2];
+static uint32_t seen_by[2];
+static _Atomic uint32_t there[2];
 
 static void meet(void *argument)
 {
@@ -298,9 +299,8 @@ static void meet(void *argument)
     atomic_store_explicit(&there[self], 1, memory_order_release);
     if (fenced)
         atomic_thread_fence(memory_order_seq_cst);
-    atomic_store_explicit(&seen_by[self],
-                          atomic_load_explicit(&there[1 - self], memory_order_acquire),
-                          memory_order_relaxed);
+    seen_by[self] = atomic_load_explicit(&there[1 - self], memory_order_acquire);
+    fibers_point(); /* the other may look before our store is out */
 }
 
 static void main_meet(void *argument)
