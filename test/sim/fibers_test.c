@@ -331,7 +331,9 @@ static void late_stores_find_a_missing_fence(void **state)
 {
     (void)state;
     assert_int_equal(missed_meetings(false, false), 0);
-    assert_in_range(missed_meetings(false, true), 1, 299);
+    unsigned missed = missed_meetings(false, true);
+    print_message("%u of 300 seeds miss without the fence\n", missed);
+    assert_in_range(missed, 1, 299);
     assert_int_equal(missed_meetings(true, true), 0);
 }
 
