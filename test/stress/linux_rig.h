@@ -44,12 +44,14 @@ struct outcome {
 
 /* Fault handlers of the machines to come. */
 static uint32_t rig_handlers = 2;
+/* Their size. */
+static page_number rig_pages = RIG_PAGES;
 
 /* 0, or why not; in `ret_text` too. */
 static inline int rig_make(struct rig *rig, enum linux_faults faults, char *ret_text, size_t size)
 {
     struct linux_config config = {
-        .pages = RIG_PAGES,
+        .pages = rig_pages,
         .threads_max = FAKE_THREADS,
         .windows = FAKE_WINDOWS,
         .faults = faults,
@@ -65,7 +67,7 @@ static inline int rig_make(struct rig *rig, enum linux_faults faults, char *ret_
     {
         struct machine machine = rig->fake.machine;
 
-        fake_init(&rig->fake, RIG_PAGES);
+        fake_init(&rig->fake, rig_pages);
         rig->fake.machine = machine;
     }
     atomic_store(&rig->fake.number_taken[TESTER], true);
@@ -86,7 +88,7 @@ static inline int rig_start(struct rig *rig)
 
     return error != 0
                ? error
-               : rig->fake.machine.ops->protect(rig->machine, 0, RIG_PAGES, MACHINE_READ_WRITE);
+               : rig->fake.machine.ops->protect(rig->machine, 0, rig_pages, MACHINE_READ_WRITE);
 }
 
 static inline void rig_end(struct rig *rig)

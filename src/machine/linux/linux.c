@@ -20,6 +20,8 @@
 /* Out of the way of programs that expect low numbers, or reuse them. */
 #define DESCRIPTORS_HIGH 1024
 #define DESCRIPTORS_OURS 16
+/* A huge page, where pages are 4096 bytes. */
+#define HUGE_BYTES ((size_t)2 << 20)
 
 int ioctl_plain(int fd, unsigned long request, void *argument)
 {
@@ -72,6 +74,12 @@ static void close_descriptor(int fd)
 {
     if (fd >= 0)
         close(fd);
+}
+
+/* The range and the page that follows it. */
+static size_t mapped_bytes(const struct linux_machine *machine)
+{
+    return machine->bytes + MM_PAGE_SIZE;
 }
 
 static size_t windows_bytes(const struct linux_machine *machine)
@@ -130,10 +138,37 @@ static int make_file(struct linux_machine *machine, char *ret_text, size_t text_
     return 0;
 }
 
+/*
+ * One page off the grid of huge pages, so that none can be made in the file, whatever the program
+ * advises: the pages of a huge page can be given up one by one only if the kernel manages to split
+ * it, and until then they are resident beyond the budget. A page without access follows, so that the
+ * program cannot grow the range where it lies. MAP_FAILED: none.
+ */
+static void *map_off_grid(const struct linux_machine *machine)
+{
+    size_t bytes = mapped_bytes(machine) + HUGE_BYTES + MM_PAGE_SIZE;
+    char *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *base;
+    size_t before;
+
+    if (room == MAP_FAILED)
+        return MAP_FAILED;
+    before = HUGE_BYTES - (uintptr_t)room % HUGE_BYTES + MM_PAGE_SIZE;
+    base = mmap(room + before, machine->bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+                machine->file, 0);
+    if (base == MAP_FAILED) {
+        munmap(room, bytes);
+        return MAP_FAILED;
+    }
+    munmap(room, before);
+    if (before + mapped_bytes(machine) < bytes)
+        munmap(base + mapped_bytes(machine), bytes - before - mapped_bytes(machine));
+    return base;
+}
+
 static int map_range(struct linux_machine *machine, char *ret_text, size_t text_size)
 {
-    void *base =
-        mmap(NULL, machine->bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, machine->file, 0);
+    void *base = map_off_grid(machine);
 
     if (base == MAP_FAILED)
         return refuse(-errno, "mapping the memory", ret_text, text_size);
@@ -284,7 +319,7 @@ void linux_destroy(struct linux_machine *machine)
     if (machine->started && machine->faults == LINUX_FAULTS_SIGNAL)
         fault_signal_stop();
     table_remove(machine);
-    unmap_own(machine->base, machine->bytes);
+    unmap_own(machine->base, mapped_bytes(machine));
     unmap_own(machine->windows, windows_bytes(machine));
     unmap_own(machine->vectors, vectors_bytes(machine));
     unmap_own(machine->zeros, (size_t)ZERO_PAGES << PAGE_SHIFT);
