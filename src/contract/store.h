@@ -7,6 +7,9 @@
  *
  * While a write is in flight its source may change (a page rescued and written again). The store
  * must survive that; the bytes in the slot are then worthless and the engine discards the slot.
+ *
+ * A slot that was never written, was discarded, or whose last write failed has no content: reading
+ * it is an error or gives any bytes.
  */
 #ifndef MM_CONTRACT_STORE_H
 #define MM_CONTRACT_STORE_H
@@ -22,6 +25,7 @@ struct store_request {
     uint32_t count;             /* pages in the run, at least 1 */
     void *const *pages;         /* count buffers of MM_PAGE_SIZE bytes; a write only reads them */
     int result;                 /* 0, or a negative errno for the whole run; set when reaped */
+    uint32_t pages_done;        /* page that failed, counted from 0, or `count`; set when reaped */
     struct store_request *next; /* for the store, while it owns the request */
 };
 
@@ -46,6 +50,13 @@ struct store {
     uint32_t slots;  /* usable slots: 1..slots */
     uint32_t queues; /* queues 0..queues-1 may be used */
 };
+
+/* Does the store have every slot of the run? A request for any other fails with -EINVAL. */
+static inline bool store_has_run(uint32_t slots, const struct store_request *request)
+{
+    return request->slot != SLOT_NONE && request->slot <= slots && request->count != 0 &&
+           request->count <= slots - request->slot + 1;
+}
 
 /* Read one slot and wait for it; nothing else may be in flight on the queue. 0 or -errno. */
 static inline int store_read_page(const struct store *store, uint32_t queue, slot_number slot,

@@ -11,17 +11,13 @@
 
 #include "base/copy.h"
 #include "contract/world.h"
+#include "store/request_list.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #define SMALL_BYTES ((size_t)1 << 20) /* cleared sooner than given back and taken again */
-
-/* Requests in order of submission. */
-struct request_list {
-    struct store_request *first, *last;
-};
 
 struct ram_queue {
     struct request_list done;
@@ -39,45 +35,12 @@ struct ram {
     struct ram_queue queues[];
 };
 
-static void list_append(struct request_list *list, struct store_request *request)
-{
-    request->next = NULL;
-    if (list->first == NULL)
-        list->first = request;
-    else
-        list->last->next = request;
-    list->last = request;
-}
-
-static struct store_request *list_take(struct request_list *list)
-{
-    struct store_request *request = list->first;
-
-    if (request != NULL) {
-        list->first = request->next;
-        request->next = NULL;
-    }
-    return request;
-}
-
-static void list_splice(struct request_list *into, struct request_list *from)
-{
-    if (from->first == NULL)
-        return;
-    if (into->first == NULL)
-        into->first = from->first;
-    else
-        into->last->next = from->first;
-    into->last = from->last;
-    *from = (struct request_list){NULL, NULL};
-}
-
 /* Let time pass: what has arrived is done, what has gathered flies. */
 static void queue_advance(struct ram_queue *queue, uint64_t now_ns)
 {
     while (queue->flying.first != NULL && now_ns >= queue->flying_ns) {
-        list_splice(&queue->done, &queue->flying);
-        list_splice(&queue->flying, &queue->gathering);
+        request_list_splice(&queue->done, &queue->flying);
+        request_list_splice(&queue->flying, &queue->gathering);
         queue->flying_ns = queue->gathering_ns;
     }
 }
@@ -87,8 +50,8 @@ static void request_perform(struct ram *ram, struct store_request *request)
     unsigned char *memory;
 
     request->result = -EINVAL;
-    if (request->slot == SLOT_NONE || request->slot > ram->slots || request->count == 0 ||
-        request->count > ram->slots - request->slot + 1)
+    request->pages_done = 0;
+    if (!store_has_run(ram->slots, request))
         return;
     memory = ram->memory + ((size_t)(request->slot - 1) << PAGE_SHIFT);
     for (uint32_t i = 0; i < request->count; i++, memory += MM_PAGE_SIZE) {
@@ -99,6 +62,7 @@ static void request_perform(struct ram *ram, struct store_request *request)
             copy_shared(memory, request->pages[i], MM_PAGE_SIZE);
     }
     request->result = 0;
+    request->pages_done = request->count;
 }
 
 static void ram_submit(void *self, uint32_t queue_number, struct store_request *const *requests,
@@ -123,7 +87,7 @@ static void ram_submit(void *self, uint32_t queue_number, struct store_request *
         }
     }
     for (uint32_t i = 0; i < count; i++)
-        list_append(list, requests[i]);
+        request_list_append(list, requests[i]);
 }
 
 static void queue_wait(struct ram_queue *queue)
@@ -152,7 +116,7 @@ static uint32_t ram_reap(void *self, uint32_t queue_number, struct store_request
             queue_wait(queue);
     }
     while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = list_take(&queue->done);
+        ret_requests[reaped++] = request_list_take(&queue->done);
     return reaped;
 }
 

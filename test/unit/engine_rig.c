@@ -111,6 +111,7 @@ static uint32_t gate_reap(void *store, uint32_t queue, struct store_request **re
         gate->first[queue] = request->next;
         gate->held[request->operation]--;
         request->result = takes_failure(gate, request) ? -EIO : 0;
+        request->pages_done = request->result == 0 ? request->count : 0;
         if (request->result == 0)
             move_half(gate, request, 1);
         else
