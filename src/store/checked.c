@@ -1,0 +1,185 @@
+/*
+ * checked.c - the checked store: what comes back is what went in, or an error.
+ *
+ * Checksums are kept in memory, apart from what they vouch for, so a device that returns an old
+ * page, another slot's page or half a page cannot return the fitting checksum with it. A slot is
+ * readable only between a write that succeeded and whatever comes next; everything else fails
+ * closed. The checksum is taken before the write begins: a source that changes meanwhile gives a
+ * slot that cannot be read, which is what such a slot is worth.
+ *
+ * No locks. A slot has one owner at a time, which is the engine's business. If that promise is
+ * broken, the word of the slot, read before and after the comparison, makes it an error as well.
+ */
+#include "store/checked.h"
+
+#include "base/copy.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* What is known of a slot's content, in the low bits of its word; the generation is above them. */
+enum content { CONTENT_NONE, CONTENT_COMING, CONTENT_KNOWN };
+#define CONTENT_BITS 2
+#define CONTENT_MASK (((uint64_t)1 << CONTENT_BITS) - 1)
+
+struct checked_slot {
+    _Atomic uint64_t word;
+    _Atomic uint64_t checksum; /* means something while the content is coming or known */
+};
+
+struct checked {
+    struct store below;
+    struct checked_slot slots[]; /* slot s is slots[s - 1] */
+};
+
+static uint64_t page_checksum(const void *page)
+{
+    uint64_t copy[MM_PAGE_SIZE / sizeof(uint64_t)];
+
+    /* The page may be changing, which only ThreadSanitizer minds (base/copy.h). */
+    if (UNDER_THREAD_SANITIZER) {
+        copy_shared(copy, page, MM_PAGE_SIZE);
+        page = copy;
+    }
+    return XXH3_64bits(page, MM_PAGE_SIZE);
+}
+
+static void slot_write_begin(struct checked_slot *slot, const void *page)
+{
+    uint64_t generation = atomic_load_explicit(&slot->word, memory_order_relaxed) >> CONTENT_BITS;
+
+    atomic_store_explicit(&slot->word, (generation + 1) << CONTENT_BITS | CONTENT_COMING,
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->checksum, page_checksum(page), memory_order_release);
+}
+
+static void slot_forget(struct checked_slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_NONE, memory_order_release);
+}
+
+/* A slot that was forgotten since the write began stays so. */
+static void slot_write_end(struct checked_slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    if ((word & CONTENT_MASK) == CONTENT_COMING)
+        atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_KNOWN,
+                              memory_order_release);
+}
+
+static bool slot_vouches(struct checked_slot *slot, const void *page)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    bool same = page_checksum(page) == atomic_load_explicit(&slot->checksum, memory_order_acquire);
+
+    return same && (word & CONTENT_MASK) == CONTENT_KNOWN &&
+           word == atomic_load_explicit(&slot->word, memory_order_relaxed);
+}
+
+static void read_end(struct checked_slot *slots, struct store_request *request)
+{
+    for (uint32_t i = 0; i < request->count && request->result == 0; i++) {
+        if (!slot_vouches(&slots[i], request->pages[i])) {
+            request->result = -EBADMSG;
+            request->pages_done = i;
+        }
+    }
+}
+
+static void write_end(struct checked_slot *slots, const struct store_request *request)
+{
+    for (uint32_t i = 0; i < request->count; i++) {
+        if (request->result == 0)
+            slot_write_end(&slots[i]);
+        else
+            slot_forget(&slots[i]);
+    }
+}
+
+static void checked_submit(void *self, uint32_t queue, struct store_request *const *requests,
+                           uint32_t count)
+{
+    struct checked *checked = self;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct store_request *request = requests[i];
+
+        if (request->operation == STORE_READ || !store_has_run(checked->below.slots, request))
+            continue;
+        for (uint32_t p = 0; p < request->count; p++)
+            slot_write_begin(&checked->slots[request->slot - 1 + p], request->pages[p]);
+    }
+    checked->below.ops->submit(checked->below.self, queue, requests, count);
+}
+
+static uint32_t checked_reap(void *self, uint32_t queue, struct store_request **ret_requests,
+                             uint32_t count, bool wait)
+{
+    struct checked *checked = self;
+    const struct store *below = &checked->below;
+    uint32_t reaped = below->ops->reap(below->self, queue, ret_requests, count, wait);
+
+    for (uint32_t i = 0; i < reaped; i++) {
+        struct store_request *request = ret_requests[i];
+
+        if (!store_has_run(below->slots, request))
+            continue;
+        if (request->operation == STORE_READ)
+            read_end(&checked->slots[request->slot - 1], request);
+        else
+            write_end(&checked->slots[request->slot - 1], request);
+    }
+    return reaped;
+}
+
+static void checked_discard(void *self, slot_number first, uint32_t count)
+{
+    struct checked *checked = self;
+    const struct store *below = &checked->below;
+
+    for (uint32_t i = 0; i < count; i++)
+        slot_forget(&checked->slots[first - 1 + i]);
+    if (below->ops->discard != NULL)
+        below->ops->discard(below->self, first, count);
+}
+
+static const struct store_ops checked_ops = {
+    .name = "checked",
+    .submit = checked_submit,
+    .reap = checked_reap,
+    .discard = checked_discard,
+};
+
+int checked_create(const struct store *below, struct store *ret_store)
+{
+    struct checked *checked =
+        calloc(1, sizeof(*checked) + (size_t)below->slots * sizeof(checked->slots[0]));
+
+    if (checked == NULL)
+        return -ENOMEM;
+    checked->below = *below;
+    *ret_store = (struct store){
+        .ops = &checked_ops, .self = checked, .slots = below->slots, .queues = below->queues};
+    return 0;
+}
+
+void checked_destroy(struct store *store)
+{
+    free(store->self);
+    *store = (struct store){.ops = NULL};
+}
+
+uint64_t checked_generation(const struct store *store, slot_number slot)
+{
+    struct checked *checked = store->self;
+
+    return atomic_load_explicit(&checked->slots[slot - 1].word, memory_order_relaxed) >>
+           CONTENT_BITS;
+}
