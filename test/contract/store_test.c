@@ -1,0 +1,296 @@
+/*
+ * store_test.c - every store, alone and wrapped, keeps the promises of contract/store.h.
+ *
+ * Each case runs over each store of the table at the end.
+ */
+#include "base/copy.h"
+#include "store/checked.h"
+#include "store/faulty.h"
+#include "store/ram.h"
+#include "store_rig.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SLOTS      16u
+#define QUEUES     4u
+#define LATENCY_NS 200000ull
+#define REWRITES   300u
+
+static unsigned char pages[SLOTS][MM_PAGE_SIZE];
+static void *page_pointers[SLOTS];
+
+/* ---- the stores ---- */
+
+/* From the bottom up; what is not used has no ops. */
+struct stack {
+    struct store ram, faulty, checked;
+    struct store *top;
+};
+
+struct stack_kind {
+    const char *name;
+    uint64_t latency_ns;
+    bool faulty, checked;
+};
+
+static const struct stack_kind *kind;
+static struct stack stack;
+
+static int stack_create(void **state)
+{
+    stack = (struct stack){.top = &stack.ram};
+    assert_int_equal(ram_create(SLOTS, QUEUES, &stack.ram), 0);
+    ram_set_latency(&stack.ram, kind->latency_ns);
+    if (kind->faulty) {
+        assert_int_equal(faulty_create(stack.top, 1, &stack.faulty), 0);
+        stack.top = &stack.faulty;
+    }
+    if (kind->checked) {
+        assert_int_equal(checked_create(stack.top, &stack.checked), 0);
+        stack.top = &stack.checked;
+    }
+    assert_int_equal(stack.top->slots, SLOTS);
+    assert_int_equal(stack.top->queues, QUEUES);
+    *state = stack.top;
+    return 0;
+}
+
+static int stack_destroy(void **state)
+{
+    (void)state;
+    if (kind->checked)
+        checked_destroy(&stack.checked);
+    if (kind->faulty)
+        faulty_destroy(&stack.faulty);
+    ram_destroy(&stack.ram);
+    return 0;
+}
+
+static int perform(const struct store *store, enum store_operation operation, slot_number slot,
+                   uint32_t count)
+{
+    return store_perform(store, operation, slot, count, page_pointers, NULL);
+}
+
+/* ---- the cases ---- */
+
+static void slots_keep_their_pages(void **state)
+{
+    const struct store *store = *state;
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 1, SLOTS), 0);
+    pages_fill(pages, page_pointers, SLOTS, 100);
+    assert_int_equal(perform(store, STORE_WRITE, 5, 2), 0);
+    memset(pages, 0, sizeof(pages));
+    assert_int_equal(perform(store, STORE_READ, 1, SLOTS), 0);
+    for (unsigned i = 0; i < SLOTS; i++)
+        assert_true(page_is(pages[i], i == 4 || i == 5 ? 100 + i - 4 : 1 + i));
+    /* A run of one from the middle. */
+    assert_int_equal(perform(store, STORE_READ, SLOTS, 1), 0);
+    assert_true(page_is(pages[0], SLOTS));
+    assert_int_equal(store_read_page(store, 1, 6, pages[1]), 0);
+    assert_true(page_is(pages[1], 101));
+}
+
+static void slots_that_do_not_exist_are_errors(void **state)
+{
+    const struct store *store = *state;
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, SLOTS, 1), 0);
+    assert_int_equal(perform(store, STORE_WRITE, 0, 1), -EINVAL);
+    assert_int_equal(perform(store, STORE_WRITE, 1, 0), -EINVAL);
+    assert_int_equal(perform(store, STORE_WRITE, SLOTS, 2), -EINVAL);
+    assert_int_equal(perform(store, STORE_READ, SLOTS + 1, 1), -EINVAL);
+    assert_int_equal(perform(store, STORE_READ, SLOTS, 2), -EINVAL);
+    assert_int_equal(perform(store, STORE_READ, 2, UINT32_MAX), -EINVAL);
+    pages_fill(pages, page_pointers, SLOTS, 100);
+    assert_int_equal(perform(store, STORE_READ, SLOTS, 1), 0);
+    assert_true(page_is(pages[0], 1));
+}
+
+/* Reap `count` requests of a queue, in the order of `expected`. */
+static void reap_in_order(const struct store *store, uint32_t queue,
+                          struct store_request *const *expected, uint32_t count)
+{
+    struct store_request *reaped[SLOTS];
+
+    for (uint32_t done = 0; done < count;) {
+        uint32_t got = store->ops->reap(store->self, queue, reaped, count - done, true);
+
+        assert_in_range(got, 1, count - done);
+        for (uint32_t i = 0; i < got; i++, done++) {
+            assert_ptr_equal(reaped[i], expected[done]);
+            assert_int_equal(reaped[i]->result, 0);
+            assert_int_equal(reaped[i]->pages_done, 1);
+        }
+    }
+}
+
+static void requests_come_back_in_order_on_their_queue(void **state)
+{
+    const struct store *store = *state;
+    struct store_request requests[8], *pointers[8], *reaped[8];
+    struct store_request *first_queue[6] = {&requests[0], &requests[1], &requests[2],
+                                            &requests[5], &requests[6], &requests[7]};
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    requests_writing(requests, pointers, 8, page_pointers);
+    assert_int_equal(store->ops->reap(store->self, 0, reaped, 8, true), 0);
+    store->ops->submit(store->self, 0, pointers, 3);
+    store->ops->submit(store->self, 1, pointers + 3, 2);
+    store->ops->submit(store->self, 0, pointers + 5, 3);
+    assert_int_equal(store->ops->reap(store->self, 2, reaped, 8, true), 0);
+    assert_int_equal(store->ops->reap(store->self, 0, reaped, 0, true), 0);
+    reap_in_order(store, 0, first_queue, 4);
+    reap_in_order(store, 0, first_queue + 4, 2);
+    reap_in_order(store, 1, pointers + 3, 2);
+    assert_int_equal(store->ops->reap(store->self, 0, reaped, 8, true), 0);
+    assert_int_equal(store->ops->reap(store->self, 1, reaped, 8, false), 0);
+    memset(pages, 0, sizeof(pages));
+    assert_int_equal(perform(store, STORE_READ, 1, 8), 0);
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(page_is(pages[i], 1 + i));
+}
+
+/* The hint may be taken or not; the slot can be used again, and its neighbours are as they were. */
+static void a_discarded_slot_can_be_written_again(void **state)
+{
+    const struct store *store = *state;
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 1, 4), 0);
+    if (store->ops->discard != NULL)
+        store->ops->discard(store->self, 2, 2);
+    pages_fill(pages, page_pointers, SLOTS, 100);
+    assert_int_equal(perform(store, STORE_WRITE, 3, 1), 0);
+    assert_int_equal(perform(store, STORE_READ, 3, 2), 0);
+    assert_true(page_is(pages[0], 100));
+    assert_true(page_is(pages[1], 4));
+    assert_int_equal(perform(store, STORE_READ, 1, 1), 0);
+    assert_true(page_is(pages[0], 1));
+}
+
+struct page_writer {
+    unsigned char page[MM_PAGE_SIZE] __attribute__((aligned(8)));
+    _Atomic bool stop;
+};
+
+static void *page_rewrite(void *argument)
+{
+    struct page_writer *writer = argument;
+    uint64_t version = 0;
+
+    while (!atomic_load(&writer->stop)) {
+        version++;
+        for (size_t i = 0; i < MM_PAGE_SIZE; i += sizeof(version))
+            store_word(writer->page + i, version << 32 | version);
+    }
+    return NULL;
+}
+
+/* The source of a write may change: the slot is worth nothing then, but nothing breaks. */
+static void a_source_may_change_while_it_is_written(void **state)
+{
+    static struct page_writer writer;
+    static uint64_t read_back[MM_PAGE_SIZE / sizeof(uint64_t)];
+    const struct store *store = *state;
+    void *from = writer.page, *into = read_back;
+    pthread_t thread;
+    int result;
+
+    atomic_store(&writer.stop, false);
+    assert_int_equal(pthread_create(&thread, NULL, page_rewrite, &writer), 0);
+    for (unsigned i = 0; i < REWRITES; i++) {
+        assert_int_equal(store_perform(store, STORE_WRITE, 1, 1, &from, NULL), 0);
+        result = store_perform(store, STORE_READ, 1, 1, &into, NULL);
+        assert_true(result == 0 || (kind->checked && result == -EBADMSG));
+    }
+    atomic_store(&writer.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(store_perform(store, STORE_WRITE, 1, 1, &from, NULL), 0);
+    assert_int_equal(store_perform(store, STORE_READ, 1, 1, &into, NULL), 0);
+    assert_memory_equal(read_back, writer.page, MM_PAGE_SIZE);
+}
+
+struct queue_user {
+    const struct store *store;
+    uint32_t queue;
+    bool good;
+};
+
+/* Slots of its own, a queue of its own. */
+static void *queue_use(void *argument)
+{
+    struct queue_user *user = argument;
+    const struct store *store = user->store;
+    unsigned char own[MM_PAGE_SIZE], back[MM_PAGE_SIZE];
+    void *own_pointer = own;
+    slot_number slots = SLOTS / QUEUES;
+
+    user->good = true;
+    for (unsigned i = 0; i < 100; i++) {
+        struct store_request request = {.operation = STORE_WRITE,
+                                        .slot = 1 + user->queue * slots + i % slots,
+                                        .count = 1,
+                                        .pages = &own_pointer,
+                                        .result = 99};
+        struct store_request *one = &request, *reaped = NULL;
+
+        page_fill(own, user->queue * 1000 + i);
+        store->ops->submit(store->self, user->queue, &one, 1);
+        user->good &= store->ops->reap(store->self, user->queue, &reaped, 1, true) == 1 &&
+                      reaped == &request && request.result == 0;
+        user->good &= store_read_page(store, user->queue, request.slot, back) == 0 &&
+                      memcmp(own, back, MM_PAGE_SIZE) == 0;
+    }
+    return NULL;
+}
+
+static void queues_are_used_at_once(void **state)
+{
+    struct queue_user users[QUEUES];
+    pthread_t threads[QUEUES];
+
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        users[i] = (struct queue_user){.store = *state, .queue = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, queue_use, &users[i]), 0);
+    }
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(users[i].good);
+    }
+}
+
+static const struct stack_kind kinds[] = {
+    {.name = "ram"},
+    {.name = "ram with latency", .latency_ns = LATENCY_NS},
+    {.name = "checked(ram)", .checked = true},
+    {.name = "checked(ram with latency)", .checked = true, .latency_ns = LATENCY_NS},
+    {.name = "faulty(ram)", .faulty = true},
+    {.name = "faulty(ram with latency)", .faulty = true, .latency_ns = LATENCY_NS},
+    {.name = "checked(faulty(ram))", .faulty = true, .checked = true},
+};
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, stack_create, stack_destroy)
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        CASE(slots_keep_their_pages),
+        CASE(slots_that_do_not_exist_are_errors),
+        CASE(requests_come_back_in_order_on_their_queue),
+        CASE(a_discarded_slot_can_be_written_again),
+        CASE(a_source_may_change_while_it_is_written),
+        CASE(queues_are_used_at_once),
+    };
+    int failed = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        kind = &kinds[i];
+        failed += cmocka_run_group_tests_name(kind->name, cases, NULL, NULL);
+    }
+    return failed;
+}
