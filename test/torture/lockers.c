@@ -188,7 +188,7 @@ static void install(int signal, int flags)
 
 static void *locker_main(void *argument)
 {
-    uint64_t random = ordeal.seed + 1000 * (uint64_t)(uintptr_t)argument;
+    uint64_t number = (uintptr_t)argument, random = ordeal.seed + 1000 * (number + 1);
     sigset_t ours;
     sigemptyset(&ours);
     sigaddset(&ours, SIGUSR1);
@@ -205,6 +205,7 @@ static void *locker_main(void *argument)
         } else {
             audit_group(&random);
         }
+        count_one(&ordeal.steps[number]);
     }
     return NULL;
 }
@@ -226,8 +227,7 @@ void lockers_prepare(void)
 void lockers_start(void)
 {
     for (unsigned i = 0; i < LOCKERS; i++) {
-        if (pthread_create(&ordeal.lockers[i], NULL, locker_main, (void *)(uintptr_t)(i + 1)) !=
-            0) {
+        if (pthread_create(&ordeal.lockers[i], NULL, locker_main, (void *)(uintptr_t)i) != 0) {
             torture_fail("a locker thread cannot be started", NULL, 0, (uint64_t)errno);
         }
     }

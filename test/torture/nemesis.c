@@ -102,14 +102,17 @@ static void *fork_main(void *number)
 
 /* ---- signals ---- */
 
-/* Two a millisecond, one that restarts system calls and one that does not. */
+/*
+ * Two a millisecond, one that restarts system calls and one that does not. Only every second locker
+ * gets them: a signal also frees a thread from a fault that nobody woke it from, and hides that.
+ */
 static void *signals_main(void *unused)
 {
     uint64_t random = ordeal.seed + 5;
     (void)unused;
     while (!atomic_load(&ordeal.stop)) {
-        if (pthread_kill(ordeal.lockers[draw(&random, LOCKERS)], SIGUSR1) != 0 ||
-            pthread_kill(ordeal.lockers[draw(&random, LOCKERS)], SIGUSR2) != 0) {
+        if (pthread_kill(ordeal.lockers[2 * draw(&random, LOCKERS / 2)], SIGUSR1) != 0 ||
+            pthread_kill(ordeal.lockers[2 * draw(&random, LOCKERS / 2)], SIGUSR2) != 0) {
             torture_fail("pthread_kill failed", NULL, 0, (uint64_t)errno);
         }
         atomic_fetch_add(&ordeal.counts.signals_sent, 2);

@@ -22,6 +22,8 @@
 
 #define HANG_NS   10000000000u
 #define WARMUP_NS 1000000000u
+/* For what comes before and after the torture itself; a watch of its own. */
+#define PHASE_SECONDS 60
 
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67 /* Linux 6.4 */
@@ -243,22 +245,30 @@ static void make_manager(void)
     ordeal.counters = calloc(LOCKER_PAGES, sizeof(uint64_t));
 }
 
-static uint64_t work_done(void)
+/* Each locker moves. */
+static void watch_lockers(void)
 {
-    return atomic_load(&ordeal.counts.visits) + atomic_load(&ordeal.counts.transfers);
+    static struct {
+        uint64_t steps, since_ns;
+    } seen[LOCKERS];
+    uint64_t now = now_ns();
+    for (unsigned i = 0; i < LOCKERS; i++) {
+        uint64_t steps = atomic_load(&ordeal.steps[i]);
+        if (steps != seen[i].steps || seen[i].since_ns == 0) {
+            seen[i].steps = steps;
+            seen[i].since_ns = now;
+        } else if (now - seen[i].since_ns > HANG_NS) {
+            torture_fail("a locker has not moved for ten seconds", NULL, steps + 1, steps);
+        }
+    }
 }
 
 static void watch(uint64_t ns)
 {
-    uint64_t end_ns = now_ns() + ns, moved_ns = now_ns(), done = 0;
+    uint64_t end_ns = now_ns() + ns;
     while (now_ns() < end_ns) {
         sample_budget();
-        if (work_done() != done) {
-            done = work_done();
-            moved_ns = now_ns();
-        } else if (now_ns() - moved_ns > HANG_NS) {
-            torture_fail("no locker has moved for ten seconds", NULL, done + 1, done);
-        }
+        watch_lockers();
         pause_ns(1000000);
     }
 }
@@ -348,15 +358,18 @@ void ordeal_run(enum mm_faults faults, double seconds, uint64_t seed, const stru
     /* The manager's own memory, its page file above all, is for the kernel to merge. */
     prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
     rights_prepare();
+    alarm(PHASE_SECONDS);
     make_manager();
     find_memory_file();
     lockers_prepare();
     direct_prepare();
     lockers_start();
     nemesis_start();
+    alarm(0);
     pause_ns(WARMUP_NS);
     watched.refusals_warm = budget == NULL ? 0 : budget_refusals(budget);
     watch((uint64_t)(seconds * 1e9));
+    alarm(PHASE_SECONDS);
     nemesis_join();
     lockers_join();
     lockers_check_end();

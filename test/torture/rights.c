@@ -36,6 +36,12 @@ static void on_abort(int signal_number)
     raise(signal_number);
 }
 
+static void on_alarm(int signal_number)
+{
+    (void)signal_number;
+    torture_fail("preparing or ending hangs", NULL, 0, 1);
+}
+
 int signal_of_touch(volatile uint64_t *word, bool write, uint64_t value)
 {
     jump_signal = 0;
@@ -65,6 +71,7 @@ void rights_prepare(void)
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     signal(SIGABRT, on_abort);
+    signal(SIGALRM, on_alarm);
 }
 
 static void expect(const volatile uint64_t *word, uint64_t value)

@@ -88,6 +88,7 @@ struct ordeal {
     _Atomic bool stop; /* for the nemeses; the lockers go first */
     _Atomic bool stop_lockers;
     _Atomic bool at_work[NEMESIS_COUNT];
+    _Atomic uint64_t steps[LOCKERS]; /* of each locker: does it still move? */
     struct counts counts;
 };
 
