@@ -221,7 +221,9 @@ static int build(struct linux_machine *machine, char *ret_text, size_t text_size
     if (error != 0)
         return refuse(error, "the thread that guards the descriptors", ret_text, text_size);
     error = table_add(machine);
-    return error == 0 ? 0 : refuse(error, "too many machines", ret_text, text_size);
+    if (error == -EMFILE)
+        return refuse(error, "too many machines", ret_text, text_size);
+    return error == 0 ? 0 : refuse(error, "watching for forks", ret_text, text_size);
 }
 
 int linux_create(const struct linux_config *config, struct linux_machine **ret_linux,

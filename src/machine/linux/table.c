@@ -43,16 +43,27 @@ static void forget_in_child(void)
     }
 }
 
-static void watch_forks(void)
+/* From the first machine on, for ever. 0 or -errno. */
+static int watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, forget_in_child);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool watched;
+    int error = 0;
+
+    pthread_mutex_lock(&lock);
+    if (!watched)
+        error = pthread_atfork(NULL, NULL, forget_in_child);
+    watched = error == 0;
+    pthread_mutex_unlock(&lock);
+    return -error;
 }
 
 int table_add(struct linux_machine *machine)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int error = watch_forks();
 
-    pthread_once(&once, watch_forks);
+    if (error != 0)
+        return error;
     for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
         struct linux_machine *none = NULL;
 
