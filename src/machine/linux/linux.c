@@ -295,15 +295,18 @@ static void stop_threads(struct linux_machine *machine)
     world_thread_join(machine->guard);
 }
 
-static void unregister_range(struct linux_machine *machine)
+static void end_registration(struct linux_machine *machine)
 {
     struct uffdio_range range;
 
     if (machine->base == NULL)
         return;
     range = (struct uffdio_range){page_address(machine, 0), machine->bytes};
-    /* Wakes who waits, too. Refused only if it was never registered. */
+    /* Wakes who waits, too. */
     ioctl(machine->uffd, UFFDIO_UNREGISTER, &range);
+    /* Had that been refused, munmap would wait for a reader of its notice; closing ends both. */
+    close_descriptor(machine->uffd);
+    machine->uffd = -1;
 }
 
 void linux_destroy(struct linux_machine *machine)
@@ -317,7 +320,7 @@ void linux_destroy(struct linux_machine *machine)
         mprotect(machine->base, machine->bytes, PROT_NONE);
     /* Before unregistering: a handler may still serve a stale message nobody waits for. */
     stop_threads(machine);
-    unregister_range(machine);
+    end_registration(machine);
     if (machine->started && machine->faults == LINUX_FAULTS_SIGNAL)
         fault_signal_stop();
     table_remove(machine);
