@@ -12,6 +12,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/text.h"
+
 #include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -40,10 +42,10 @@ static int own_table(int one, int other)
 
     if (syscall(SYS_close_range, high + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
         return -errno;
-    if (high - low > 1)
-        syscall(SYS_close_range, low + 1, high - 1, 0);
-    if (low > 0)
-        syscall(SYS_close_range, 0u, low - 1, 0);
+    if (high - low > 1 && syscall(SYS_close_range, low + 1, high - 1, 0) != 0)
+        return -errno;
+    if (low > 0 && syscall(SYS_close_range, 0u, low - 1, 0) != 0)
+        return -errno;
     return 0;
 }
 
@@ -56,6 +58,17 @@ static _Noreturn void guard_abort(const char *text)
     if (output >= 0)
         dup2(output, STDERR_FILENO);
     world_abort(text);
+}
+
+static _Noreturn void guard_fail(const char *call, int error)
+{
+    struct text text = {0};
+
+    text_add(&text, "linux machine: the guard: ");
+    text_add(&text, call);
+    text_add(&text, " failed with errno ");
+    text_add_number(&text, (uint64_t)error);
+    guard_abort(text.bytes);
 }
 
 /*
@@ -113,7 +126,7 @@ static void guard_main(void *argument)
         struct uffd_msg message;
 
         if (poll(watched, ARRAY_COUNT(watched), by_signal ? -1 : WATCH_MS) < 0 && errno != EINTR)
-            guard_abort("linux machine: the guard cannot poll");
+            guard_fail("poll", errno);
         if (watched[0].revents != 0)
             return;
         if (!by_signal)
