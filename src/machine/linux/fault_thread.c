@@ -58,7 +58,7 @@ static bool poison(struct linux_machine *machine, page_number page)
         /* EEXIST: mapped or poisoned meanwhile; whoever waits finds out by trying again. */
         if (result.error == 0 || result.error == EEXIST)
             return true;
-        if (result.error != EAGAIN && result.error != EINTR && result.error != ENOMEM)
+        if (!linux_is_transient(result.error))
             linux_fail("UFFDIO_POISON", page, result.error);
         linux_retry_pause(machine, &retry, "UFFDIO_POISON", page, result.error);
     }

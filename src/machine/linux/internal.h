@@ -85,6 +85,12 @@ struct linux_retry {
     unsigned round;
 };
 
+/* The kernel may give another answer next time. */
+static inline bool linux_is_transient(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ENOMEM;
+}
+
 static inline uint64_t page_address(const struct linux_machine *machine, page_number page)
 {
     return (uintptr_t)machine->base + ((uint64_t)page << PAGE_SHIFT);
@@ -99,8 +105,9 @@ void linux_retry_pause(struct linux_machine *machine, struct linux_retry *retry,
                        page_number page, int error);
 /* Wake who waits for the page; nothing to do where no one can wait. */
 void linux_wake(struct linux_machine *machine, page_number page);
-/* Give up the content of a range, one call. 0 or errno. */
-int linux_punch(struct linux_machine *machine, page_number first, page_number count);
+/* Try once to give up the content of a range. 0 or errno, of the call that is named. */
+int linux_punch(struct linux_machine *machine, page_number first, page_number count,
+                const char **ret_call);
 /* Whether `file` still is the file we made. */
 bool linux_file_is_ours(const struct linux_machine *machine);
 

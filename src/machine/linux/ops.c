@@ -98,6 +98,7 @@ static void *linux_fill_buffer(void *self, uint32_t thread, uint32_t window, fra
 static void read_pages(struct linux_machine *machine, page_number first, uint32_t count,
                        char *ret_bytes)
 {
+    struct linux_retry retry = {0};
     size_t wanted = (size_t)count << PAGE_SHIFT;
     size_t done = 0;
 
@@ -105,11 +106,14 @@ static void read_pages(struct linux_machine *machine, page_number first, uint32_
         off_t offset = (off_t)(((uint64_t)first << PAGE_SHIFT) + done);
         ssize_t got = pread(machine->file, ret_bytes + done, wanted - done, offset);
 
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
+        if (got > 0) {
+            retry.round = 0;
+            done += (size_t)got;
+        } else if (got < 0 && linux_is_transient(errno)) {
+            linux_retry_pause(machine, &retry, "pread", first, errno);
+        } else {
             linux_fail("pread", first, got < 0 ? errno : EIO);
-        done += (size_t)got;
+        }
     }
 }
 
@@ -133,7 +137,7 @@ static void linux_content(void *self, uint32_t thread, uint32_t count, const pag
      * would be that file's bytes.
      */
     if (!linux_file_is_ours(machine))
-        linux_fail("pread", pages[0], EBADF);
+        linux_fail("fstat after pread", pages[0], EBADF);
 }
 
 /* The run that starts at maps[0]: what one ioctl can do. */
@@ -206,9 +210,23 @@ static void unprotect(struct linux_machine *machine, page_number page)
 
         if (error == 0)
             return;
-        if (error != EAGAIN && error != EINTR && error != ENOMEM)
+        if (!linux_is_transient(error))
             linux_fail("UFFDIO_WRITEPROTECT", page, error);
         linux_retry_pause(machine, &retry, "UFFDIO_WRITEPROTECT", page, error);
+    }
+}
+
+/* The content of the pages becomes a hole. */
+static void give_up(struct linux_machine *machine, page_number first, page_number count)
+{
+    struct linux_retry retry = {0};
+    const char *call;
+    int error;
+
+    while ((error = linux_punch(machine, first, count, &call)) != 0) {
+        if (!linux_is_transient(error))
+            linux_fail(call, first, error);
+        linux_retry_pause(machine, &retry, call, first, error);
     }
 }
 
@@ -221,8 +239,6 @@ static void unprotect(struct linux_machine *machine, page_number page)
 static bool settle(struct linux_machine *machine, const struct map_run *run, page_number page,
                    struct linux_retry *retry)
 {
-    int error;
-
     if (run->kind == MAP_RESIDENT) {
         if (run->writable && machine->features.write_protect)
             unprotect(machine, page);
@@ -230,9 +246,7 @@ static bool settle(struct linux_machine *machine, const struct map_run *run, pag
             linux_wake(machine, page);
         return true;
     }
-    error = linux_punch(machine, page, 1);
-    if (error != 0)
-        linux_fail("punching a hole in place", page, error);
+    give_up(machine, page, 1);
     linux_retry_pause(machine, retry, install_name(run->kind), page, EEXIST);
     return false;
 }
@@ -252,23 +266,15 @@ static void map_run(struct linux_machine *machine, const struct map_run *run)
             retry.round = 0; /* progress; the next call names what stopped it */
             continue;
         }
-        switch (result.error) {
-        case EEXIST:
+        if (result.error == EEXIST) {
             if (settle(machine, run, page, &retry))
                 done++;
-            break;
-        case ENOENT:
+        } else if (result.error == ENOENT && limit > 1) {
             /* Neighbours with different rights are two mappings: page by page. */
-            if (limit == 1)
-                linux_fail(install_name(run->kind), page, result.error);
             limit = 1;
-            break;
-        case EAGAIN:
-        case EINTR:
-        case ENOMEM:
+        } else if (linux_is_transient(result.error)) {
             linux_retry_pause(machine, &retry, install_name(run->kind), page, result.error);
-            break;
-        default:
+        } else {
             /* EFAULT of CONTINUE: the content is gone. Never a zero in its place. */
             linux_fail(install_name(run->kind), page, result.error);
         }
@@ -340,7 +346,7 @@ static void unmap_one(struct linux_machine *machine, const struct iovec *range)
         if (errno == EINVAL && advice == MADV_DONTNEED) {
             /* The program locked the page; the budget is ours to keep, so it goes all the same. */
             advice = MADV_DONTNEED_LOCKED;
-        } else if (errno == EAGAIN || errno == EINTR) {
+        } else if (linux_is_transient(errno)) {
             linux_retry_pause(machine, &retry, "madvise(MADV_DONTNEED)",
                               page_of(machine, range->iov_base), errno);
         } else {
@@ -351,11 +357,8 @@ static void unmap_one(struct linux_machine *machine, const struct iovec *range)
 
 static void remove_one(struct linux_machine *machine, const struct iovec *range)
 {
-    page_number first = page_of(machine, range->iov_base);
-    int error = linux_punch(machine, first, (page_number)(range->iov_len >> PAGE_SHIFT));
-
-    if (error != 0)
-        linux_fail("fallocate(FALLOC_FL_PUNCH_HOLE)", first, error);
+    give_up(machine, page_of(machine, range->iov_base),
+            (page_number)(range->iov_len >> PAGE_SHIFT));
 }
 
 /*
@@ -417,26 +420,25 @@ static void linux_unmap_near(void *self, uint32_t thread, uint32_t count, const 
     unmap_pages(self, thread, count, pages, UNMAP_GAP, ret_unmapped);
 }
 
-int linux_punch(struct linux_machine *machine, page_number first, page_number count)
+int linux_punch(struct linux_machine *machine, page_number first, page_number count,
+                const char **ret_call)
 {
     size_t bytes = (size_t)count << PAGE_SHIFT;
 
+    *ret_call = "madvise(MADV_REMOVE)";
     /* Through the mapping: it names our file whatever the program did with the descriptor. */
-    while (madvise(machine->base + ((size_t)first << PAGE_SHIFT), bytes, MADV_REMOVE) != 0) {
-        if (errno == EINTR)
-            continue;
-        /* EACCES: kernels before 6.7 want the mapping to be writable just now. */
-        if (errno != EACCES && errno != EINVAL)
-            return errno;
-        if (!linux_file_is_ours(machine))
-            return EBADF;
-        if (fallocate(machine->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      (off_t)((uint64_t)first << PAGE_SHIFT), (off_t)bytes) == 0)
-            return 0;
-        if (errno != EINTR)
-            return errno;
-    }
-    return 0;
+    if (madvise(machine->base + ((size_t)first << PAGE_SHIFT), bytes, MADV_REMOVE) == 0)
+        return 0;
+    /* EACCES: kernels before 6.7 want the mapping to be writable just now. */
+    if (errno != EACCES && errno != EINVAL)
+        return errno;
+    *ret_call = "fallocate(FALLOC_FL_PUNCH_HOLE)";
+    if (!linux_file_is_ours(machine))
+        return EBADF;
+    return fallocate(machine->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)((uint64_t)first << PAGE_SHIFT), (off_t)bytes) == 0
+               ? 0
+               : errno;
 }
 
 static void linux_release(void *self, uint32_t thread, uint32_t count, const page_number *pages)

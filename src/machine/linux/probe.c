@@ -19,6 +19,9 @@
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
+/* How often the kernel may say "again" while a machine is made. */
+#define CLEAR_TRIES 100u
+
 static bool denied_for_test(void)
 {
     const char *deny = getenv("MEMMAN_DENY");
@@ -191,18 +194,30 @@ int linux_open_uffd(enum linux_faults faults, int *ret_uffd, struct linux_featur
 static bool continue_protects(struct linux_machine *machine)
 {
     uint64_t start = page_address(machine, 0);
-    bool works;
 
-    if (uffd_copy(ioctl_plain, machine->uffd, start, machine->zeros, MM_PAGE_SIZE,
-                  UFFDIO_COPY_MODE_WP)
-            .error != 0)
-        return false;
-    works = madvise(machine->base, MM_PAGE_SIZE, MADV_DONTNEED) == 0 &&
-            uffd_continue(ioctl_plain, machine->uffd, start, MM_PAGE_SIZE, UFFDIO_CONTINUE_MODE_WP)
-                    .error == 0 &&
-            uffd_unprotect(ioctl_plain, machine->uffd, start, MM_PAGE_SIZE) == 0;
-    linux_punch(machine, 0, 1);
-    return works;
+    return uffd_copy(ioctl_plain, machine->uffd, start, machine->zeros, MM_PAGE_SIZE,
+                     UFFDIO_COPY_MODE_WP)
+                   .error == 0 &&
+           madvise(machine->base, MM_PAGE_SIZE, MADV_DONTNEED) == 0 &&
+           uffd_continue(ioctl_plain, machine->uffd, start, MM_PAGE_SIZE, UFFDIO_CONTINUE_MODE_WP)
+                   .error == 0 &&
+           uffd_unprotect(ioctl_plain, machine->uffd, start, MM_PAGE_SIZE) == 0;
+}
+
+/* What was tried on the first page must not stay: it would be read without a fault. 0 or -errno. */
+static int clear_first_page(struct linux_machine *machine, char *ret_text, size_t text_size)
+{
+    const char *call;
+    int error = EAGAIN;
+
+    for (unsigned round = 0; round < CLEAR_TRIES && linux_is_transient(error); round++) {
+        world_pause(round, true);
+        error = linux_punch(machine, 0, 1, &call);
+    }
+    if (error != 0)
+        snprintf(ret_text, text_size, "linux machine: %s: %s; use --machine soft", call,
+                 strerror(error));
+    return -error;
 }
 
 int linux_register(struct linux_machine *machine, char *ret_text, size_t text_size)
@@ -229,9 +244,10 @@ int linux_register(struct linux_machine *machine, char *ret_text, size_t text_si
                  "ZEROPAGE); Linux 5.14 or later can, or use --machine soft");
         return -EOPNOTSUPP;
     }
-    if (machine->features.write_protect && !continue_protects(machine))
-        machine->features.write_protect = false;
-    return 0;
+    if (!machine->features.write_protect)
+        return 0;
+    machine->features.write_protect = continue_protects(machine);
+    return clear_first_page(machine, ret_text, text_size);
 }
 
 /* Which of the vector calls this kernel takes from a process for itself. */
