@@ -169,12 +169,50 @@ static int set_rights(struct engine *engine, page_number first, page_number coun
                                               machine_rights(protection));
 }
 
+/* What the engine lets users do to a page now. */
+static enum protection rights_of(struct engine *engine, struct vad *vad, page_number page)
+{
+    pte_word word = pte_load(&engine->ptes[page]);
+    if (pte_form(word) == PTE_VALID) {
+        return word & PTE_BIT_WRITE ? PROTECTION_READ_WRITE : PROTECTION_READ_ONLY;
+    }
+    return word == 0 ? (enum protection)PFN_FIELD(vad, protection) : pte_protection(word);
+}
+
 /*
- * Tell the machine about the runs of pages that are not committed yet; what was told is taken
- * back if it refuses one.
+ * The machine refused a change, and may have made a part of it: the rights that the engine knows,
+ * once more. Nothing has to be split for that, so it is not refused for want of mappings; where it
+ * is refused all the same, too few rights are a signal to who uses them and no lost byte.
  */
-static bool open_runs(struct engine *engine, const struct vad *vad, page_number first,
-                      page_number count, enum protection protection)
+static void restore_rights(struct engine *engine, struct vad *vad, page_number first,
+                           page_number count)
+{
+    page_number page = first, end = first + count;
+    while (page < end) {
+        page_number run = page + 1;
+        enum protection protection = rights_of(engine, vad, page);
+        while (run < end && rights_of(engine, vad, run) == protection) {
+            run++;
+        }
+        set_rights(engine, page, run - page, protection);
+        page = run;
+    }
+}
+
+/* All or nothing. */
+static bool change_rights(struct engine *engine, struct vad *vad, page_number first,
+                          page_number count, enum protection protection)
+{
+    bool done = set_rights(engine, first, count, protection) == 0;
+    if (!done) {
+        restore_rights(engine, vad, first, count);
+    }
+    return done;
+}
+
+/* Tell the machine about the runs of pages that are not committed yet. All or nothing. */
+static bool open_runs(struct engine *engine, struct vad *vad, page_number first, page_number count,
+                      enum protection protection)
 {
     page_number page = first, end = first + count;
     while (page < end) {
@@ -183,9 +221,7 @@ static bool open_runs(struct engine *engine, const struct vad *vad, page_number 
             run++;
         }
         if (run > page && set_rights(engine, page, run - page, protection) != 0) {
-            if (protection != PROTECTION_DECOMMIT) {
-                open_runs(engine, vad, first, page - first, PROTECTION_DECOMMIT);
-            }
+            restore_rights(engine, vad, first, run - first);
             return false;
         }
         page = MAX_OF(run, page + 1);
@@ -367,8 +403,7 @@ static bool any_pinned(struct engine *engine, struct thread *self, page_number f
 
 /* Space lock held. Pages in front of one that was pinned in the last moment are gone. */
 static enum space_result decommit_locked(struct engine *engine, struct thread *self,
-                                         const struct vad *vad, page_number first,
-                                         page_number count)
+                                         struct vad *vad, page_number first, page_number count)
 {
     struct trim_batch batch = {.count = 0};
     enum space_result result = SPACE_DONE;
@@ -376,7 +411,7 @@ static enum space_result decommit_locked(struct engine *engine, struct thread *s
     if (any_pinned(engine, self, first, count)) {
         return SPACE_BUSY;
     }
-    if (set_rights(engine, first, count, PROTECTION_DECOMMIT) != 0) {
+    if (!change_rights(engine, vad, first, count, PROTECTION_DECOMMIT)) {
         return SPACE_REFUSED;
     }
     page_number page = first;
@@ -530,13 +565,13 @@ enum space_result space_protect(struct engine *engine, uint32_t thread, page_num
                any_pinned(engine, self, first, count)) {
         result = SPACE_BUSY;
     } else if (vad != NULL) {
-        /* Rights are taken away in the machine first, and given in the engine first. */
-        bool grant = protection == PROTECTION_READ_WRITE;
-        int refused = grant ? 0 : set_rights(engine, first, count, protection);
-        result = refused ? SPACE_REFUSED : protect_locked(engine, self, first, count, protection);
-        if (grant && result == SPACE_DONE && set_rights(engine, first, count, protection) != 0) {
-            result = SPACE_REFUSED;
-        }
+        /*
+         * In the machine first, which may refuse. An access in between that the engine does not
+         * allow yet faults, because the page is not mapped or mapped to be watched.
+         */
+        result = change_rights(engine, vad, first, count, protection)
+                     ? protect_locked(engine, self, first, count, protection)
+                     : SPACE_REFUSED;
     }
     lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
     return result;
