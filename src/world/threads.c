@@ -6,6 +6,8 @@
  */
 #include "world/threads.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -96,6 +98,16 @@ static bool membarrier_call(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
+static _Noreturn void fail_fence(int error)
+{
+    struct text text = {0};
+
+    text_add(&text, "memman: the kernel refuses membarrier (Linux 4.3 or newer is needed, and a "
+                    "seccomp filter must let it pass): errno ");
+    text_add_number(&text, (uint64_t)error);
+    world_abort(text.bytes);
+}
+
 /*
  * The expedited barrier interrupts the processors that run this process, some microseconds. The
  * kernel refuses it until the process has registered, so that the first call, in any thread, is the
@@ -111,8 +123,7 @@ void world_fence_all(void)
                       membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 
         if (!fenced && !membarrier_call(MEMBARRIER_CMD_GLOBAL))
-            world_abort("memman: the kernel has no membarrier (Linux 4.3 or newer is needed, and "
-                        "a seccomp filter must let it pass)");
+            fail_fence(errno);
     }
     errno = errno_before;
 }
