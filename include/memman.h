@@ -132,18 +132,25 @@ enum mm_protection { MM_NO_ACCESS, MM_READ_ONLY, MM_READ_WRITE };
 
 /* Reserve address space, rounded up to pages. Costs no commit. MM_ERROR_SPACE. */
 MM_API int mm_reserve(mm *manager, uint64_t bytes, uint64_t *ret_address);
-/* Give a whole region back: its base, exactly. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
+/*
+ * Give a whole region back: its base, exactly. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned),
+ * MM_ERROR_UNSUPPORTED (the system refuses; nothing has changed).
+ */
 MM_API int mm_release(mm *manager, uint64_t address);
 /*
  * Commit pages of one region; new ones read as zeros. All or nothing; pages committed already
- * stay as they are. MM_ERROR_COMMIT_LIMIT, MM_ERROR_ADDRESS.
+ * stay as they are. MM_ERROR_COMMIT_LIMIT, MM_ERROR_ADDRESS, MM_ERROR_UNSUPPORTED (the system
+ * refuses).
  */
 MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
-/* Throw pages away, contents and commit charge. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned). */
+/*
+ * Throw pages away, contents and commit charge. MM_ERROR_ADDRESS, MM_ERROR_BUSY (pinned),
+ * MM_ERROR_UNSUPPORTED (the system refuses; nothing has changed).
+ */
 MM_API int mm_decommit(mm *manager, uint64_t address, uint64_t bytes);
 /*
  * Change the rights to committed pages. MM_ERROR_ADDRESS, MM_ERROR_NOT_COMMITTED, MM_ERROR_BUSY
- * (pinned), MM_ERROR_UNSUPPORTED (the system refuses). Ranges are rounded outwards to pages, here
+ * (pinned), MM_ERROR_UNSUPPORTED (the system refuses; nothing has changed). Ranges are rounded outwards to pages, here
  * and in mm_commit() and mm_decommit().
  */
 MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
@@ -215,7 +222,8 @@ MM_API uint64_t mm_worker_cpu_ns(const mm *manager);
 
 /*
  * Park the workers, so that nothing moves. The caller promises that no thread touches the
- * memory until mm_thaw().
+ * memory until mm_thaw(), which starts them again. MM_ERROR_UNSUPPORTED: no thread could be
+ * started; everything stays frozen, and may be thawed later.
  */
 MM_API void mm_freeze(mm *manager);
 MM_API int mm_thaw(mm *manager);
