@@ -176,7 +176,8 @@ REAL(void *, mmap64, void *at, size_t bytes, int rights, int flags, int fd, off6
     void *start =
         refused(SITE_MMAP) ? MAP_FAILED : __real_mmap64(at, bytes, rights, flags, fd, offset);
 
-    if (start != MAP_FAILED && !exempt_here)
+    /* A fixed one takes the place of what was mapped there before. */
+    if (start != MAP_FAILED && !exempt_here && (flags & MAP_FIXED) == 0)
         atomic_fetch_add(&mapped_bytes, whole_pages(bytes));
     return start;
 }
