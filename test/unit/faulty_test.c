@@ -22,7 +22,7 @@
 #define ALWAYS  FAULTY_MILLION
 
 /* Corruptions that the long test has to meet. It is one thread: nothing for ThreadSanitizer. */
-#define DETECTED (UNDER_THREAD_SANITIZER ? 5000u : 100000u)
+#define DETECTED (UNDER_THREAD_SANITIZER ? 2000u : 100000u)
 
 static struct store ram, faulty, checked;
 static unsigned char pages[SLOTS][MM_PAGE_SIZE];
@@ -514,7 +514,7 @@ static uint64_t counts_of_a_run(uint64_t seed)
     stores_destroy();
     stores_create(seed);
     random_seed(&proof.random, 1, 0);
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 8; i++)
         prove_round(&proof);
     for (unsigned i = 0; i < FAULTY_CLASS_COUNT; i++) {
         hash ^= faulty_count(&faulty, (enum faulty_class)i);
