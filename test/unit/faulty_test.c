@@ -297,6 +297,19 @@ static void a_stale_read_gives_the_page_before(void **state)
     assert_only(FAULTY_STALE, 1);
 }
 
+static void a_discarded_slot_is_owed_nothing(void **state)
+{
+    (void)state;
+    fill_slots(1);
+    faulty_set_rate(&faulty, FAULTY_FLIP_STORED, ALWAYS);
+    assert_int_equal(perform(STORE_WRITE, 6, 1), 0);
+    assert_true(faulty_slot_destroyed(&faulty, 6));
+    faulty.ops->discard(faulty.self, 6, 2);
+    assert_int_equal(faulty_slot_state(&faulty, 6), FAULTY_SLOT_EMPTY);
+    assert_int_equal(faulty_slot_state(&faulty, 7), FAULTY_SLOT_EMPTY);
+    assert_int_equal(count_state(FAULTY_SLOT_INTACT), SLOTS - 2);
+}
+
 static void only_one_page_of_a_run_suffers(void **state)
 {
     bool seen[RUN_MAX] = {false};
@@ -616,6 +629,7 @@ int main(void)
         CASE(a_page_is_misdirected_to_an_intact_slot),
         CASE(flipped_bits_stay_or_go),
         CASE(a_stale_read_gives_the_page_before),
+        CASE(a_discarded_slot_is_owed_nothing),
         CASE(only_one_page_of_a_run_suffers),
         CASE(a_slow_request_is_late),
         CASE(completions_overtake_each_other),
