@@ -133,6 +133,10 @@ static unsigned byte_next(void)
     return run.byte_at < run.config.byte_count ? run.config.bytes[run.byte_at++] : 0;
 }
 
+/* FIBERS_PCT: a run longer than this is not what was asked for, and becomes a fair one. */
+#define TURNS_AFTER 20000u
+#define TURN_STEPS  1000u
+
 /* ---- candidates ---- */
 
 /*
@@ -169,6 +173,15 @@ static uint32_t pick_random(enum reason reason)
     return candidates[random_below(&run.schedule, count)];
 }
 
+/*
+ * A run that has become very long: two fibers of high priority may undo each other's work for ever
+ * while the one that would help has a low one. From here on all get a turn.
+ */
+static bool takes_turns(void)
+{
+    return run.steps > TURNS_AFTER && run.steps % TURN_STEPS == 0;
+}
+
 static uint32_t pick_by_priority(enum reason reason)
 {
     struct world_thread *runner = &run.fibers[run.current];
@@ -179,7 +192,7 @@ static uint32_t pick_by_priority(enum reason reason)
         if (run.changes[i] == run.steps)
             runner->priority = --run.lowest;
     }
-    if (reason == REASON_PAUSE)
+    if (reason == REASON_PAUSE || takes_turns())
         runner->priority = --run.lowest;
     count = others(candidates, &idle);
     for (uint32_t i = 0; i < count; i++) {
