@@ -19,6 +19,19 @@ void balance_kick(struct engine *engine, enum worker_kind kind)
     }
 }
 
+void balance_call(struct engine *engine)
+{
+    if (LIKELY(atomic_load_explicit(&engine->waiters, memory_order_seq_cst) == 0)) {
+        return;
+    }
+    if (trim_needed(engine)) {
+        balance_kick(engine, WORKER_TRIM);
+    }
+    if (write_needed(engine)) {
+        balance_kick(engine, WORKER_WRITE);
+    }
+}
+
 void balance_help(struct engine *engine, struct thread *self)
 {
     if (list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) {

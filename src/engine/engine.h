@@ -354,6 +354,11 @@ bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
 /* A thread that found no frame trims and writes itself before it waits. */
 void balance_help(struct engine *engine, struct thread *self);
+/*
+ * There may be less to be given out than there was. If somebody waits, wake who can change that:
+ * a worker that looked before saw no need, and will not look again by itself for long.
+ */
+void balance_call(struct engine *engine);
 /* Wake one sleeping worker of the kind. */
 void balance_kick(struct engine *engine, enum worker_kind kind);
 /* How many pages the trimmers should take from the working set now. */

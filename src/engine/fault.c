@@ -182,6 +182,7 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
         engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
     }
     region_unlock(engine, self, page);
+    balance_call(engine); /* the page counted as one that could be given out */
     count_one(self, COUNT_FAULT_TRANSITION);
     self->latency = LATENCY_TRANSITION;
     return STEP_DONE;

@@ -70,6 +70,7 @@ void frames_grant(struct engine *engine, struct thread *self)
             world_wake(&promised[i]->wake, 1); /* records live on: a late wake does no harm */
         }
     }
+    balance_call(engine);
 }
 
 /* Join the queue: at its head if a promise could not be kept, else at its end. */
