@@ -11,8 +11,6 @@
 #include <string.h>
 
 #define PAGE_WORDS   (MM_PAGE_SIZE / sizeof(uint64_t))
-#define WORKERS_MAX  4u
-#define THREADS      (SCENARIO_USERS + WORKERS_MAX)
 #define STEPS_MAX    200000u
 #define TICKS_OFF_NS 5000000u /* a worker that got nowhere tries again sooner than that */
 #define RANDOM_RUNS  300u
@@ -246,6 +244,7 @@ static void begin_pages(void)
     page_number first;
 
     soft_attach(assembly.soft, SCENARIO_BEGIN);
+    engine->config.fault_around = 1; /* each page begins as it should, not as its neighbour did */
     must(space_reserve(engine, SCENARIO_BEGIN, scenario->pages, &first) == SPACE_DONE, "reserve");
     for (page_number page = 0; page < scenario->pages; page++) {
         if (scenario->start[page] != RESERVED)
@@ -258,6 +257,7 @@ static void begin_pages(void)
                 begin_page(page, scenario->start[page]);
         }
     }
+    engine->config.fault_around = assembly.config.engine.fault_around;
     engine_leave(engine, SCENARIO_BEGIN);
     soft_detach(assembly.soft, SCENARIO_BEGIN);
     scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail);
@@ -278,7 +278,7 @@ static void audit(void)
 {
     struct audit_result result;
 
-    for (uint32_t thread = 0; thread < THREADS; thread++) {
+    for (uint32_t thread = 0; thread < assembly.config.engine.threads; thread++) {
         for (unsigned rank = 0; rank < RANK_COUNT; rank++) {
             if (engine_thread(thread)->held[rank] != 0)
                 fibers_fail("thread %u ends and holds a lock of rank %u", thread, rank);
@@ -358,7 +358,7 @@ static void main_fiber(void *argument)
 
 static void add_seen(void)
 {
-    for (uint32_t thread = 1; thread < THREADS; thread++) {
+    for (uint32_t thread = 1; thread < assembly.config.engine.threads; thread++) {
         for (unsigned i = 0; i < COUNTER_COUNT; i++)
             seen[1 + i] += PFN_FIELD(engine_thread(thread), counters[i]);
         for (unsigned i = 0; i < WHY_COUNT; i++)
@@ -378,19 +378,8 @@ static void run_once(const struct fibers_config *config, const char *kind, uint6
     fibers_run(config, main_fiber, NULL, &result);
     add_seen();
     if (result.outcome != FIBERS_DONE)
-        fail_msg("%s: %s: %s (again: MM_SCENARIO=%s MM_RUN=%s:%llu)", scenario->name,
-                 outcomes[result.outcome], result.text, scenario->name, kind,
-                 (unsigned long long)number);
-}
-
-/* MM_RUN names one run of one kind; all others are left out. */
-static bool wanted(const char *kind, uint64_t number)
-{
-    const char *one = getenv("MM_RUN");
-    size_t length = strlen(kind);
-
-    return one == NULL || (strncmp(one, kind, length) == 0 && one[length] == ':' &&
-                           strtoull(one + length + 1, NULL, 10) == number);
+        fail_msg("%s, %s run %llu: %s: %s (again: MM_SCENARIO=%s)", scenario->name, kind,
+                 (unsigned long long)number, outcomes[result.outcome], result.text, scenario->name);
 }
 
 static uint32_t fiber_count(void)
@@ -417,8 +406,7 @@ static void run_random(struct fibers_path *path)
                                        .early_chance = seed % 4 == 0 ? 256 : 0,
                                        .net_ns = TICKS_OFF_NS};
 
-        if (wanted("random", seed))
-            run_once(&config, "random", seed);
+        run_once(&config, "random", seed);
     }
 }
 
@@ -436,8 +424,7 @@ static uint64_t run_pct(void)
                                        .steps_expected = seed < 20 ? expected : steps_used,
                                        .net_ns = TICKS_OFF_NS};
 
-        if (wanted("pct", seed))
-            run_once(&config, "pct", seed);
+        run_once(&config, "pct", seed);
         if (seed == 19)
             runs = MAX_OF(runs, 3ull * fiber_count() * steps_used);
     }
@@ -484,7 +471,7 @@ static void create(struct scenario *row)
         .engine = {.pages = row->pages,
                    .frames = or_else(row->frames, 4),
                    .slots = row->no_slots ? 0 : or_else(row->slots, 8),
-                   .threads = THREADS,
+                   .threads = SCENARIO_USERS,
                    .vads_max = 2,
                    .trim_batch = or_else(row->batch, 1),
                    .write_batch = or_else(row->batch, 1),
@@ -502,6 +489,8 @@ static void create(struct scenario *row)
     };
 
     memcpy(config.engine.workers, row->workers, sizeof(row->workers));
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++)
+        config.engine.threads += row->workers[kind];
     assert_int_equal(assembly_create(&assembly, &config), 0);
 }
 
@@ -525,7 +514,7 @@ uint64_t scenario_search(const struct scenario *given)
     print_message("%s: %u random runs, %llu by priority (%u fibers, %u steps), %llu paths\n",
                   row.name, RANDOM_RUNS, (unsigned long long)by_priority, fiber_count(), steps_used,
                   (unsigned long long)by_path);
-    for (unsigned i = 0; i < SCENARIO_SEEN && getenv("MM_RUN") == NULL; i++) {
+    for (unsigned i = 0; i < SCENARIO_SEEN; i++) {
         if (row.sees[i] != 0 && seen[row.sees[i]] == 0)
             fail_msg("%s: never met what it is about: number %u of `sees`", row.name, i);
     }

@@ -7,7 +7,8 @@
  * must be silent, nobody may wait or hold a lock, and some order of the steps, each taken as one
  * act, must explain everything that was returned and every byte that is left.
  *
- * MM_SCENARIO=name runs one row alone; MM_RUN=kind:number (from the line of a failure) one run.
+ * MM_SCENARIO=name runs one row alone. Every run of a row is the same each time, so that repeats a
+ * failure; its line names the run.
  */
 #ifndef MM_TEST_SCENARIO_H
 #define MM_TEST_SCENARIO_H
