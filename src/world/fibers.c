@@ -617,7 +617,7 @@ uint32_t fibers_random(uint32_t bound)
 
 void fibers_be_fair(void)
 {
-    if (run.config.strategy != FIBERS_RANDOM && run.config.strategy != FIBERS_PCT)
+    if (run.config.strategy == FIBERS_PATH || run.config.strategy == FIBERS_TIMING)
         return;
     run.config.strategy = FIBERS_RANDOM;
     run.config.switch_chance = FAIR_CHANCE;

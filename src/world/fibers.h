@@ -124,8 +124,8 @@ uint32_t fibers_random(uint32_t bound);
 /* From here on the outcome of the run is FIBERS_BROKEN with this text. */
 _Noreturn void fibers_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /*
- * FIBERS_RANDOM, FIBERS_PCT: from here on everybody gets his turn soon, so that who makes no progress
- * has no schedule to blame. Also from look().
+ * FIBERS_RANDOM, FIBERS_PCT, FIBERS_BYTES: from here on everybody gets his turn soon, so that who
+ * makes no progress has no schedule to blame. Also from look().
  */
 void fibers_be_fair(void);
 /* FIBERS_TIMING: CPU time of the fiber so far. */
