@@ -1,0 +1,301 @@
+/*
+ * fuzz_options.c - an input becomes a command line of `memman run`, and is parsed, but never run.
+ *
+ * Words end with a zero byte; a byte above 127 stands for the name of an option, a word of its own
+ * unless '=' follows.
+ * A refusal must be one line that names a word, the one at fault: what comes after that word and
+ * its value must not matter. What is accepted is resolved as for a run; the command
+ * that the report would print to repeat it must mean the very same run.
+ */
+#include "fuzz.h"
+
+#include "exit.h"
+#include "manager.h"
+#include "options.h"
+#include "run.h"
+#include "workload/workload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX    64
+#define TEXT_BYTES   8192
+#define NAMED_BYTES  90 /* longer words may be cut */
+#define REPEAT_BYTES 2048
+
+static char text[TEXT_BYTES], *words[WORDS_MAX];
+static int word_count;
+
+/* What went to standard error. */
+static FILE *errors;
+static char *error_text;
+static size_t error_bytes;
+
+static void print_words(void)
+{
+    for (int i = 0; i < word_count; i++)
+        fprintf(stderr, "  word %d: '%s'\n", i, words[i]);
+}
+
+#define REQUIRE(condition, ...)                                                                    \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "fuzz_options: " __VA_ARGS__);                                         \
+            fputc('\n', stderr);                                                                   \
+            print_words();                                                                         \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* ---- from bytes ---- */
+
+static void word_begin(size_t at)
+{
+    if (word_count < WORDS_MAX)
+        words[word_count++] = text + at;
+}
+
+static void words_take(const unsigned char *bytes, size_t count)
+{
+    size_t used = 0;
+    bool begins = true;
+
+    word_count = 0;
+    for (size_t i = 0; i < count && used + 40 < sizeof(text); i++) {
+        if (bytes[i] >= 128) {
+            text[used] = '\0';
+            used += !begins;
+            word_begin(used);
+            used +=
+                (size_t)sprintf(text + used, "--%s", option_table[bytes[i] % OPTION_COUNT].name);
+            begins = i + 1 < count && bytes[i + 1] != '=';
+            used += begins;
+            continue;
+        }
+        if (begins)
+            word_begin(used);
+        text[used++] = (char)bytes[i];
+        begins = bytes[i] == 0;
+    }
+    text[used] = '\0';
+}
+
+/* ---- refusals ---- */
+
+static void errors_begin(void)
+{
+    rewind(errors);
+    stderr = errors;
+}
+
+/* The text since then; until the next errors_begin(). */
+static const char *errors_end(FILE *standard_error)
+{
+    stderr = standard_error;
+    fputc('\0', errors);
+    fflush(errors);
+    return error_text;
+}
+
+static bool parse(int count, char *const line[], struct options *ret_options,
+                  char ret_refusal[TEXT_BYTES])
+{
+    FILE *standard_error = stderr;
+    bool accepted;
+
+    errors_begin();
+    accepted = options_parse(ret_options, count, line);
+    snprintf(ret_refusal, TEXT_BYTES, "%s", errors_end(standard_error));
+    return accepted;
+}
+
+/* As a refusal shows it. */
+static void shown(const char *word, char ret_shown[NAMED_BYTES + 1])
+{
+    size_t i = 0;
+
+    for (; word[i] != '\0' && i < NAMED_BYTES; i++)
+        ret_shown[i] = (unsigned char)word[i] < ' ' || word[i] == 127 ? '?' : word[i];
+    ret_shown[i] = '\0';
+}
+
+/* One line, and nothing in it that moves the cursor. */
+static void check_line(const char *line)
+{
+    size_t length = strlen(line);
+
+    REQUIRE(length > 0 && line[length - 1] == '\n', "a refusal without a line: '%s'", line);
+    for (size_t i = 0; i + 1 < length; i++)
+        REQUIRE((unsigned char)line[i] >= ' ' && line[i] != 127,
+                "a refusal with the byte %d in it: '%s'", line[i], line);
+}
+
+static bool names(const char *line, const char *word)
+{
+    char named[NAMED_BYTES + 1];
+
+    shown(word, named);
+    return strncmp(line, "memman: ", 8) == 0 && strncmp(line + 8, named, strlen(named)) == 0;
+}
+
+/* The line names a word, and is the same without all that follows that word and its value. */
+static void check_named(const char *line)
+{
+    struct options options;
+    char again[TEXT_BYTES];
+
+    for (int i = 0; i < word_count; i++) {
+        if (!names(line, words[i]))
+            continue;
+        for (int count = i + 1; count <= word_count && count <= i + 2; count++) {
+            if (!parse(count, words, &options, again) && strcmp(line, again) == 0)
+                return;
+        }
+    }
+    REQUIRE(false, "a refusal that names no word at fault: %s", line);
+}
+
+/* The whole command refuses too, in one line, and says so to whoever started it. */
+static const char *check_exit(void)
+{
+    FILE *standard_error = stderr;
+    enum exit_code code;
+    const char *line;
+
+    errors_begin();
+    code = run_command(word_count, words);
+    line = errors_end(standard_error);
+    REQUIRE(code == EXIT_USAGE, "a refusal with exit code %d", (int)code);
+    check_line(line);
+    return line;
+}
+
+static void check_refusal(const char *line)
+{
+    if (strstr(line, "cannot go with") == NULL)
+        check_named(line);
+    REQUIRE(strcmp(line, check_exit()) == 0, "refused in another way before: %s", line);
+}
+
+/* ---- what is accepted ---- */
+
+struct resolved {
+    struct options options;
+    struct workload workload;
+    char workload_text[WORKLOAD_TEXT_BYTES], command[REPEAT_BYTES];
+};
+
+static bool resolve_workload(struct resolved *resolved, const struct mm_options *engine)
+{
+    struct workload_refusal refusal;
+
+    if (!workload_fit(&resolved->workload, engine->memory_bytes / MM_PAGE_BYTES,
+                      engine->frames_bytes / MM_PAGE_BYTES,
+                      resolved->options.value[OPTION_SEED].number, &refusal)) {
+        REQUIRE(strstr(refusal.text, "pages=") != NULL, "no key is named: %s", refusal.text);
+        return false;
+    }
+    workload_print(&resolved->workload, resolved->workload_text);
+    resolved->options.value[OPTION_WORKLOAD].text = resolved->workload_text;
+    return true;
+}
+
+/* As run.c does it, up to where the manager would be made; false: refused. */
+static bool resolve(struct resolved *resolved, enum mm_machine machine)
+{
+    struct mm_options engine;
+    struct mm_detail detail = {""};
+    const struct option_value *value = resolved->options.value;
+
+    options_engine(&resolved->options, &engine);
+    if (manager_resolve(&engine, &detail) != MM_OK) {
+        REQUIRE(strncmp(detail.text, "store '", 7) == 0 || strncmp(detail.text, "policy '", 8) == 0,
+                "the manager refuses what the parser lets through: %s", detail.text);
+        REQUIRE(strstr(detail.text, detail.text[0] == 's' ? value[OPTION_STORE].text
+                                                          : value[OPTION_POLICY].text) != NULL,
+                "a refusal that does not name the value: %s", detail.text);
+        return false;
+    }
+    if (engine.machine == MM_MACHINE_AUTO)
+        engine.machine = machine;
+    manager_resolve_for(&engine);
+    options_resolve(&resolved->options, &engine);
+    if (!resolve_workload(resolved, &engine))
+        return false;
+    options_print_command(&resolved->options, resolved->command, sizeof(resolved->command));
+    REQUIRE(strlen(resolved->command) < sizeof(resolved->command) - 1, "a command cut short: %s",
+            resolved->command);
+    return true;
+}
+
+static void check_same(const struct resolved *first, const struct resolved *second)
+{
+    REQUIRE(strcmp(first->command, second->command) == 0, "to repeat it, one is told\n%s\n%s",
+            first->command, second->command);
+    for (unsigned option = 0; option < OPTION_COUNT; option++) {
+        const struct option_value *one = &first->options.value[option];
+        const struct option_value *two = &second->options.value[option];
+
+        if (option != OPTION_JSON && option != OPTION_QUIET)
+            REQUIRE(one->present == two->present && one->number == two->number &&
+                        !(one->real < two->real) && !(one->real > two->real),
+                    "--%s is not the same when repeated: %s", option_table[option].name,
+                    first->command);
+    }
+    REQUIRE(!(first->workload.theta < second->workload.theta) &&
+                !(first->workload.theta > second->workload.theta),
+            "theta is not the same when repeated: %s", first->command);
+}
+
+/* The command that is printed to repeat a run means that run. */
+static void check_repeat(const struct resolved *first, enum mm_machine machine)
+{
+    static struct resolved second;
+    struct workload_refusal refusal;
+    char copy[REPEAT_BYTES], refused[TEXT_BYTES], *repeated[2 * OPTION_COUNT + 2], *rest = copy;
+    int count = 0;
+
+    strcpy(copy, first->command);
+    for (char *word; (word = strsep(&rest, " ")) != NULL; count++) {
+        REQUIRE(count < 2 * OPTION_COUNT + 2, "too many words: %s", first->command);
+        repeated[count] = word;
+    }
+    REQUIRE(parse(count - 2, repeated + 2, &second.options, refused),
+            "to repeat it is refused: %s%s", refused, first->command);
+    REQUIRE(workload_parse(second.options.value[OPTION_WORKLOAD].text, &second.workload, &refusal),
+            "to repeat it is refused: %s\n%s", refusal.text, first->command);
+    REQUIRE(resolve(&second, machine), "to repeat it is refused: %s", first->command);
+    check_same(first, &second);
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t count)
+{
+    static struct resolved resolved;
+    static char refused[TEXT_BYTES];
+    struct workload_refusal refusal;
+    enum mm_machine machine = MM_MACHINE_SOFT;
+
+    if (errors == NULL)
+        errors = open_memstream(&error_text, &error_bytes);
+    if (errors == NULL)
+        abort();
+    if (count > 0 && (*bytes & 1) != 0)
+        machine = MM_MACHINE_LINUX;
+    words_take(bytes + (count > 0), count - (count > 0));
+    if (!parse(word_count, words, &resolved.options, refused)) {
+        check_refusal(refused);
+        return 0;
+    }
+    REQUIRE(refused[0] == '\0', "accepted, with a complaint: %s", refused);
+    if (resolved.options.help)
+        return 0;
+    if (!workload_parse(resolved.options.value[OPTION_WORKLOAD].text, &resolved.workload,
+                        &refusal)) {
+        REQUIRE(strncmp(check_exit(), "memman: --workload: ", 20) == 0, "no word is named: %s",
+                refusal.text);
+    } else if (resolve(&resolved, machine)) {
+        check_repeat(&resolved, machine);
+    }
+    return 0;
+}
