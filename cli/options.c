@@ -233,13 +233,40 @@ void options_print_command(const struct options *options, char *ret_text, size_t
     }
 }
 
-void usage_complain(const char *word, const char *format, ...)
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+#define LINE_BYTES 1024
+
+/* What the user wrote may hold anything; on the terminal it must not be more than one line. */
+static void line_print(char *line)
 {
+    for (char *at = line; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127) {
+            *at = '?';
+        }
+    }
+    fprintf(stderr, "memman: %s\n", line);
+}
+
+void line_complain(const char *format, ...)
+{
+    char line[LINE_BYTES];
     va_list arguments;
 
     va_start(arguments, format);
-    fprintf(stderr, "memman: %s: ", word);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    line_print(line);
+}
+
+void usage_complain(const char *word, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    const int used = snprintf(line, sizeof(line), "%.*s: ", LINE_BYTES / 2, word);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line + used, sizeof(line) - (size_t)used, format, arguments);
+    va_end(arguments);
+    line_print(line);
 }

@@ -96,7 +96,9 @@ void option_value_print(const struct options *options, enum option option,
 /* The command that repeats the run. */
 void options_print_command(const struct options *options, char *ret_text, size_t bytes);
 
-/* One line to stderr: "memman: WORD: reason". */
+/* One line to stderr, whatever bytes are in it: "memman: ...". */
+void line_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same: "memman: WORD: reason". */
 void usage_complain(const char *word, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Which of the names looks most like the word; NULL where none does. */

@@ -49,8 +49,8 @@ static enum exit_code json_open(struct run *run)
     }
     run->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
     if (!run->json) {
-        fprintf(stderr, "memman: --json %s: cannot be written (%s); give another file\n", path,
-                strerror(errno));
+        line_complain("--json %.512s: cannot be written (%s); give another file", path,
+                      strerror(errno));
         return EXIT_REFUSED;
     }
     return EXIT_GOOD;
@@ -64,7 +64,7 @@ static enum exit_code manager_create(struct run *run)
     options_engine(&run->options, &engine);
     const int error = mm_create(&engine, &run->memory.manager, &detail);
     if (error) {
-        fprintf(stderr, "memman: %s\n", detail.text[0] ? detail.text : mm_error_text(error));
+        line_complain("%s", detail.text[0] ? detail.text : mm_error_text(error));
         return error == MM_ERROR_OPTION ? EXIT_USAGE : EXIT_REFUSED;
     }
     if (detail.text[0] && !run->options.value[OPTION_QUIET].present) {
