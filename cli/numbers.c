@@ -76,7 +76,8 @@ bool real_parse(const char *text, double *ret_real)
     char *end;
 
     /* strtod() alone would also take signs, "inf", "nan" and hexadecimal numbers. */
-    if (*text == '\0' || strspn(text, "0123456789.") != strlen(text)) {
+    if (*text == '\0' || *text == '+' || *text == '-' ||
+        strspn(text, "0123456789.e+-") != strlen(text)) {
         return false;
     }
     errno = 0;
@@ -86,6 +87,18 @@ bool real_parse(const char *text, double *ret_real)
     }
     *ret_real = real;
     return true;
+}
+
+const char *real_print(double real, char ret_text[NUMBER_TEXT_BYTES])
+{
+    double again = -1;
+
+    /* 17 digits are always enough; most numbers that people write need few. */
+    for (int digits = 1; digits <= 17 && (again < real || again > real); digits++) {
+        snprintf(ret_text, NUMBER_TEXT_BYTES, "%.*g", digits, real);
+        again = strtod(ret_text, NULL);
+    }
+    return ret_text;
 }
 
 const char *number_print(uint64_t number, char ret_text[NUMBER_TEXT_BYTES])

@@ -12,9 +12,12 @@
 bool number_parse(const char *text, uint64_t *ret_number);
 /* Bytes, or a number with K, M or G behind it. */
 bool size_parse(const char *text, uint64_t *ret_bytes);
+/* 0.25, .5, 1e-05 */
 bool real_parse(const char *text, double *ret_real);
 
 #define NUMBER_TEXT_BYTES 32
+/* A number from 0 in the fewest digits that real_parse() makes the same number of. */
+const char *real_print(double real, char ret_text[NUMBER_TEXT_BYTES]);
 /* 1,234,567 */
 const char *number_print(uint64_t number, char ret_text[NUMBER_TEXT_BYTES]);
 /* The shortest exact size: 256M, 12K, 100. */

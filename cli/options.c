@@ -192,17 +192,17 @@ void option_value_print(const struct options *options, enum option option,
                         char ret_text[OPTION_VALUE_BYTES])
 {
     const struct option_value *value = &options->value[option];
-    char size[NUMBER_TEXT_BYTES];
+    char number[NUMBER_TEXT_BYTES];
 
     switch (option_table[option].kind) {
     case OPTION_CHOICE:
         choice_print(option_table[option].choices, value->number, ret_text);
         break;
     case OPTION_SIZE:
-        snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(value->number, size));
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(value->number, number));
         break;
     case OPTION_REAL:
-        snprintf(ret_text, OPTION_VALUE_BYTES, "%.15g", value->real);
+        snprintf(ret_text, OPTION_VALUE_BYTES, "%s", real_print(value->real, number));
         break;
     case OPTION_TEXT:
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", value->text);

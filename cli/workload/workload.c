@@ -3,10 +3,10 @@
  */
 #include "workload/workload.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "numbers.h"
 
 #define THETA_MAX 20.0
 
@@ -24,14 +24,9 @@ static bool text_equals(const char *text, size_t length, const char *name)
 
 static bool number_of(const char *text, uint64_t *ret_number)
 {
-    char *end;
+    uint64_t number;
 
-    if (*text < '0' || *text > '9') {
-        return false;
-    }
-    errno = 0;
-    const unsigned long long number = strtoull(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number == 0) {
+    if (!number_parse(text, &number) || number == 0) {
         return false;
     }
     *ret_number = number;
@@ -40,14 +35,9 @@ static bool number_of(const char *text, uint64_t *ret_number)
 
 static bool theta_of(const char *text, double *ret_theta)
 {
-    char *end;
+    double theta;
 
-    /* strtod() alone would also take "inf", "nan" and hexadecimal numbers. */
-    if (*text == '\0' || strspn(text, "0123456789.") != strlen(text)) {
-        return false;
-    }
-    const double theta = strtod(text, &end);
-    if (*end != '\0' || !(theta > 0.0) || theta > THETA_MAX) {
+    if (!real_parse(text, &theta) || !(theta > 0.0) || theta > THETA_MAX) {
         return false;
     }
     *ret_theta = theta;
@@ -141,10 +131,11 @@ void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT
 {
     const char *name = kind_names[workload->kind];
     const size_t size = WORKLOAD_TEXT_BYTES;
+    char theta[NUMBER_TEXT_BYTES];
 
     switch (workload->kind) {
     case WORKLOAD_ZIPF:
-        snprintf(ret_text, size, "%s:theta=%.15g,scatter=%s", name, workload->theta,
+        snprintf(ret_text, size, "%s:theta=%s,scatter=%s", name, real_print(workload->theta, theta),
                  workload->scattered ? "on" : "off");
         break;
     case WORKLOAD_LOOP:
