@@ -66,9 +66,9 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_FRAME_CACHE] = {"frame-cache", OPTION_NUMBER, 0, 63, NULL, NULL, NULL,
                             "free frames kept per thread; 0: off (default: 32, all\n"
                             "together at most an eighth of the frames)"},
-    [OPTION_FAULT_AROUND] = {"fault-around", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
-                             "pages looked at around a transition fault; 1: off\n"
-                             "(default: 8 on linux, 1 on soft)"},
+    [OPTION_FAULT_AROUND] = {"fault-around", OPTION_POWER_OF_TWO, 1, 64, NULL, NULL, NULL,
+                             "pages looked at around a transition fault, a power of\n"
+                             "two; 1: off (default: 8 on linux, 1 on soft)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
