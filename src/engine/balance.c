@@ -5,6 +5,7 @@
  * keeps a few frames free ahead of need where giving up content costs a system call, and it names
  * whoever has made no progress while somebody waits for a frame.
  */
+#include "base/mutant.h"
 #include "base/text.h"
 #include "engine/engine.h"
 
@@ -15,7 +16,9 @@ void balance_kick(struct engine *engine, enum worker_kind kind)
     struct worker_event *event = &engine->events[kind];
     if (atomic_load_explicit(&event->sleepers, memory_order_seq_cst) > 0) {
         atomic_fetch_add_explicit(&event->sequence, 1, memory_order_seq_cst);
-        world_wake(&event->sequence, 1);
+        if (!MUTANT(WORKER_IS_NOT_WOKEN)) {
+            world_wake(&event->sequence, 1);
+        }
     }
 }
 
@@ -34,12 +37,13 @@ void balance_call(struct engine *engine)
 
 void balance_help(struct engine *engine, struct thread *self)
 {
-    if (list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) {
+    if ((list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) &&
+        !MUTANT(HELP_IS_REFUSED)) {
         uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
         trim_pages(engine, self, MAX_OF(goal, 1));
     }
     if (frames_available(engine) == 0 && list_count(engine, LIST_MODIFIED) > 0 &&
-        engine->config.slots > 0) {
+        engine->config.slots > 0 && !MUTANT(HELP_IS_REFUSED)) {
         write_round(engine, self);
     }
 }
@@ -88,7 +92,7 @@ static void watch(struct engine *engine)
     if (waiters == 0 || served != PFN_FIELD(engine, watch_served)) {
         PFN_SET_FIELD(engine, watch_served, served);
         PFN_SET_FIELD(engine, watch_since_ns, now_ns);
-    } else if (now_ns - PFN_FIELD(engine, watch_since_ns) > STUCK_NS) {
+    } else if (now_ns - PFN_FIELD(engine, watch_since_ns) > STUCK_NS && !MUTANT(WATCH_IS_SILENT)) {
         PFN_SET_FIELD(engine, watch_since_ns, now_ns);
         if (engine->config.complain != NULL) {
             name_stuck(engine, waiters);

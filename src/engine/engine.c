@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include "base/bitmap.h"
+#include "base/mutant.h"
 
 /* ---- memory ---- */
 
@@ -130,7 +131,9 @@ static void init_threads(struct engine *engine)
 /* frames + slots - reserve. Without a page file no page ever leaves its frame: no reserve. */
 static void init_commit(struct engine *engine)
 {
-    engine->commit_reserve = engine->config.slots == 0 ? 0 : engine_reserve(engine->config.frames);
+    engine->commit_reserve = engine->config.slots == 0 || MUTANT(COMMIT_KEEPS_NO_RESERVE)
+                                 ? 0
+                                 : engine_reserve(engine->config.frames);
     atomic_store(&engine->commit_limit,
                  (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve);
 }

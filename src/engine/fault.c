@@ -6,8 +6,8 @@
  * Every path comes out through engine_fault(), which holds no lock, waits where it must, and
  * counts. A fault that was resolved is simply taken again by the machine.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
-#include "engine/mutant.h"
 
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word)
 {
@@ -16,7 +16,9 @@ pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number fr
     if (slot != SLOT_NONE) { /* never while it is being written: then the writer has the slot */
         MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING)) == 0);
         PFN_SET_FIELD(pfn, slot, SLOT_NONE);
-        slots_give_back(engine, self, slot);
+        if (!MUTANT(FAULT_LEAKS_SLOT_AT_WRITE)) {
+            slots_give_back(engine, self, slot);
+        }
         count_one(self, COUNT_SLOT_GIVEN_BACK);
     }
     return word | PFN_MODIFIED_BIT;
@@ -40,7 +42,7 @@ static void zero_in_hand(struct engine *engine, struct thread *self, frame_numbe
 {
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     if (pfn_state(word) == PFN_FREE) {
-        if (engine->machine.ops->zero != NULL) {
+        if (engine->machine.ops->zero != NULL && !MUTANT(FAULT_DOES_NOT_ZERO)) {
             engine->machine.ops->zero(engine->machine.self, frame);
         }
         frame_move(engine, self, frame, pfn_with_state(word, PFN_ZEROED), WHY_ZERO);
@@ -55,11 +57,13 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
     struct pfn *pfn = frame_pfn(engine, frame);
     region_lock(engine, self, page);
     enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
-    if (pte_load(&engine->ptes[page]) != seen || protection == PROTECTION_DECOMMIT) {
+    if ((pte_load(&engine->ptes[page]) != seen && !MUTANT(FAULT_ZERO_WITHOUT_COMPARE)) ||
+        protection == PROTECTION_DECOMMIT) {
         region_unlock(engine, self, page);
         return STEP_RETRY;
     }
     /* Under the lock, so that nothing has to wait for the stores until the next fault. */
+    bool late = pfn_state(pfn_load(pfn)) == PFN_FREE && MUTANT(FAULT_ZEROS_AFTER_MAP);
     zero_in_hand(engine, self, frame);
     bool dirty = write || !engine->track_dirty;
     pfn_word word = pfn_new_owner(pfn_load(pfn), protection, PRIORITY_NORMAL);
@@ -68,6 +72,10 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
                pfn_with_state(word, PFN_ACTIVE) | (dirty ? PFN_MODIFIED_BIT : 0), WHY_DEMAND_ZERO);
     fault_map(engine, self, page, frame, protection, dirty && protection == PROTECTION_READ_WRITE,
               POLICY_DEMAND_ZERO, engine->machine.content_by_page ? engine->machine.zeros : NULL);
+    if (late && engine->machine.ops->zero != NULL) {
+        world_pause(0, engine->config.backoff);
+        engine->machine.ops->zero(engine->machine.self, frame);
+    }
     region_unlock(engine, self, page);
     *hand = FRAME_NONE;
     count_one(self, COUNT_FAULT_DEMAND_ZERO);
@@ -115,7 +123,8 @@ static void rescue_pte(struct engine *engine, page_number page, frame_number fra
                        uint8_t policy_register, struct machine_map *ret_map)
 {
     enum protection protection = (enum protection)pfn_protection(word);
-    bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
+    bool writable = ((word & PFN_MODIFIED_BIT) != 0 || MUTANT(RESCUE_MAPS_CLEAN_WRITABLE)) &&
+                    protection == PROTECTION_READ_WRITE;
     pte_store(&engine->ptes[page], pte_make_valid(frame, protection, writable, policy_register));
     region_count_resident(engine, page, 1);
     *ret_map = (struct machine_map){page, frame, writable, NULL};
@@ -133,7 +142,8 @@ static bool rescue_neighbour(struct engine *engine, struct thread *self, page_nu
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     bool rescued = pte_load(&engine->ptes[page]) == seen &&
-                   (pfn_state(word) == PFN_STANDBY || pfn_state(word) == PFN_MODIFIED);
+                   (pfn_state(word) == PFN_STANDBY || pfn_state(word) == PFN_MODIFIED ||
+                    MUTANT(RESCUE_NEIGHBOUR_IN_FLIGHT));
     if (rescued) {
         word = rescue_frame(engine, self, frame, false);
         count_one(self, COUNT_RESCUE_AROUND);
@@ -168,7 +178,7 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
 {
     struct machine_map map;
     pfn_word word = pfn_load(frame_pfn(engine, frame));
-    if (word & PFN_GIVING_UP) {
+    if ((word & PFN_GIVING_UP) && !MUTANT(RESCUE_WHILE_GIVEN_UP)) {
         frame_unlock(engine, self, frame);
         region_unlock(engine, self, page);
         return STEP_YIELD;
@@ -198,16 +208,21 @@ static enum fault_step transition(struct engine *engine, struct thread *self, pa
         *hand = FRAME_NONE;
     }
     MUST(frame < engine->config.frames);
-    region_lock(engine, self, page);
-    frame_lock(engine, self, frame);
+    if (MUTANT(LOCKS_IN_WRONG_ORDER)) {
+        frame_lock(engine, self, frame);
+        region_lock(engine, self, page);
+    } else {
+        region_lock(engine, self, page);
+        frame_lock(engine, self, frame);
+    }
     /* A transition PTE is stable only under the lock of the frame it names (docs/races.md, R2). */
-    if (!MUTANT(MUTANT_SKIP_RESCUE_RECHECK) &&
+    if (!MUTANT(RESCUE_WITHOUT_SECOND_LOOK) &&
         (pte_load(&engine->ptes[page]) != seen || PFN_FIELD(pfn, page) != page)) {
         frame_unlock(engine, self, frame);
         region_unlock(engine, self, page);
         return STEP_RETRY;
     }
-    if (pfn_load(pfn) & PFN_READING) {
+    if ((pfn_load(pfn) & PFN_READING) && !MUTANT(RESCUE_WHILE_READ)) {
         return inpage_collide(engine, self, page, frame);
     }
     return rescue_locked(engine, self, page, write, frame);
@@ -225,13 +240,15 @@ static enum fault_step valid(struct engine *engine, struct thread *self, page_nu
     enum fault_step step = STEP_DONE;
     if (pte_form(word) != PTE_VALID) {
         step = STEP_RETRY;
-    } else if (write && (word & PTE_BIT_WRITE) == 0) {
+    } else if (write && (word & PTE_BIT_WRITE) == 0 && !MUTANT(FAULT_WRITES_READ_ONLY)) {
         step = STEP_ACCESS_VIOLATION;
     } else if (write && (word & PTE_BIT_WRITABLE) == 0) {
         frame_number frame = pte_frame(word);
         frame_lock(engine, self, frame);
-        frame_update(engine, frame,
-                     fault_dirty(engine, self, frame, pfn_load(frame_pfn(engine, frame))));
+        if (!MUTANT(FAULT_FORGETS_FIRST_WRITE)) {
+            frame_update(engine, frame,
+                         fault_dirty(engine, self, frame, pfn_load(frame_pfn(engine, frame))));
+        }
         frame_unlock(engine, self, frame);
         pte_store(entry, word | PTE_BIT_WRITABLE | PTE_BIT_DIRTY);
         engine->machine.ops->make_writable(engine->machine.self, self->number, page);
@@ -252,7 +269,8 @@ static enum fault_step valid(struct engine *engine, struct thread *self, page_nu
 static bool permitted(struct engine *engine, page_number page, pte_word seen, bool write)
 {
     enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
-    return protection == PROTECTION_READ_WRITE || (protection == PROTECTION_READ_ONLY && !write);
+    return protection == PROTECTION_READ_WRITE ||
+           (protection == PROTECTION_READ_ONLY && (!write || MUTANT(FAULT_PERMITS_ALL)));
 }
 
 /* One look at the page. `*hand` is a frame in hand, taken before any lock and used or kept. */
@@ -300,7 +318,7 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
             world_pause(round++, engine->config.backoff);
         }
     }
-    if (hand != FRAME_NONE) {
+    if (hand != FRAME_NONE && !MUTANT(FAULT_LEAKS_FRAME)) {
         frames_give_back(engine, self, hand);
     }
     frames_wait_end(engine, self);

@@ -8,6 +8,7 @@
  * a producer makes the frame visible and then looks for waiters, a waiter makes itself visible and
  * then looks for frames (both sequentially consistent), so one of them sees the other.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 /* ---- availability ---- */
@@ -66,7 +67,7 @@ void frames_grant(struct engine *engine, struct thread *self)
     atomic_thread_fence(memory_order_seq_cst);
     while (waiters_now(engine) != 0 && count == ARRAY_COUNT(promised)) {
         count = promise_frames(engine, self, ARRAY_COUNT(promised), promised);
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count && !MUTANT(PROMISE_WAKES_NOBODY); i++) {
             world_wake(&promised[i]->wake, 1); /* records live on: a late wake does no harm */
         }
     }
@@ -77,9 +78,11 @@ void frames_grant(struct engine *engine, struct thread *self)
 static uint32_t join_queue(struct engine *engine, struct thread *self)
 {
     lock_acquire(self, &engine->wait_lock, RANK_WAIT);
-    if (self->granted) {
+    if (self->granted || MUTANT(QUEUE_LAST_COMES_FIRST)) {
+        atomic_fetch_sub_explicit(&engine->grants,
+                                  MUTANT(QUEUE_LAST_COMES_FIRST) ? self->granted : 1,
+                                  memory_order_relaxed);
         self->granted = false;
-        atomic_fetch_sub_explicit(&engine->grants, 1, memory_order_relaxed);
         self->behind = engine->wait_head;
         engine->wait_head = self;
         engine->wait_tail = self->behind == NULL ? self : engine->wait_tail;
@@ -119,7 +122,9 @@ static void leave_queue(struct engine *engine, struct thread *self)
         } else {
             before->behind = self->behind;
         }
-        engine->wait_tail = engine->wait_tail == self ? before : engine->wait_tail;
+        if (!MUTANT(QUEUE_KEEPS_TAIL_OF_LEAVER)) {
+            engine->wait_tail = engine->wait_tail == self ? before : engine->wait_tail;
+        }
         atomic_fetch_sub_explicit(&engine->waiters, 1, memory_order_seq_cst);
     }
     lock_release(self, &engine->wait_lock, RANK_WAIT);
@@ -137,7 +142,9 @@ void frames_wait(struct engine *engine, struct thread *self)
     if (kept_waiting) {
         world_pause(8, self->backoff);
     }
-    frames_grant(engine, self);
+    if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
+        frames_grant(engine, self);
+    }
     if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
         return; /* there was one by now */
     }
@@ -145,7 +152,9 @@ void frames_wait(struct engine *engine, struct thread *self)
     for (;;) {
         balance_kick(engine, WORKER_TRIM);
         balance_kick(engine, WORKER_WRITE);
-        frames_grant(engine, self);
+        if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
+            frames_grant(engine, self);
+        }
         if (has_frame(engine, self->wants)) {
             leave_queue(engine, self);
             break;
@@ -169,7 +178,8 @@ void frames_wait_end(struct engine *engine, struct thread *self)
     }
     lock_acquire(self, &engine->wait_lock, RANK_WAIT);
     self->granted = false;
-    atomic_fetch_sub_explicit(&engine->grants, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&engine->grants, MUTANT(PROMISE_NEVER_ENDS) ? 0 : 1,
+                              memory_order_relaxed);
     lock_release(self, &engine->wait_lock, RANK_WAIT);
     frames_grant(engine, self);
 }
@@ -179,7 +189,8 @@ static bool must_queue(struct engine *engine, const struct thread *self)
 {
     uint32_t before =
         waiters_now(engine) + atomic_load_explicit(&engine->grants, memory_order_relaxed);
-    return before != 0 && !self->granted && frames_available(engine) <= before;
+    return !MUTANT(QUEUE_IS_JUMPED) && before != 0 && !self->granted &&
+           frames_available(engine) <= before;
 }
 
 /* ---- frame caches ---- */
@@ -243,7 +254,7 @@ static void keep_or_insert(struct engine *engine, struct thread *self, const fra
                            uint32_t count)
 {
     uint32_t kept = waiters_now(engine) == 0 ? cache_push(engine, self, frames, count) : 0;
-    for (uint32_t i = kept; i < count; i++) {
+    for (uint32_t i = kept; i < count - MUTANT(CACHE_LOSES_WHAT_DOES_NOT_FIT); i++) {
         list_insert(engine, self, list_of_ownerless(engine, frames[i]), frames[i]);
     }
     frames_grant(engine, self);
@@ -268,7 +279,9 @@ void engine_leave(struct engine *engine, uint32_t thread)
 static frame_number steal_frame(struct engine *engine, struct thread *self)
 {
     frame_number frame = FRAME_NONE;
-    uint32_t threads = engine->config.frame_cache == 0 ? 0 : engine->config.threads;
+    uint32_t threads = engine->config.frame_cache == 0 || MUTANT(CACHE_OF_OTHERS_IS_NOT_ASKED)
+                           ? 0
+                           : engine->config.threads;
     for (uint32_t i = 1; i < threads && frame == FRAME_NONE; i++) {
         frame = cache_pop(self, &engine->threads[(self->number + i) % threads].cache);
     }
@@ -294,7 +307,9 @@ static void give_up_contents(struct engine *engine, struct thread *self, const f
         pages[i] = PFN_FIELD(frame_pfn(engine, frames[i]), page);
     }
     unlock_frames(engine, self, frames, count);
-    engine->machine.ops->release(engine->machine.self, self->number, count, pages);
+    if (!MUTANT(REPURPOSE_KEEPS_CONTENT)) {
+        engine->machine.ops->release(engine->machine.self, self->number, count, pages);
+    }
 }
 
 /* Frame lock held: the owner gets its slot back, the frame has no owner any more. */
@@ -309,7 +324,10 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
                    pte_make_transition(frame, (enum protection)pfn_protection(word)));
     MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING | PFN_READING)) == 0);
     MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
-    pte_store(&engine->ptes[page], frame_original_pte(pfn, word));
+    pte_store(&engine->ptes[page],
+              MUTANT(REPURPOSE_FORGETS_SLOT)
+                  ? pte_make_software((enum protection)pfn_protection(word), SLOT_NONE)
+                  : frame_original_pte(pfn, word));
     PFN_SET_FIELD(pfn, slot, SLOT_NONE);
     PFN_SET_FIELD(pfn, page, PAGE_NONE);
     frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),
@@ -428,12 +446,13 @@ enum list_id frame_let_go(struct engine *engine, struct thread *self, frame_numb
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, pfn_references(word) > 0);
     word -= PFN_REFERENCE_ONE;
-    if (pfn_state(word) != PFN_TRANSITION || pfn_references(word) > 0) {
+    if (pfn_state(word) != PFN_TRANSITION ||
+        (pfn_references(word) > 0 && !MUTANT(LET_GO_WHILE_HELD))) {
         frame_update(engine, frame, word);
         return LIST_COUNT;
     }
     MUST_FRAME(engine, frame, (word & (PFN_READING | PFN_WRITING | PFN_GIVING_UP)) == 0);
-    if (word & PFN_DELETED) {
+    if ((word & PFN_DELETED) && !MUTANT(LET_GO_DELETED_TO_STANDBY)) {
         MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
         PFN_SET_FIELD(pfn, page, PAGE_NONE);
         frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),
@@ -472,6 +491,9 @@ void let_go_add(struct engine *engine, struct thread *self, struct let_go_batch 
     }
     batch->list = list;
     batch->frames[batch->count++] = frame;
+    if (MUTANT(LET_GO_TWICE) && batch->count < ARRAY_COUNT(batch->frames)) {
+        batch->frames[batch->count++] = frame;
+    }
 }
 
 void let_go_flush(struct engine *engine, struct thread *self, struct let_go_batch *batch)

@@ -6,8 +6,8 @@
  * the end the whole PTE is compared with what was published; a difference dismisses the read.
  * Content becomes visible only when it is complete; a failure wakes every waiter with the error.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
-#include "engine/mutant.h"
 
 /* ---- blocks ---- */
 
@@ -53,10 +53,10 @@ static void inpage_drop(struct engine *engine, struct thread *self, uint32_t blo
 static void complete_block(struct engine *engine, struct thread *self, uint32_t block, int error)
 {
     struct inpage *inpage = &engine->blocks[block];
-    inpage->error = error;
+    inpage->error = MUTANT(READ_HIDES_ERROR_FROM_WAITERS) ? 0 : error;
     atomic_store_explicit(&inpage->done, 1, memory_order_release);
     if (atomic_load_explicit(&inpage->references, memory_order_acquire) > 1) {
-        world_wake(&inpage->done, UINT32_MAX);
+        world_wake(&inpage->done, MUTANT(READ_WAKES_ONE_ONLY) ? 1 : UINT32_MAX);
     }
     inpage_drop(engine, self, block);
 }
@@ -67,7 +67,9 @@ enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_
     uint32_t block = PFN_FIELD(frame_pfn(engine, frame), block);
     MUST_FRAME(engine, frame, block != BLOCK_NONE);
     struct inpage *inpage = &engine->blocks[block];
-    atomic_fetch_add_explicit(&inpage->references, 1, memory_order_acq_rel);
+    if (!MUTANT(READ_WAITER_UNCOUNTED)) {
+        atomic_fetch_add_explicit(&inpage->references, 1, memory_order_acq_rel);
+    }
     frame_unlock(engine, self, frame);
     region_unlock(engine, self, page);
     count_one(self, COUNT_FAULT_COLLIDED);
@@ -88,7 +90,7 @@ static bool publish_read(struct engine *engine, struct thread *self, page_number
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     region_lock(engine, self, page);
-    if (pte_load(&engine->ptes[page]) != seen) {
+    if (pte_load(&engine->ptes[page]) != seen && !MUTANT(READ_PUBLISHED_WITHOUT_COMPARE)) {
         region_unlock(engine, self, page);
         return false;
     }
@@ -113,7 +115,7 @@ static int read_slot(struct engine *engine, struct thread *self, slot_number slo
     if (error != 0) {
         count_one(self, COUNT_IO_ERRORS);
     }
-    return error;
+    return MUTANT(READ_FAILED_IS_DONE) ? 0 : error;
 }
 
 /*
@@ -127,7 +129,9 @@ static void abandon_read(struct engine *engine, struct thread *self, page_number
     pfn_word word = pfn_load(pfn);
     slot_number slot = PFN_FIELD(pfn, slot);
     if (word & PFN_DELETED) {
-        slots_give_back(engine, self, slot);
+        if (!MUTANT(READ_LEAKS_SLOT_OF_DELETED)) {
+            slots_give_back(engine, self, slot);
+        }
     } else {
         MUST_FRAME(engine, frame, pte_frame(pte_load(&engine->ptes[page])) == frame);
         pte_store(&engine->ptes[page], frame_original_pte(pfn, word));
@@ -166,7 +170,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
         return STEP_RETRY;
     }
     *hand = FRAME_NONE;
-    if (MUTANT(MUTANT_FREE_SLOT_WHILE_READ)) {
+    if (MUTANT(READ_FREES_SLOT_EARLY)) {
         slots_give_back(engine, self, pte_slot(seen));
         PFN_SET_FIELD(pfn, slot, SLOT_NONE);
         write = true;
@@ -177,7 +181,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
     frame_lock(engine, self, frame);
     PFN_SET_FIELD(pfn, block, BLOCK_NONE);
     bool same = pte_load(&engine->ptes[page]) == pte_make_transition(frame, pte_protection(seen));
-    if (same && error == 0) {
+    if ((same || MUTANT(READ_IGNORES_CHANGED_PAGE)) && error == 0) {
         finish_read(engine, self, page, write, frame, buffer);
         complete_block(engine, self, block, 0);
         return STEP_DONE;

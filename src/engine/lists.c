@@ -6,6 +6,7 @@
  * while others do the same elsewhere; neighbours are only ever try-locked (two rescuers of
  * neighbours would wait for each other), and whoever fails comes back exclusively.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 static inline void link_frames(struct engine *engine, frame_number left, frame_number right)
@@ -66,6 +67,10 @@ static bool unlink_between(struct engine *engine, struct thread *self, struct pa
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     frame_number left = PFN_FIELD(pfn, blink), right = PFN_FIELD(pfn, flink);
+    if (MUTANT(LIST_UNLINK_ASKS_NO_NEIGHBOUR)) {
+        unlink_frame(engine, list, frame);
+        return true;
+    }
     if (!frame_try_lock(engine, self, left)) {
         return false;
     }
@@ -82,7 +87,7 @@ static bool unlink_between(struct engine *engine, struct thread *self, struct pa
 void list_unlink(struct engine *engine, struct thread *self, enum list_id id, frame_number frame)
 {
     struct page_list *list = &engine->lists[id];
-    if (engine->config.list_lock_shared) {
+    if (engine->config.list_lock_shared && !MUTANT(LIST_UNLINK_WITHOUT_LOCK)) {
         lock_acquire_shared(self, &list->lock, RANK_LIST);
         check_member(engine, list, frame);
         bool unlinked = unlink_between(engine, self, list, frame);
@@ -91,6 +96,10 @@ void list_unlink(struct engine *engine, struct thread *self, enum list_id id, fr
             count_one(self, COUNT_UNLINK_SHARED);
             return;
         }
+    }
+    if (MUTANT(LIST_UNLINK_WITHOUT_LOCK)) {
+        unlink_frame(engine, list, frame);
+        return;
     }
     lock_acquire_exclusive(self, &list->lock, RANK_LIST);
     unlink_frame(engine, list, frame); /* neighbours are read again: they may have changed */
@@ -116,8 +125,10 @@ uint32_t list_take(struct engine *engine, struct thread *self, enum list_id id, 
             clear_links(engine, frame);
             ret_frames[taken++] = frame;
         } else {
-            link_frames(engine, kept, frame);
-            kept = frame;
+            if (!MUTANT(LIST_LOSES_WHO_IS_LOCKED)) {
+                link_frames(engine, kept, frame);
+                kept = frame;
+            }
             passed++;
         }
         frame = next;

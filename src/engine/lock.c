@@ -3,6 +3,7 @@
  */
 #include "engine/lock.h"
 
+#include "base/mutant.h"
 #include "base/text.h"
 
 _Noreturn void must_fail(const char *condition, const char *file, int line)
@@ -97,7 +98,7 @@ void lock_wait_spin(struct thread *self, lock_word *word, enum lock_rank rank)
     unsigned round = 0;
     do {
         world_pause(round++, self->backoff);
-    } while (!lock_try_word(word));
+    } while (!lock_try_word(word) && !(MUTANT(LOCK_WAIT_GIVES_UP) && round > 2));
     count_contended(self, rank, begin_ns);
 }
 
@@ -107,7 +108,9 @@ void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank ra
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
-        if ((seen & (LOCK_EXCLUSIVE | LOCK_WRITER_WAITS)) == 0 &&
+        uint32_t closed = (MUTANT(LOCK_READS_DURING_WRITE) ? 0 : LOCK_EXCLUSIVE) |
+                          (MUTANT(LOCK_WRITER_STARVES) ? 0 : LOCK_WRITER_WAITS);
+        if ((seen & closed) == 0 &&
             atomic_compare_exchange_weak_explicit(word, &seen, seen + 1, memory_order_acquire,
                                                   memory_order_relaxed)) {
             break;
@@ -137,7 +140,8 @@ void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
-        if ((seen & ~LOCK_WRITER_WAITS) == 0) {
+        if ((seen & ~LOCK_WRITER_WAITS) == 0 ||
+            (MUTANT(LOCK_WRITES_DURING_READ) && (seen & ~LOCK_WRITER_WAITS) == 1)) {
             if (atomic_compare_exchange_weak_explicit(word, &seen, LOCK_EXCLUSIVE,
                                                       memory_order_acquire, memory_order_relaxed)) {
                 break;
@@ -172,7 +176,8 @@ void lock_acquire_sleeping(struct thread *self, lock_word *word, enum lock_rank 
     if (!atomic_compare_exchange_strong_explicit(word, &unlocked, 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
         uint64_t begin_ns = world_now_ns();
-        while (atomic_exchange_explicit(word, 2, memory_order_acquire) != 0) {
+        uint32_t waited = MUTANT(LOCK_FORGETS_OTHER_SLEEPERS) ? 1 : 2;
+        while (atomic_exchange_explicit(word, waited, memory_order_acquire) != 0) {
             world_wait(word, 2, UINT64_MAX);
         }
         count_contended(self, rank, begin_ns);
@@ -186,7 +191,8 @@ void lock_release_sleeping(struct thread *self, lock_word *word, enum lock_rank 
     if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
         lock_sample_end(self, rank);
     }
-    if (atomic_exchange_explicit(word, 0, memory_order_release) == 2) {
+    if (atomic_exchange_explicit(word, 0, memory_order_release) == 2 &&
+        !MUTANT(LOCK_WAKES_NO_SLEEPER)) {
         world_wake(word, 1);
     }
 }

@@ -16,6 +16,7 @@
 #ifndef MM_ENGINE_PFN_H
 #define MM_ENGINE_PFN_H
 
+#include "base/mutant.h"
 #include "base/types.h"
 #include "engine/states.h"
 
@@ -79,7 +80,8 @@ static inline uint32_t pfn_generation(pfn_word word)
 /* The word of a frame that gets an owner: state and flags cleared, generation one further. */
 static inline pfn_word pfn_new_owner(pfn_word word, unsigned protection, unsigned priority)
 {
-    pfn_word generation = (pfn_word)(pfn_generation(word) + 1) << PFN_GENERATION_SHIFT;
+    pfn_word generation = (pfn_word)(pfn_generation(word) + !MUTANT(FRAME_GENERATION_STANDS))
+                          << PFN_GENERATION_SHIFT;
     return generation | (word & PFN_STATE_MASK) | (pfn_word)priority << PFN_PRIORITY_SHIFT |
            (pfn_word)protection << PFN_PROTECTION_SHIFT;
 }

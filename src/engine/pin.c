@@ -6,12 +6,13 @@
  * writing is modified and mapped writable. Some frames always stay unpinned, or nobody else could
  * fault.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 static uint32_t pin_limit(const struct engine *engine)
 {
     uint32_t frames = frames_in_service(engine);
-    return frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
+    return MUTANT(PIN_TAKES_ALL) ? frames : frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
 }
 
 /* One more pinned frame, if there may be one. */
@@ -32,7 +33,7 @@ static enum pin_result pin_frame(struct engine *engine, struct thread *self, fra
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE);
     /* A late trimmer would unmap the page under the pin: a system call would not find it. */
-    if (pfn_references(word) > (word & PFN_WRITING ? 1u : 0u)) {
+    if (pfn_references(word) > (word & PFN_WRITING ? 1u : 0u) && !MUTANT(PIN_BEFORE_LATE_UNMAP)) {
         result = PIN_AGAIN;
     } else if (pfn_pins(word) == PFN_PINS_MAX || (pfn_pins(word) == 0 && !charge_pin(engine))) {
         result = PIN_LIMIT;
@@ -65,14 +66,16 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
     for (unsigned round = 0;;) {
         region_lock(engine, self, page);
         pte_word word = pte_load(&engine->ptes[page]);
-        if (pte_form(word) == PTE_VALID && (!write || (word & PTE_BIT_WRITABLE))) {
+        if (pte_form(word) == PTE_VALID &&
+            (!write || (word & PTE_BIT_WRITABLE) || MUTANT(PIN_WRITES_CLEAN))) {
             enum pin_result result = pin_frame(engine, self, pte_frame(word));
             region_unlock(engine, self, page);
             if (result == PIN_AGAIN) {
                 world_pause(round++, engine->config.backoff);
                 continue;
             }
-            if (result == PIN_DONE && engine->machine.content_by_page) {
+            if (result == PIN_DONE && engine->machine.content_by_page &&
+                !MUTANT(PIN_LEAVES_IT_UNMAPPED)) {
                 pin_mapping(engine, self, page);
             }
             if (result == PIN_DONE) {
@@ -99,7 +102,7 @@ void engine_unpin(struct engine *engine, uint32_t thread, page_number page)
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     MUST_FRAME(engine, frame, pfn_pins(word) > 0);
     frame_update(engine, frame, word - PFN_PIN_ONE);
-    if (pfn_pins(word) == 1) {
+    if (pfn_pins(word) == 1 && !MUTANT(PIN_IS_COUNTED_FOR_EVER)) {
         atomic_fetch_sub_explicit(&engine->pinned, 1, memory_order_relaxed);
     }
     frame_unlock(engine, self, frame);
@@ -116,7 +119,8 @@ static bool shrink_limit(struct engine *engine, struct thread *self)
     bool allowed = engine->charge < limit && retired < engine->config.frames &&
                    atomic_load_explicit(&engine->pinned, memory_order_seq_cst) <= pin_limit(engine);
     if (allowed) {
-        atomic_store_explicit(&engine->commit_limit, limit - 1, memory_order_relaxed);
+        atomic_store_explicit(&engine->commit_limit, limit - !MUTANT(RETIRE_KEEPS_LIMIT),
+                              memory_order_relaxed);
     } else {
         atomic_fetch_sub_explicit(&engine->retired, 1, memory_order_seq_cst);
     }

@@ -6,6 +6,7 @@
  * slots as far as there are any, so that it can be written with few I/Os.
  */
 #include "base/bitmap.h"
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 static inline uint64_t *area_bits(struct engine *engine, const struct slot_area *area)
@@ -48,14 +49,14 @@ static uint32_t take_from_area(struct engine *engine, struct thread *self, struc
         uint32_t first = 0;
         uint32_t run = bitmap_find_zeros(bits, area->count, from, count - taken, &first);
         if (run == 0) {
-            if (wrapped) {
+            if (wrapped || MUTANT(SLOT_SEARCH_ENDS_EARLY)) {
                 break;
             }
             wrapped = true;
             from = 0;
             continue;
         }
-        bitmap_set_run(bits, first, run);
+        bitmap_set_run(bits, first, run - (run > 1 && MUTANT(SLOT_GIVEN_TWICE)));
         for (uint32_t i = 0; i < run; i++) {
             ret_slots[taken++] = area->first + first + i;
         }
@@ -88,7 +89,7 @@ void slots_give_back(struct engine *engine, struct thread *self, slot_number slo
     lock_acquire(self, &area->lock, RANK_SLOTS);
     MUST(bitmap_test(bits, bit)); /* given back twice */
     bitmap_clear(bits, bit);
-    PFN_SET_FIELD(area, free, PFN_FIELD(area, free) + 1);
+    PFN_SET_FIELD(area, free, PFN_FIELD(area, free) + !MUTANT(SLOT_GIVEN_BACK_UNCOUNTED));
     lock_release(self, &area->lock, RANK_SLOTS);
 }
 

@@ -8,6 +8,7 @@
  * Commit is charged when memory is committed: frames + slots - reserve >= charge, always. So a full
  * page file is a refused commit and never a stuck fault.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 /* ---- VADs ---- */
@@ -43,7 +44,9 @@ enum protection space_inherited(struct engine *engine, page_number page)
     for (unsigned round = 0;; round++) {
         uint32_t before = atomic_load_explicit(&engine->space_sequence, memory_order_acquire);
         uint32_t count = PFN_FIELD(engine, vad_count);
-        uint32_t found = before & 1 ? count : find_vad(engine->vads, count, page);
+        uint32_t found = (before & 1) && !MUTANT(SPACE_READ_WITHOUT_RECHECK)
+                             ? count
+                             : find_vad(engine->vads, count, page);
         enum protection protection = PROTECTION_DECOMMIT;
         if (found < count) {
             struct vad *vad = &engine->vads[found];
@@ -52,8 +55,9 @@ enum protection space_inherited(struct engine *engine, page_number page)
             }
         }
         atomic_thread_fence(memory_order_acquire);
-        if ((before & 1) == 0 &&
-            atomic_load_explicit(&engine->space_sequence, memory_order_relaxed) == before) {
+        if (((before & 1) == 0 &&
+             atomic_load_explicit(&engine->space_sequence, memory_order_relaxed) == before) ||
+            MUTANT(SPACE_READ_WITHOUT_RECHECK)) {
             return protection;
         }
         world_pause(round, engine->config.backoff);
@@ -221,7 +225,9 @@ static bool open_runs(struct engine *engine, struct vad *vad, page_number first,
             run++;
         }
         if (run > page && set_rights(engine, page, run - page, protection) != 0) {
-            restore_rights(engine, vad, first, run - first);
+            if (!MUTANT(COMMIT_LEAVES_RIGHTS_OPEN)) {
+                restore_rights(engine, vad, first, run - first);
+            }
             return false;
         }
         page = MAX_OF(run, page + 1);
@@ -257,12 +263,16 @@ enum space_result space_commit(struct engine *engine, uint32_t thread, page_numb
     lock_acquire_sleeping(self, &engine->space_lock, RANK_SPACE);
     struct vad *vad = vad_of_range(engine, first, count);
     if (vad != NULL) {
-        uint64_t added = count - count_committed(engine, vad, first, count);
+        uint64_t added =
+            count - (MUTANT(COMMIT_CHARGES_TWICE) ? 0 : count_committed(engine, vad, first, count));
         uint64_t limit = atomic_load_explicit(&engine->commit_limit, memory_order_relaxed);
-        if (engine->charge + added > limit) {
+        if (engine->charge + added > limit + MUTANT(COMMIT_ONE_TOO_MANY)) {
             result = SPACE_LIMIT;
         } else if (!open_runs(engine, vad, first, count, protection)) {
             result = SPACE_REFUSED;
+            if (MUTANT(COMMIT_LEAKS_WHEN_REFUSED)) {
+                set_charge(engine, engine->charge + added);
+            }
         } else {
             commit_ptes(engine, self, vad, first, count, protection);
             set_charge(engine, engine->charge + added);
@@ -323,13 +333,14 @@ static enum delete_result delete_resident(struct engine *engine, struct thread *
     pfn_word word = pfn_load(pfn);
     if (pte_load(&engine->ptes[page]) != seen || (word & PFN_GIVING_UP)) {
         result = DELETE_AGAIN;
-    } else if (pfn_pins(word) > 0) {
+    } else if (pfn_pins(word) > 0 && !MUTANT(DECOMMIT_TAKES_PINNED)) {
         result = DELETE_PINNED;
     } else {
         if (pte_form(seen) == PTE_VALID) {
             region_count_resident(engine, page, -1);
         }
-        if (word & PFN_READING) { /* the reader sees it and gives frame and slot back */
+        /* The reader sees it and gives frame and slot back. */
+        if ((word & PFN_READING) && !MUTANT(DECOMMIT_IGNORES_READER)) {
             frame_update(engine, frame, word | PFN_DELETED);
         } else {
             delete_frame(engine, self, frame, batch);
@@ -350,7 +361,9 @@ static enum delete_result delete_page(struct engine *engine, struct thread *self
     case PTE_TRANSITION:
         return delete_resident(engine, self, page, seen, batch);
     case PTE_PAGE_FILE:
-        slots_give_back(engine, self, pte_slot(seen));
+        if (!MUTANT(DECOMMIT_LEAKS_SLOT)) {
+            slots_give_back(engine, self, pte_slot(seen));
+        }
         break;
     default:
         break;
@@ -368,8 +381,10 @@ static void finish_deletes(struct engine *engine, struct thread *self, struct tr
         return;
     }
     lock_check_none_held(self);
-    machine->unmap(engine->machine.self, self->number, batch->count, batch->pages, NULL);
-    if (machine->release != NULL) {
+    if (!MUTANT(DECOMMIT_LEAVES_MAPPED)) {
+        machine->unmap(engine->machine.self, self->number, batch->count, batch->pages, NULL);
+    }
+    if (machine->release != NULL && !MUTANT(DECOMMIT_KEEPS_CONTENT)) {
         machine->release(engine->machine.self, self->number, batch->count, batch->pages);
     }
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -388,7 +403,7 @@ static bool any_pinned(struct engine *engine, struct thread *self, page_number f
                        page_number count)
 {
     bool pinned = false;
-    if (PFN_FIELD(engine, pinned) == 0) {
+    if (PFN_FIELD(engine, pinned) == 0 || MUTANT(DECOMMIT_TAKES_PINNED)) {
         return false;
     }
     for (page_number page = first; page < first + count && !pinned; page++) {
@@ -425,7 +440,7 @@ static enum space_result decommit_locked(struct engine *engine, struct thread *s
         } else if (deleted == DELETE_PINNED) {
             result = SPACE_BUSY;
         } else {
-            set_charge(engine, engine->charge - committed);
+            set_charge(engine, engine->charge - (committed || MUTANT(DECOMMIT_UNCHARGES_TWICE)));
             page++;
         }
         if (batch.count == BATCH_MAX) {
@@ -490,14 +505,16 @@ static enum delete_result protect_resident(struct engine *engine, struct thread 
     }
     word = (word & ~((pfn_word)0x1f << PFN_PROTECTION_SHIFT)) | (pfn_word)protection
                                                                     << PFN_PROTECTION_SHIFT;
-    bool revoke = pte_form(seen) == PTE_VALID && protection != PROTECTION_READ_WRITE;
+    bool revoke = pte_form(seen) == PTE_VALID && protection != PROTECTION_READ_WRITE &&
+                  !MUTANT(PROTECT_WITHOUT_FLUSH);
     if (revoke && pfn_pins(word) > 0) {
         frame_unlock(engine, self, frame);
         return DELETE_PINNED;
     }
     /* A trimmer that has not unmapped the page yet leaves the old rights to the machine. */
     if (pte_form(seen) == PTE_TRANSITION && protection != PROTECTION_READ_WRITE &&
-        pfn_state(word) == PFN_TRANSITION && pfn_references(word) > 0) {
+        !MUTANT(PROTECT_LEAVES_IT_TO_THE_TRIMMER) && pfn_state(word) == PFN_TRANSITION &&
+        pfn_references(word) > 0) {
         word += PFN_REFERENCE_ONE;
         trim_batch_add(engine, batch, frame, word);
     }

@@ -9,8 +9,8 @@
  *
  * Any number of trimmers may run: they share one clock hand over the regions.
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
-#include "engine/mutant.h"
 
 /* Frames that trimming keeps available, and how many are or will be without it. */
 static uint32_t target_frames(const struct engine *engine)
@@ -58,14 +58,15 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page && pfn_state(word) == PFN_ACTIVE);
-    if (pfn_pins(word) > 0 || pfn_references(word) >= PFN_REFERENCES_MAX - 1) {
+    if ((pfn_pins(word) > 0 && !MUTANT(TRIM_TAKES_PINNED)) ||
+        pfn_references(word) >= PFN_REFERENCES_MAX - 1) {
         frame_unlock(engine, self, frame);
         return false;
     }
     frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
                WHY_TRIM);
     pte_store(entry, pte_make_transition(frame, (enum protection)pfn_protection(word)));
-    region_count_resident(engine, page, -1);
+    region_count_resident(engine, page, MUTANT(TRIM_LEAVES_PAGE_COUNTED) ? 0 : -1);
     trim_batch_add(engine, batch, frame, word);
     frame_unlock(engine, self, frame);
     return true;
@@ -80,7 +81,7 @@ static enum list_id let_go_trimmed(struct engine *engine, struct thread *self, f
         /* A page can only be written after a write fault made it modified. */
         MUST_FRAME(engine, frame, (word & PFN_MODIFIED_BIT) != 0);
     }
-    if (MUTANT(MUTANT_DROP_DIRTY_ON_TRIM)) {
+    if (MUTANT(TRIM_DROPS_MODIFIED)) {
         frame_update(engine, frame, word & ~PFN_MODIFIED_BIT);
     }
     enum list_id list = frame_let_go(engine, self, frame, WHY_TRIM_CLEAN, WHY_TRIM_DIRTY);
@@ -106,7 +107,7 @@ static void unmap_batch(struct engine *engine, struct thread *self, const struct
         return;
     }
     atomic_fetch_add_explicit(&engine->near_unmaps, 1, memory_order_seq_cst);
-    bool near = load_seq_cst(&engine->pinned) == 0;
+    bool near = load_seq_cst(&engine->pinned) == 0 || MUTANT(TRIM_UNMAPS_AROUND_PINS);
     (near ? machine->unmap_near : machine->unmap)(engine->machine.self, self->number, batch->count,
                                                   batch->pages, ret_unmapped);
     atomic_fetch_sub_explicit(&engine->near_unmaps, 1, memory_order_seq_cst);
@@ -120,7 +121,9 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
         return;
     }
     lock_check_none_held(self);
-    unmap_batch(engine, self, batch, unmapped);
+    if (!MUTANT(TRIM_UNMAPS_TOO_LATE)) {
+        unmap_batch(engine, self, batch, unmapped);
+    }
     count_one(self, COUNT_FLUSHES);
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -130,12 +133,20 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
         let_go_lock(engine, self, &going, batch->frames[i]);
         generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
-                   let_go_trimmed(engine, self, batch->frames[i], unmapped[i].written));
+                   let_go_trimmed(engine, self, batch->frames[i],
+                                  !MUTANT(TRIM_UNMAPS_TOO_LATE) && unmapped[i].written));
     }
     let_go_flush(engine, self, &going);
-    atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
+    if (MUTANT(TRIM_UNMAPS_TOO_LATE)) {
+        unmap_batch(engine, self, batch, unmapped);
+    }
+    if (!MUTANT(TRIM_STAYS_IN_FLIGHT)) {
+        atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
+    }
     batch->count = 0;
-    frames_grant(engine, self);
+    if (!MUTANT(TRIM_WAKES_NOBODY)) {
+        frames_grant(engine, self);
+    }
 }
 
 /* Accessed bits are taken in the first pass of a trim; those that follow are the same look. */
@@ -144,7 +155,8 @@ static void find_candidates(struct engine *engine, uint32_t region, unsigned pas
 {
     page_number first = region << engine->region_shift;
     page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
-    bool any_pins = PFN_FIELD(engine, pinned) != 0; /* pins change under the region lock */
+    bool any_pins = !MUTANT(TRIM_TAKES_PINNED) &&
+                    PFN_FIELD(engine, pinned) != 0; /* pins change under the region lock */
     ret->count = 0;
     for (page_number page = first; page < end; page++) {
         pte_word word = pte_load(&engine->ptes[page]);
@@ -185,7 +197,9 @@ static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t
             trim_detach(engine, self, found->pages[i], batch)) {
             continue;
         }
-        pte_store(entry, pte_with_register(pte_load(entry), found->registers[i]));
+        if (!MUTANT(TRIM_FORGETS_ITS_LOOK)) {
+            pte_store(entry, pte_with_register(pte_load(entry), found->registers[i]));
+        }
     }
     region_unlock(engine, self, first);
     return batch->count - before;

@@ -8,6 +8,7 @@
  * copy. While the write is under way the slot belongs to the writer (R13). Any number of writers
  * may run; the reference keeps a frame from being written twice at once (R3, R4).
  */
+#include "base/mutant.h"
 #include "engine/engine.h"
 
 bool write_needed(struct engine *engine)
@@ -35,7 +36,8 @@ bool write_needed(struct engine *engine)
 static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < engine->config.frames && found < wanted; i++) {
+    for (uint32_t i = 0;
+         i < engine->config.frames && found < wanted && !MUTANT(WRITE_RECLAIMS_NO_SLOT); i++) {
         frame_number frame =
             atomic_fetch_add_explicit(&engine->reclaim_hand, 1, memory_order_relaxed) %
             engine->config.frames;
@@ -74,7 +76,7 @@ static void start_page(struct engine *engine, struct thread *self, frame_number 
     MUST_FRAME(engine, frame, (word & PFN_MODIFIED_BIT) && PFN_FIELD(pfn, slot) == SLOT_NONE);
     MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
     /* Clean before the I/O begins, so that a store during it is seen at its end. */
-    word = (word & ~PFN_MODIFIED_BIT) | PFN_WRITING;
+    word = (word & ~(MUTANT(WRITE_CLEANS_AT_THE_END) ? 0 : PFN_MODIFIED_BIT)) | PFN_WRITING;
     frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
                WHY_WRITE_START);
 }
@@ -96,7 +98,7 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
         }
         batch->count += taken;
     }
-    for (uint32_t i = batch->count; i < slots; i++) {
+    for (uint32_t i = batch->count; i < slots && !MUTANT(WRITE_LEAKS_SPARE_SLOTS); i++) {
         slots_give_back(engine, self, batch->slots[i]);
     }
 }
@@ -108,7 +110,8 @@ static void build_requests(struct write_batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         if (batch->requests > 0) {
             struct store_request *last = &batch->request[batch->requests - 1];
-            if (last->slot + last->count == batch->slots[i]) {
+            if (last->slot + last->count == batch->slots[i] ||
+                (MUTANT(WRITE_JOINS_OVER_A_GAP) && batch->slots[i] > last->slot)) {
                 last->count++;
                 continue;
             }
@@ -140,7 +143,8 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
             engine->store.ops->reap(engine->store.self, self->number, reaped, 32, true);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t first = (uint32_t)(reaped[i]->pages - (void *const *)batch->buffers);
-            for (uint32_t p = 0; p < reaped[i]->count; p++) {
+            uint32_t pages = MUTANT(WRITE_RESULT_OF_FIRST_ONLY) ? 1 : reaped[i]->count;
+            for (uint32_t p = 0; p < pages; p++) {
                 batch->results[first + p] = reaped[i]->result;
             }
         }
@@ -158,8 +162,8 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, (word & PFN_WRITING) && PFN_FIELD(pfn, slot) == SLOT_NONE);
-    word &= ~PFN_WRITING;
-    if (error != 0) {
+    word &= ~(PFN_WRITING | (MUTANT(WRITE_CLEANS_AT_THE_END) ? PFN_MODIFIED_BIT : 0));
+    if (error != 0 && !MUTANT(WRITE_FAILED_IS_DONE)) {
         count_one(self, COUNT_IO_ERRORS);
         word |= word & PFN_DELETED ? 0 : PFN_MODIFIED_BIT;
     } else {
@@ -167,7 +171,9 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
         count_one(self, COUNT_WRITTEN);
     }
     if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
-        slots_give_back(engine, self, slot);
+        if (!MUTANT(WRITE_KEEPS_WORTHLESS_SLOT)) {
+            slots_give_back(engine, self, slot);
+        }
     } else {
         PFN_SET_FIELD(pfn, slot, slot);
     }

@@ -10,6 +10,7 @@
 #include "store/ram.h"
 
 #include "base/copy.h"
+#include "base/mutant.h"
 #include "contract/world.h"
 #include "store/request_list.h"
 
@@ -40,7 +41,8 @@ static void queue_advance(struct ram_queue *queue, uint64_t now_ns)
 {
     while (queue->flying.first != NULL && now_ns >= queue->flying_ns) {
         request_list_splice(&queue->done, &queue->flying);
-        request_list_splice(&queue->flying, &queue->gathering);
+        if (!MUTANT(STORE_FORGETS_WHO_GATHERS))
+            request_list_splice(&queue->flying, &queue->gathering);
         queue->flying_ns = queue->gathering_ns;
     }
 }
@@ -51,15 +53,18 @@ static void request_perform(struct ram *ram, struct store_request *request)
 
     request->result = -EINVAL;
     request->pages_done = 0;
-    if (!store_has_run(ram->slots, request))
+    if (!store_has_run(ram->slots + MUTANT(STORE_ONE_SLOT_TOO_MANY), request))
         return;
     memory = ram->memory + ((size_t)(request->slot - 1) << PAGE_SHIFT);
-    for (uint32_t i = 0; i < request->count; i++, memory += MM_PAGE_SIZE) {
+    uint32_t pages = request->count - (request->count > 1 && MUTANT(STORE_LOSES_LAST_PAGE));
+
+    for (uint32_t i = 0; i < pages; i++, memory += MM_PAGE_SIZE) {
         world_work(WORLD_COPY_PAGE, 1);
         if (request->operation == STORE_READ)
             copy_shared(request->pages[i], memory, MM_PAGE_SIZE);
         else
-            copy_shared(memory, request->pages[i], MM_PAGE_SIZE);
+            copy_shared(memory, request->pages[i],
+                        MM_PAGE_SIZE / (MUTANT(STORE_TEARS_PAGE) ? 2 : 1));
     }
     request->result = 0;
     request->pages_done = request->count;

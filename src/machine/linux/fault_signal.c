@@ -11,6 +11,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/mutant.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -143,7 +145,8 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     if (is_page_fault(info))
         machine = table_find((uintptr_t)info->si_addr);
     if (machine == NULL || machine->faults != LINUX_FAULTS_SIGNAL || !machine->started) {
-        chain(signal, info, context);
+        if (!MUTANT(LINUX_SWALLOWS_FOREIGN_SIGNAL))
+            chain(signal, info, context);
         errno = saved;
         return;
     }
@@ -155,7 +158,8 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
         violate(info, context);
     else if (result == FAULT_IN_PAGE_ERROR)
         chain(signal, info, context);
-    errno = saved;
+    if (!MUTANT(LINUX_CHANGES_ERRNO))
+        errno = saved;
 }
 
 bool linux_signal_knows_writes(void)

@@ -12,6 +12,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/mutant.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -51,9 +53,12 @@ static bool poison(struct linux_machine *machine, page_number page)
 {
     struct linux_retry retry = {0};
 
+    if (MUTANT(LINUX_HIDES_IN_PAGE_ERROR))
+        return true;
     while (machine->features.poison) {
         struct uffd_result result =
-            uffd_poison(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
+            uffd_poison(machine->ioctl, machine->uffd, page_address(machine, page),
+                        MM_PAGE_SIZE << MUTANT(LINUX_POISONS_NEIGHBOUR));
 
         /* EEXIST: mapped or poisoned meanwhile; whoever waits finds out by trying again. */
         if (result.error == 0 || result.error == EEXIST)

@@ -8,6 +8,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/mutant.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,7 +176,7 @@ static int map_range(struct linux_machine *machine, char *ret_text, size_t text_
         return refuse(-errno, "mapping the memory", ret_text, text_size);
     machine->base = base;
     /* A child's touch would make zero pages in the file, for us to read. Not without this. */
-    if (madvise(base, machine->bytes, MADV_DONTFORK) != 0)
+    if (madvise(base, machine->bytes, MUTANT(LINUX_CHILD_INHERITS) ? MADV_DOFORK : MADV_DONTFORK))
         return refuse(-errno, "madvise(MADV_DONTFORK)", ret_text, text_size);
     /* EINVAL: a kernel without huge pages. */
     if (madvise(base, machine->bytes, MADV_NOHUGEPAGE) != 0 && errno != EINVAL)

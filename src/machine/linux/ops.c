@@ -10,6 +10,7 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/mutant.h"
 #include "base/text.h"
 
 #include <fcntl.h>
@@ -61,7 +62,7 @@ void linux_retry_pause(struct linux_machine *machine, struct linux_retry *retry,
 
     if (retry->round == 0)
         retry->deadline_ns = now_ns + machine->retry_limit_ns;
-    else if (now_ns > retry->deadline_ns)
+    else if (now_ns > retry->deadline_ns && !MUTANT(LINUX_RETRIES_FOR_EVER))
         linux_fail(what, page, error);
     world_pause(retry->round++, true);
 }
@@ -71,7 +72,7 @@ void linux_wake(struct linux_machine *machine, page_number page)
     int error;
 
     /* By signal nobody waits in the kernel. */
-    if (machine->faults == LINUX_FAULTS_SIGNAL)
+    if (machine->faults == LINUX_FAULTS_SIGNAL || MUTANT(LINUX_FORGETS_WAKE))
         return;
     error = uffd_wake(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
     if (error != 0)
@@ -136,7 +137,7 @@ static void linux_content(void *self, uint32_t thread, uint32_t count, const pag
      * After the reads: had the program closed our number and opened a file of its own, these
      * would be that file's bytes.
      */
-    if (!linux_file_is_ours(machine))
+    if (!linux_file_is_ours(machine) && !MUTANT(LINUX_READS_ANY_FILE))
         linux_fail("fstat after pread", pages[0], EBADF);
 }
 
@@ -183,8 +184,9 @@ static struct uffd_result install(struct linux_machine *machine, const struct ma
 
     switch (run->kind) {
     case MAP_RESIDENT:
-        return uffd_continue(machine->ioctl, machine->uffd, start, bytes,
-                             run->writable ? 0 : UFFDIO_CONTINUE_MODE_WP);
+        return uffd_continue(
+            machine->ioctl, machine->uffd, start, bytes,
+            run->writable || MUTANT(LINUX_MAPS_CLEAN_WRITABLE) ? 0 : UFFDIO_CONTINUE_MODE_WP);
     case MAP_ZEROS:
         return uffd_zeropage(machine->ioctl, machine->uffd, start, bytes);
     default:
@@ -204,7 +206,7 @@ static void unprotect(struct linux_machine *machine, page_number page)
 {
     struct linux_retry retry = {0};
 
-    for (;;) {
+    while (!MUTANT(LINUX_LEAVES_PROTECTED)) {
         int error = uffd_unprotect(machine->ioctl, machine->uffd, page_address(machine, page),
                                    MM_PAGE_SIZE);
 
@@ -239,7 +241,7 @@ static void give_up(struct linux_machine *machine, page_number first, page_numbe
 static bool settle(struct linux_machine *machine, const struct map_run *run, page_number page,
                    struct linux_retry *retry)
 {
-    if (run->kind == MAP_RESIDENT) {
+    if (run->kind == MAP_RESIDENT || MUTANT(LINUX_BELIEVES_WHAT_IS_THERE)) {
         if (run->writable && machine->features.write_protect)
             unprotect(machine, page);
         else
@@ -273,7 +275,11 @@ static void map_run(struct linux_machine *machine, const struct map_run *run)
             /* Neighbours with different rights are two mappings: page by page. */
             limit = 1;
         } else if (linux_is_transient(result.error)) {
+            done += MUTANT(LINUX_AGAIN_IS_DONE);
             linux_retry_pause(machine, &retry, install_name(run->kind), page, result.error);
+        } else if (MUTANT(LINUX_ZEROS_FOR_LOST_CONTENT) && result.error == EFAULT) {
+            uffd_zeropage(machine->ioctl, machine->uffd, page_address(machine, page), MM_PAGE_SIZE);
+            done++;
         } else {
             /* EFAULT of CONTINUE: the content is gone. Never a zero in its place. */
             linux_fail(install_name(run->kind), page, result.error);
@@ -396,7 +402,7 @@ static void unmap_pages(struct linux_machine *machine, uint32_t thread, uint32_t
                         struct machine_unmapped *ret_unmapped)
 {
     struct iovec *vectors = machine->vectors + (size_t)thread * VECTORS_MAX;
-    uint32_t at = 0;
+    uint32_t at = count > 1 && MUTANT(LINUX_UNMAP_SKIPS_FIRST);
 
     while (at < count) {
         uint32_t used = gather(machine, vectors, count, pages, gap, &at);

@@ -10,6 +10,8 @@
  */
 #include "machine/linux/internal.h"
 
+#include "base/mutant.h"
+
 #include <pthread.h>
 #include <unistd.h>
 
@@ -33,6 +35,8 @@ static void forget_in_child(void)
         atomic_store(&slots[i].base, 0);
         atomic_store(&slots[i].machine, NULL);
         machine->forked = true;
+        if (MUTANT(LINUX_CHILD_KEEPS_DESCRIPTORS))
+            continue;
         close(machine->uffd);
         close(machine->file);
         close(machine->stop_fd);

@@ -38,6 +38,7 @@
  */
 #include "machine/soft/access.h"
 
+#include "base/mutant.h"
 #include "contract/world.h"
 #include "machine/soft/memory.h"
 
@@ -91,7 +92,7 @@ static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_num
 {
     _Atomic uint64_t *at = &soft->entries[page];
     uint64_t needed = ENTRY_PRESENT | (write ? ENTRY_WRITABLE : 0);
-    uint64_t marks = ENTRY_ACCESSED | (write ? ENTRY_DIRTY : 0);
+    uint64_t marks = ENTRY_ACCESSED | (write && !MUTANT(SOFT_DIRTY_IS_NOT_SET) ? ENTRY_DIRTY : 0);
     uint64_t entry = atomic_load_explicit(at, memory_order_acquire);
     unsigned char *memory;
 
@@ -100,6 +101,10 @@ static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_num
             return NULL;
         if ((entry & marks) == marks)
             break;
+        if (MUTANT(SOFT_WALK_STORES_BLINDLY)) {
+            atomic_store_explicit(at, entry | marks, memory_order_release);
+            break;
+        }
     } while (!atomic_compare_exchange_weak_explicit(at, &entry, entry | marks, memory_order_acq_rel,
                                                     memory_order_acquire));
     entry |= marks;
@@ -109,7 +114,9 @@ static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_num
         uint64_t dirty = ENTRY_WRITABLE | ENTRY_DIRTY;
 
         slot->tag = tag;
-        slot->place = (uintptr_t)memory | ((entry & dirty) == dirty ? PLACE_DIRTY : 0);
+        slot->place =
+            (uintptr_t)memory |
+            ((entry & dirty) == dirty || MUTANT(SOFT_TLB_ALWAYS_WRITES) ? PLACE_DIRTY : 0);
     }
     return memory;
 }
@@ -137,6 +144,8 @@ static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t off
         access_end(self, sequence);
         return false;
     }
+    if (MUTANT(SOFT_ACCESS_ENDS_EARLY))
+        access_end(self, sequence--);
     memory += offset & (MM_PAGE_SIZE - 1);
     world_work(WORLD_ACCESS, 1);
     if (write)
@@ -202,7 +211,8 @@ enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset
 
 static void generation_begin(struct soft *soft)
 {
-    atomic_fetch_add_explicit(&soft->generation, soft->generation_step, memory_order_acq_rel);
+    if (!MUTANT(SOFT_GENERATION_STANDS))
+        atomic_fetch_add_explicit(&soft->generation, soft->generation_step, memory_order_acq_rel);
 }
 
 /* The attached threads of one word of the bitmap, without `thread`, which is not in an access. */
@@ -219,7 +229,7 @@ static void thread_wait(struct soft_thread *other)
 {
     uint64_t sequence = atomic_load_explicit(&other->sequence, memory_order_acquire);
 
-    if ((sequence & 1) == 0)
+    if ((sequence & 1) == 0 || MUTANT(SOFT_WAITS_FOR_NOBODY))
         return;
     for (unsigned round = 0;
          atomic_load_explicit(&other->sequence, memory_order_acquire) == sequence; round++)
@@ -234,7 +244,7 @@ static bool fences_itself(struct soft_thread *other, unsigned *patience)
 {
     uint64_t seen = atomic_load_explicit(&other->faults, memory_order_seq_cst);
 
-    if (seen & 1)
+    if ((seen & 1) || MUTANT(SOFT_BELIEVES_ALL_FENCED))
         return true;
     while (*patience > 0) {
         *patience -= 1;
@@ -361,9 +371,10 @@ static void map_one(struct soft *soft, const struct machine_map *map)
         frame_fill(soft, map->frame, map->source);
     }
     do {
-        if ((before & ENTRY_PRESENT) && before >> ENTRY_FRAME_SHIFT != map->frame)
+        if ((before & ENTRY_PRESENT) && before >> ENTRY_FRAME_SHIFT != map->frame &&
+            !MUTANT(SOFT_MAPS_OVER_ANOTHER))
             world_abort("memman: soft machine: map of a page that has another frame");
-        kept = before & (ENTRY_ACCESSED | ENTRY_DIRTY);
+        kept = before & (ENTRY_ACCESSED | (MUTANT(SOFT_MAP_CLEANS) ? 0 : ENTRY_DIRTY));
     } while (!atomic_compare_exchange_weak_explicit(at, &before, fresh | kept, memory_order_acq_rel,
                                                     memory_order_acquire));
 }
@@ -411,7 +422,8 @@ static void soft_unmap(void *machine, uint32_t thread, uint32_t count, const pag
             ret_unmapped[i].written = (before & ENTRY_DIRTY) != 0;
         }
     }
-    if ((all & ENTRY_PRESENT) || atomic_load_explicit(&soft->unmaps, memory_order_acquire) != 1)
+    if ((all & ENTRY_PRESENT) || (atomic_load_explicit(&soft->unmaps, memory_order_acquire) != 1 &&
+                                  !MUTANT(SOFT_IGNORES_OTHER_UNMAPS)))
         shootdown(soft, thread);
     atomic_fetch_sub_explicit(&soft->unmaps, 1, memory_order_acq_rel);
 }
@@ -433,10 +445,10 @@ static void soft_sample_accessed(void *machine, uint32_t count, const page_numbe
         if (before & ENTRY_ACCESSED) {
             before = atomic_fetch_and_explicit(at, ~ENTRY_ACCESSED, memory_order_acq_rel);
         }
-        ret_accessed[i] = (before & ENTRY_ACCESSED) != 0;
+        ret_accessed[i] = (before & ENTRY_ACCESSED) != 0 && !MUTANT(SOFT_ACCESSED_IS_LOST);
         all |= before;
     }
-    if (all & ENTRY_ACCESSED)
+    if ((all & ENTRY_ACCESSED) && !MUTANT(SOFT_SAMPLE_KEEPS_GENERATION))
         generation_begin(soft);
 }
 

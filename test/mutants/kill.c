@@ -1,0 +1,519 @@
+/*
+ * kill.c - runs the tests against each planted bug and says which test found it, and how fast.
+ *
+ * A killer is a program of the mutants' build that ends with 0 when all is well. For each bug the
+ * expected killer runs first, then the others, from fast to slow, until one fails, dies or hangs,
+ * or the bug's time is over: then it survives, and this program ends with 1. A killer counts only
+ * if it passes with no bug alive, which is seen first; how long that takes says when it hangs.
+ *
+ * A few children at a time, each in a process group of its own. One thread, no shared state.
+ */
+#include "base/mutant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUDGET_S    60.0 /* for one bug, over all killers */
+#define JOBS_MAX    16
+#define ARGS_MAX    24
+#define KILLERS_MAX 64
+
+/* ---- tables ------------------------------------------------------------------------------------ */
+
+struct mutant_row {
+    const char *name, *hint, *breaks, *what;
+};
+
+static const struct mutant_row mutants[MUTANT_COUNT] = {
+    [MUTANT_NONE] = {"none", "", "", ""},
+#define X(name, hint, breaks, what) [MUTANT_##name] = {#name, hint, breaks, what},
+#include "base/mutants.def"
+#undef X
+};
+
+/* From fast to slow. The program is named from the build directory on. */
+struct killer {
+    const char *name;
+    const char *command[ARGS_MAX];
+    int refused; /* exit status that means: the system does not allow it here */
+};
+
+#define MEMMAN   "test/memman-mutants", "run", "--quiet", "--seconds", "3"
+#define SMALL    "--memory", "4M", "--frames", "1M", "--threads", "4"
+#define PRESSURE "--memory", "2M", "--frames", "256K", "--threads", "8"
+#define WORKERS  "--trimmers", "3", "--writers", "3"
+
+static const struct killer killers[] = {
+    {"pte", {"test/mutant-pte"}, 77},
+    {"store", {"test/mutant-store"}, 77},
+    {"promises", {"test/mutant-promises"}, 77},
+    {"inpage", {"test/mutant-inpage"}, 77},
+    {"engine", {"test/mutant-engine"}, 77},
+    {"slots", {"test/mutant-slots"}, 77},
+    {"machine", {"test/mutant-machine"}, 77},
+    {"writer", {"test/mutant-writer"}, 77},
+    {"soft", {"test/mutant-soft"}, 77},
+    {"scenarios-promises", {"test/mutant-scenarios-promises"}, 77},
+    {"scenarios-fault", {"test/mutant-scenarios-fault"}, 77},
+    {"frames", {"test/mutant-frames"}, 77},
+    {"lock", {"test/mutant-lock"}, 77},
+    {"memory", {"test/mutant-memory"}, 77},
+    {"linux-fault", {"test/mutant-linux-fault"}, 77},
+    {"linux-kernel", {"test/mutant-linux-kernel"}, 77},
+    {"pin", {"test/mutant-pin"}, 77},
+    {"space", {"test/mutant-space"}, 77},
+    {"states", {"test/mutant-states"}, 77},
+    {"run-soft", {MEMMAN, "--machine", "soft", SMALL}, 3},
+    {"run-linux", {MEMMAN, "--machine", "linux", SMALL}, 3},
+    {"run-late", {MEMMAN, "--machine", "soft", PRESSURE, "--store", "ram:latency=50000"}, 3},
+    {"run-pressure", {MEMMAN, "--machine", "soft", PRESSURE, WORKERS}, 3},
+    {"run-pressure-linux", {MEMMAN, "--machine", "linux", PRESSURE, WORKERS}, 3},
+};
+
+/* What a healthy run of each killer showed. */
+static struct health {
+    bool known, usable;
+    double seconds;
+} healths[KILLERS_MAX];
+
+/* ---- jobs -------------------------------------------------------------------------------------- */
+
+/* One bug (or none) and the killers it meets, in order. */
+struct job {
+    enum mutant mutant;
+    unsigned order[KILLERS_MAX], count, next;
+    double spent_s;
+    /* the outcome */
+    const char *how; /* NULL: every killer passed, or the time was over */
+    unsigned killer;
+    bool refused;
+    /* while a child runs */
+    pid_t child;
+    double begin_s, limit_s;
+    bool last; /* its limit is what is left of the budget */
+};
+
+static const char *build_directory = "build";
+static unsigned jobs_at_once = 2;
+static volatile sig_atomic_t interrupted;
+
+static double now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What the children say is kept in the build directory, for whoever wants to know why. */
+static void redirect_output(const struct job *job, const char *killer)
+{
+    char path[1024];
+    int output;
+
+    snprintf(path, sizeof(path), "%s/mutants", build_directory);
+    mkdir(path, 0777);
+    snprintf(path, sizeof(path), "%s/mutants/%s-%s.log", build_directory, mutants[job->mutant].name,
+             killer);
+    output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (output < 0) {
+        perror(path);
+        _exit(125);
+    }
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+}
+
+static _Noreturn void become_killer(const struct job *job, const struct killer *killer)
+{
+    static const struct rlimit no_core = {0, 0};
+    char path[1024], *arguments[ARGS_MAX + 1] = {NULL};
+    sigset_t none;
+
+    setpgid(0, 0);
+    redirect_output(job, killer->name);
+    setrlimit(RLIMIT_CORE, &no_core);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setenv("MEMMAN_MUTANT", job->mutant == MUTANT_NONE ? "" : mutants[job->mutant].name, 1);
+    snprintf(path, sizeof(path), "%s/%s", build_directory, killer->command[0]);
+    arguments[0] = path;
+    for (unsigned i = 1; i < ARGS_MAX && killer->command[i] != NULL; i++)
+        arguments[i] = (char *)(uintptr_t)killer->command[i];
+    execv(path, arguments);
+    perror(path);
+    _exit(126);
+}
+
+static void job_begin(struct job *job)
+{
+    unsigned killer = job->order[job->next++];
+    const struct health *health = &healths[killer];
+    double left_s = BUDGET_S - job->spent_s;
+
+    /* A killer that needs five times as long as when all is well hangs. */
+    job->limit_s = health->known ? MAX_OF(5.0, 2.0 + 5 * health->seconds) : BUDGET_S;
+    job->last = job->limit_s > left_s;
+    job->limit_s = MIN_OF(job->limit_s, left_s);
+    job->killer = killer;
+    job->begin_s = now_s();
+    job->child = fork();
+    if (job->child == 0)
+        become_killer(job, &killers[killer]);
+    if (job->child < 0) {
+        perror("fork");
+        exit(2);
+    }
+    setpgid(job->child, job->child);
+}
+
+/* The child ended, or had to be ended. */
+static void job_judge(struct job *job, int status, bool hung)
+{
+    const struct killer *killer = &killers[job->killer];
+
+    job->child = 0;
+    job->spent_s += now_s() - job->begin_s;
+    if (hung && job->last && job->mutant != MUTANT_NONE)
+        job->next = job->count; /* its time is over, whatever this killer would have said */
+    else if (hung)
+        job->how = "hangs";
+    else if (WIFSIGNALED(status))
+        job->how = "dies";
+    else if (WEXITSTATUS(status) == 126)
+        job->how = "is missing";
+    else if (WEXITSTATUS(status) == killer->refused)
+        job->refused = true;
+    else if (WEXITSTATUS(status) != 0)
+        job->how = "fails";
+}
+
+static bool job_over(const struct job *job)
+{
+    return job->child == 0 &&
+           (job->how != NULL || job->next == job->count || job->spent_s >= BUDGET_S);
+}
+
+/* What was not ended by now is; a child's own children go with it. */
+static void jobs_reap(struct job *jobs, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct job *job = &jobs[i];
+        bool late = job->child != 0 && (interrupted || now_s() - job->begin_s > job->limit_s);
+        int status = 0;
+
+        if (job->child == 0)
+            continue;
+        if (late)
+            kill(-job->child, SIGKILL);
+        if (waitpid(job->child, &status, late ? 0 : WNOHANG) == job->child) {
+            kill(-job->child, SIGKILL);
+            job_judge(job, status, late);
+        }
+    }
+}
+
+static void jobs_run(struct job *jobs, unsigned count, void (*tell)(const struct job *))
+{
+    const struct timespec moment = {0, 20000000};
+    bool told[MUTANT_COUNT + KILLERS_MAX] = {false};
+    unsigned over = 0;
+
+    while (over < count && !interrupted) {
+        unsigned running = 0;
+
+        jobs_reap(jobs, count);
+        over = 0;
+        for (unsigned i = 0; i < count; i++) {
+            running += jobs[i].child != 0;
+            over += job_over(&jobs[i]);
+            if (job_over(&jobs[i]) && !told[i]) {
+                told[i] = true;
+                tell(&jobs[i]);
+            }
+        }
+        for (unsigned i = 0; i < count && running < jobs_at_once; i++) {
+            if (jobs[i].child == 0 && !job_over(&jobs[i])) {
+                job_begin(&jobs[i]);
+                running++;
+            }
+        }
+        nanosleep(&moment, NULL);
+    }
+    jobs_reap(jobs, count);
+    if (interrupted)
+        exit(130);
+}
+
+/* ---- the healthy runs -------------------------------------------------------------------------- */
+
+static unsigned sick; /* killers that fail with no bug alive */
+
+static void tell_health(const struct job *job)
+{
+    struct health *health = &healths[job->killer];
+
+    health->known = true;
+    health->usable = job->how == NULL && !job->refused;
+    health->seconds = job->spent_s;
+    if (job->how != NULL) {
+        sick++;
+        printf("%-34s %s with no bug alive: its verdicts would mean nothing\n",
+               killers[job->killer].name, job->how);
+    } else if (job->refused) {
+        printf("%-34s is refused by this system, and left out\n", killers[job->killer].name);
+    } else {
+        printf("%-34s healthy in %5.2f s\n", killers[job->killer].name, job->spent_s);
+    }
+    fflush(stdout);
+}
+
+/* Those of `wanted` that were not seen yet. */
+static void check_health(const bool *wanted)
+{
+    static struct job jobs[KILLERS_MAX];
+    unsigned count = 0;
+
+    for (unsigned k = 0; k < ARRAY_COUNT(killers); k++)
+        if (wanted[k] && !healths[k].known)
+            jobs[count++] = (struct job){.mutant = MUTANT_NONE, .order = {k}, .count = 1};
+    jobs_run(jobs, count, tell_health);
+}
+
+/* ---- the bugs ---------------------------------------------------------------------------------- */
+
+static struct job bugs[MUTANT_COUNT];
+static unsigned bug_count;
+
+static void tell_bug(const struct job *job)
+{
+    if (job->how != NULL)
+        printf("%-34s killed by %-16s %-6s %6.2f s\n", mutants[job->mutant].name,
+               killers[job->killer].name, job->how, job->spent_s);
+    fflush(stdout);
+}
+
+static unsigned killer_named(const char *name)
+{
+    for (unsigned k = 0; k < ARRAY_COUNT(killers); k++)
+        if (strcmp(killers[k].name, name) == 0)
+            return k;
+    fprintf(stderr, "mutants.def: there is no killer '%s'\n", name);
+    exit(2);
+}
+
+static void add_killer(struct job *job, unsigned killer)
+{
+    for (unsigned i = 0; i < job->count; i++)
+        if (job->order[i] == killer)
+            return;
+    if (healths[killer].usable)
+        job->order[job->count++] = killer;
+}
+
+static void meet_expected(void)
+{
+    bool wanted[KILLERS_MAX] = {false};
+
+    for (unsigned i = 0; i < bug_count; i++)
+        wanted[killer_named(mutants[bugs[i].mutant].hint)] = true;
+    check_health(wanted);
+    for (unsigned i = 0; i < bug_count; i++)
+        add_killer(&bugs[i], killer_named(mutants[bugs[i].mutant].hint));
+    jobs_run(bugs, bug_count, tell_bug);
+}
+
+static void meet_others(void)
+{
+    static struct job left[MUTANT_COUNT];
+    unsigned at[MUTANT_COUNT], count = 0;
+    bool wanted[KILLERS_MAX];
+
+    for (unsigned i = 0; i < bug_count; i++)
+        if (bugs[i].how == NULL)
+            at[count++] = i;
+    if (count == 0)
+        return;
+    memset(wanted, true, sizeof(wanted));
+    check_health(wanted);
+    for (unsigned i = 0; i < count; i++) {
+        left[i] = bugs[at[i]];
+        for (unsigned k = 0; k < ARRAY_COUNT(killers); k++)
+            add_killer(&left[i], k);
+    }
+    jobs_run(left, count, tell_bug);
+    for (unsigned i = 0; i < count; i++)
+        bugs[at[i]] = left[i];
+}
+
+/* ---- results ----------------------------------------------------------------------------------- */
+
+static int compare_seconds(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+
+    return (a > b) - (a < b);
+}
+
+static double median_s(void)
+{
+    double seconds[MUTANT_COUNT] = {0};
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < bug_count; i++)
+        if (bugs[i].how != NULL)
+            seconds[count++] = bugs[i].spent_s;
+    qsort(seconds, count, sizeof(seconds[0]), compare_seconds);
+    return count == 0 ? 0 : seconds[count / 2];
+}
+
+static unsigned count_survivors(void)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < bug_count; i++)
+        count += bugs[i].how == NULL;
+    return count;
+}
+
+static void write_table(const char *path)
+{
+    FILE *file = fopen(path, "w");
+
+    if (file == NULL) {
+        perror(path);
+        exit(2);
+    }
+    fprintf(file,
+            "# Planted bugs\n\n`./dev mutants --write docs/mutants.md` writes this page: every "
+            "bug of `src/base/mutants.def`, and the test that found it.\n\n");
+    fprintf(file, "%u of %u killed, median %.1f s.\n\n", bug_count - count_survivors(), bug_count,
+            median_s());
+    fprintf(file,
+            "| bug | breaks | what it does | killed by | s |\n| --- | --- | --- | --- | --- |\n");
+    for (unsigned i = 0; i < bug_count; i++) {
+        const struct mutant_row *row = &mutants[bugs[i].mutant];
+
+        fprintf(file, "| %s | %s | %s | ", row->name, row->breaks, row->what);
+        if (bugs[i].how != NULL)
+            fprintf(file, "%s %s | %.1f |\n", killers[bugs[i].killer].name, bugs[i].how,
+                    bugs[i].spent_s);
+        else
+            fprintf(file, "**nothing** | |\n");
+    }
+    if (fclose(file) != 0) {
+        perror(path);
+        exit(2);
+    }
+}
+
+static int finish(void)
+{
+    unsigned survivors = count_survivors();
+
+    for (unsigned i = 0; i < bug_count; i++)
+        if (bugs[i].how == NULL)
+            printf("%-34s SURVIVES: %s\n", mutants[bugs[i].mutant].name,
+                   mutants[bugs[i].mutant].what);
+    printf("%u of %u planted bugs killed, median %.2f s\n", bug_count - survivors, bug_count,
+           median_s());
+    if (sick > 0)
+        printf("%u killers fail with no bug alive\n", sick);
+    return survivors > 0 || sick > 0;
+}
+
+/* ---- command line ------------------------------------------------------------------------------ */
+
+static void choose(enum mutant mutant)
+{
+    bugs[bug_count++] = (struct job){.mutant = mutant};
+}
+
+static void choose_named(const char *name)
+{
+    for (unsigned m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++) {
+        if (strcmp(mutants[m].name, name) == 0) {
+            choose((enum mutant)m);
+            return;
+        }
+    }
+    fprintf(stderr, "mutants: there is no '%s'; src/base/mutants.def lists them\n", name);
+    exit(2);
+}
+
+/* The next `count` each day, so that all have their turn. */
+static void choose_rotating(unsigned count)
+{
+    time_t now = time(NULL);
+    unsigned all = MUTANT_COUNT - 1, days = (unsigned)(now / 86400);
+    unsigned first = (unsigned)((uint64_t)days * count % all);
+
+    for (unsigned i = 0; i < MIN_OF(count, all); i++)
+        choose((enum mutant)(1 + (first + i) % all));
+    printf("%u of %u planted bugs, by the day: from %s on\n", bug_count, all,
+           mutants[bugs[0].mutant].name);
+}
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static _Noreturn void usage(void)
+{
+    fprintf(stderr, "usage: mutants BUILD [--jobs N] [--write FILE] [--rotate N | NAME...]\n");
+    exit(2);
+}
+
+static unsigned number_of(const char *text, unsigned max)
+{
+    char *end;
+    unsigned long number = strtoul(text == NULL ? "" : text, &end, 10);
+
+    if (text == NULL || *end != '\0' || number == 0 || number > max)
+        usage();
+    return (unsigned)number;
+}
+
+int main(int count, char **arguments)
+{
+    const char *table = NULL;
+
+    if (count < 2 || arguments[1][0] == '-')
+        usage();
+    build_directory = arguments[1];
+    for (int i = 2; i < count; i++) {
+        if (strcmp(arguments[i], "--jobs") == 0)
+            jobs_at_once = number_of(arguments[++i], JOBS_MAX);
+        else if (strcmp(arguments[i], "--rotate") == 0)
+            choose_rotating(number_of(arguments[++i], MUTANT_COUNT));
+        else if (strcmp(arguments[i], "--write") == 0 && i + 1 < count)
+            table = arguments[++i];
+        else if (arguments[i][0] == '-' || bug_count == MUTANT_COUNT)
+            usage();
+        else
+            choose_named(arguments[i]);
+    }
+    for (unsigned m = MUTANT_NONE + 1; bug_count < MUTANT_COUNT - 1 && m < MUTANT_COUNT; m++) {
+        if (m == 1 && bug_count != 0)
+            break;
+        choose((enum mutant)m);
+    }
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    meet_expected();
+    meet_others();
+    if (table != NULL)
+        write_table(table);
+    return finish();
+}
