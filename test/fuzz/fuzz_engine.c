@@ -488,7 +488,7 @@ static void assemble(void)
         .engine = input.engine, .tlb_entries = tlb_entries[input.tlb_kind], .store = &slow_store};
 
     assembly = &assemblies[input.tlb_kind];
-    if (assembly->engine == NULL) {
+    if (assembly->memory == NULL) {
         largest.engine.pages = MODEL_PAGES;
         largest.engine.frames = FRAMES_MAX;
         largest.engine.slots = SLOTS_MAX;
@@ -506,6 +506,7 @@ static void assemble(void)
     if (bytes > assembly->memory_bytes)
         abort();
     assembly->memory_bytes = bytes;
+    assembly->engine = NULL; /* laid out in another way: nothing of the last one may stay */
     assembly_reset(assembly);
     assembly->memory_bytes = largest_bytes[input.tlb_kind];
 }
