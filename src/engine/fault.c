@@ -35,6 +35,12 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
     engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
 }
 
+static bool permits(enum protection protection, bool write)
+{
+    return protection == PROTECTION_READ_WRITE ||
+           (protection == PROTECTION_READ_ONLY && (!write || MUTANT(FAULT_PERMITS_ALL)));
+}
+
 /* ---- demand-zero ---- */
 
 /* The frame in hand holds zeros from here on. */
@@ -57,8 +63,9 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
     struct pfn *pfn = frame_pfn(engine, frame);
     region_lock(engine, self, page);
     enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
+    /* An all-zero PTE says nothing of its rights: they may have changed since the first look. */
     if ((pte_load(&engine->ptes[page]) != seen && !MUTANT(FAULT_ZERO_WITHOUT_COMPARE)) ||
-        protection == PROTECTION_DECOMMIT) {
+        !permits(protection, write)) {
         region_unlock(engine, self, page);
         return STEP_RETRY;
     }
@@ -265,12 +272,10 @@ static enum fault_step valid(struct engine *engine, struct thread *self, page_nu
 
 /* ---- dispatch ---- */
 
-/* May the page be used so? `seen` is not valid. */
-static bool permitted(struct engine *engine, page_number page, pte_word seen, bool write)
+/* `seen` is not valid. */
+static enum protection protection_of(struct engine *engine, page_number page, pte_word seen)
 {
-    enum protection protection = seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
-    return protection == PROTECTION_READ_WRITE ||
-           (protection == PROTECTION_READ_ONLY && (!write || MUTANT(FAULT_PERMITS_ALL)));
+    return seen == 0 ? space_inherited(engine, page) : pte_protection(seen);
 }
 
 /* One look at the page. `*hand` is a frame in hand, taken before any lock and used or kept. */
@@ -282,7 +287,7 @@ static enum fault_step resolve(struct engine *engine, struct thread *self, page_
     if (form == PTE_VALID) {
         return valid(engine, self, page, write);
     }
-    if (!permitted(engine, page, seen, write)) {
+    if (!permits(protection_of(engine, page, seen), write)) {
         return pte_load(&engine->ptes[page]) == seen ? STEP_ACCESS_VIOLATION : STEP_RETRY;
     }
     if (form == PTE_TRANSITION) {
