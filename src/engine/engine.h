@@ -198,7 +198,7 @@ void engine_leave(struct engine *engine, uint32_t thread);
 machine_fault engine_fault;
 
 /* ---- pin.c ---- */
-enum pin_result { PIN_DONE, PIN_LIMIT, PIN_ACCESS_VIOLATION, PIN_IN_PAGE_ERROR, PIN_AGAIN };
+enum pin_result { PIN_DONE, PIN_LIMIT, PIN_ACCESS_VIOLATION, PIN_IN_PAGE_ERROR };
 enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number page, bool write,
                            frame_number *ret_frame);
 void engine_unpin(struct engine *engine, uint32_t thread, page_number page);

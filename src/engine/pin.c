@@ -32,16 +32,30 @@ static enum pin_result pin_frame(struct engine *engine, struct thread *self, fra
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE);
-    /* A late trimmer would unmap the page under the pin: a system call would not find it. */
-    if (pfn_references(word) > (word & PFN_WRITING ? 1u : 0u) && !MUTANT(PIN_BEFORE_LATE_UNMAP)) {
-        result = PIN_AGAIN;
-    } else if (pfn_pins(word) == PFN_PINS_MAX || (pfn_pins(word) == 0 && !charge_pin(engine))) {
+    if (pfn_pins(word) == PFN_PINS_MAX || (pfn_pins(word) == 0 && !charge_pin(engine))) {
         result = PIN_LIMIT;
     } else {
         frame_update(engine, frame, word + PFN_PIN_ONE);
     }
     frame_unlock(engine, self, frame);
     return result;
+}
+
+/*
+ * A late trimmer would unmap the page under the pin: a system call would not find it. No other can
+ * begin once the page is pinned, so this ends.
+ */
+static void wait_for_trimmers(struct engine *engine, frame_number frame)
+{
+    const struct pfn *pfn = frame_pfn(engine, frame);
+    for (unsigned round = 0;; round++) {
+        pfn_word word = pfn_load(pfn);
+        if (pfn_references(word) <= (word & PFN_WRITING ? 1u : 0u) ||
+            MUTANT(PIN_BEFORE_LATE_UNMAP)) {
+            return;
+        }
+        world_pause(round, engine->config.backoff);
+    }
 }
 
 /* The pinned page may have lost its mapping to an unmap of pages around it: map it once more. */
@@ -63,19 +77,16 @@ enum pin_result engine_pin(struct engine *engine, uint32_t thread, page_number p
                            frame_number *ret_frame)
 {
     struct thread *self = &engine->threads[thread];
-    for (unsigned round = 0;;) {
+    for (;;) {
         region_lock(engine, self, page);
         pte_word word = pte_load(&engine->ptes[page]);
         if (pte_form(word) == PTE_VALID &&
             (!write || (word & PTE_BIT_WRITABLE) || MUTANT(PIN_WRITES_CLEAN))) {
             enum pin_result result = pin_frame(engine, self, pte_frame(word));
             region_unlock(engine, self, page);
-            if (result == PIN_AGAIN) {
-                world_pause(round++, engine->config.backoff);
-                continue;
-            }
             if (result == PIN_DONE && engine->machine.content_by_page &&
                 !MUTANT(PIN_LEAVES_IT_UNMAPPED)) {
+                wait_for_trimmers(engine, pte_frame(word));
                 pin_mapping(engine, self, page);
             }
             if (result == PIN_DONE) {
