@@ -53,11 +53,14 @@ enum exit_code help_print(FILE *file)
     fputs("memman " MM_VERSION ": a memory manager with more memory than frames\n"
           "\n"
           "  memman run [options]    a workload on the engine; checks every byte and reports\n"
+          "  memman sim [options]    the engine in a deterministic world, drawn from a seed;\n"
+          "                          'memman sim --help' lists the options\n"
           "  memman states [--format text|dot|markdown]\n"
           "                          every state, move and lock\n"
           "  memman help | --help    this text\n"
           "  memman --version\n",
           file);
+    fputs("\nOptions of memman run\n", file);
     for (unsigned option = 0; option < OPTION_COUNT; option++) {
         option_help_print(&option_table[option], file);
     }

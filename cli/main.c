@@ -9,6 +9,7 @@
 #include "memman.h"
 #include "options.h"
 #include "run.h"
+#include "sim.h"
 #include "states.h"
 
 static enum exit_code version_print(void)
@@ -19,13 +20,13 @@ static enum exit_code version_print(void)
 
 static enum exit_code command_complain(const char *word)
 {
-    static const char *const names[] = {"run", "states", "help"};
-    const char *nearest = name_nearest(word, names, 3);
+    static const char *const names[] = {"run", "sim", "states", "help"};
+    const char *nearest = name_nearest(word, names, 4);
 
     if (nearest) {
         usage_complain(word, "no such command; did you mean %s?", nearest);
     } else {
-        usage_complain(word, "no such command; there are run, states and help");
+        usage_complain(word, "no such command; there are run, sim, states and help");
     }
     return EXIT_USAGE;
 }
@@ -33,11 +34,14 @@ static enum exit_code command_complain(const char *word)
 int main(int count, char *words[])
 {
     if (count < 2) {
-        fputs("memman: no command; there are run, states and help\n", stderr);
+        fputs("memman: no command; there are run, sim, states and help\n", stderr);
         return EXIT_USAGE;
     }
     if (strcmp(words[1], "run") == 0) {
         return (int)run_command(count - 2, words + 2);
+    }
+    if (strcmp(words[1], "sim") == 0) {
+        return (int)sim_command(count - 2, words + 2);
     }
     if (strcmp(words[1], "states") == 0) {
         return (int)states_command(count - 2, words + 2);

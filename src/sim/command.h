@@ -1,0 +1,26 @@
+/*
+ * command.h - the command line of memman sim.
+ */
+#ifndef MM_SIM_COMMAND_H
+#define MM_SIM_COMMAND_H
+
+#include "sim/options.h"
+
+#define CPUS_MAX 16u
+
+struct command {
+    struct sim_options options; /* what is given; the seed where there is one */
+    uint64_t first, last;       /* seeds; first == last for --seed */
+    bool many;                  /* --seeds */
+    bool shrink, quiet, help;
+    bool trace, trace_frame;
+    uint32_t trace_number;
+    uint32_t cpus[CPUS_MAX], cpu_count; /* --cpus */
+    const char *json;                   /* NULL, a file, or "-" */
+};
+
+/* One line on stderr and false where the words are no command. */
+bool command_parse(struct command *ret_command, int count, char *const words[]);
+void command_help(void);
+
+#endif

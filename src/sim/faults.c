@@ -1,0 +1,243 @@
+/*
+ * faults.c - the store of a simulated world, and what goes wrong in it.
+ *
+ * RAM, on it a store that goes wrong by seed, on that one that finds out; on top a layer of our own
+ * that sees what the engine is told. It knows the page of each read by the frame that is read into,
+ * so the oracle can ask for every in-page error whether that page's read failed; and each failed
+ * read must have a cause in the account of the faulty store: damage, or a fault of its own.
+ * Where nothing may go wrong the engine stands on the bare RAM store.
+ */
+#include "sim/faults.h"
+
+#include "sim/sim.h"
+#include "store/checked.h"
+#include "store/ram.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define STREAM_FAULTS 4u
+
+struct faults {
+    struct sim *sim;
+    struct store ram, faulty, checked;
+    bool plain;            /* nothing goes wrong: RAM alone */
+    uint32_t *page_errors; /* by page: failed reads that the engine was told of */
+    uint64_t unexplained;  /* failed reads of pages that are not destroyed */
+};
+
+/* ---- what the engine is told ---- */
+
+/* The page that is being read into this buffer; PAGE_NONE: it is no frame's. */
+static page_number page_of_buffer(const struct faults *faults, const void *buffer)
+{
+    const struct assembly *assembly = &faults->sim->assembly;
+    uintptr_t begin = (uintptr_t)soft_frame(assembly->soft, 0);
+    uintptr_t offset = (uintptr_t)buffer - begin;
+    uint64_t frame = offset >> PAGE_SHIFT;
+
+    if ((uintptr_t)buffer < begin || frame >= assembly->config.engine.frames)
+        return PAGE_NONE;
+    return PFN_FIELD(frame_pfn(assembly->engine, (frame_number)frame), page);
+}
+
+/* Faults of which a reader is told, or that it alone sees. */
+static uint64_t read_faults(const struct faults *faults)
+{
+    return faulty_count(&faults->faulty, FAULTY_READ_ERROR) +
+           faulty_count(&faults->faulty, FAULTY_SHORT) +
+           faulty_count(&faults->faulty, FAULTY_STALE) +
+           faulty_count(&faults->faulty, FAULTY_FLIP_READ);
+}
+
+static void see_failed_read(struct faults *faults, const struct store_request *request)
+{
+    page_number page = page_of_buffer(faults, request->pages[0]);
+    enum faulty_slot_state state;
+
+    if (page == PAGE_NONE)
+        return; /* an audit, which draws its own conclusions */
+    faults->page_errors[page]++;
+    state = faulty_slot_state(&faults->faulty, request->slot);
+    if (state == FAULTY_SLOT_DESTROYED)
+        return;
+    if (state == FAULTY_SLOT_EMPTY)
+        fibers_fail("oracle: a page was read from a slot without content: page %u slot %u", page,
+                    request->slot);
+    if (++faults->unexplained > read_faults(faults))
+        fibers_fail("oracle: an intact page could not be read: page %u slot %u, error %d", page,
+                    request->slot, request->result);
+}
+
+static void watch_submit(void *self, uint32_t queue, struct store_request *const *requests,
+                         uint32_t count)
+{
+    struct faults *faults = self;
+
+    faults->checked.ops->submit(faults->checked.self, queue, requests, count);
+}
+
+static uint32_t watch_reap(void *self, uint32_t queue, struct store_request **ret_requests,
+                           uint32_t count, bool wait)
+{
+    struct faults *faults = self;
+    uint32_t reaped =
+        faults->checked.ops->reap(faults->checked.self, queue, ret_requests, count, wait);
+
+    for (uint32_t i = 0; i < reaped; i++) {
+        if (ret_requests[i]->operation == STORE_READ && ret_requests[i]->result != 0)
+            see_failed_read(faults, ret_requests[i]);
+    }
+    return reaped;
+}
+
+static void watch_discard(void *self, slot_number first, uint32_t count)
+{
+    struct faults *faults = self;
+
+    if (faults->checked.ops->discard != NULL)
+        faults->checked.ops->discard(faults->checked.self, first, count);
+}
+
+static const struct store_ops watch_ops = {
+    .name = "watched",
+    .submit = watch_submit,
+    .reap = watch_reap,
+    .discard = watch_discard,
+};
+
+/* ---- life ---- */
+
+static void set_rates(struct faults *faults)
+{
+    for (unsigned class = 0; class < FAULT_CLASSES; class ++)
+        faulty_set_rate(&faults->faulty, (enum faulty_class) class,
+                        (uint32_t)sim_value(faults->sim, SIM_FAULT_FIRST + class));
+}
+
+static int create_store(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
+{
+    struct faults *faults = context;
+    struct random_generator random;
+    int error = ram_create(slots, queues, &faults->ram);
+
+    if (error != 0)
+        return error;
+    ram_set_latency(&faults->ram, sim_value(faults->sim, SIM_LATENCY));
+    *ret_store = faults->ram;
+    if (faults->plain)
+        return 0;
+    random_seed(&random, faults->sim->options->seed, STREAM_FAULTS);
+    error = faulty_create(&faults->ram, random_next(&random), &faults->faulty);
+    if (error == 0)
+        error = checked_create(&faults->faulty, &faults->checked);
+    if (error == 0)
+        set_rates(faults);
+    *ret_store =
+        (struct store){.ops = &watch_ops, .self = faults, .slots = slots, .queues = queues};
+    return error;
+}
+
+/* Every world has a store of its own. */
+static void reset_store(void *context, struct store *store)
+{
+    (void)context;
+    (void)store;
+}
+
+static void destroy_store(void *context, struct store *store)
+{
+    struct faults *faults = context;
+
+    (void)store;
+    if (faults->checked.ops != NULL)
+        checked_destroy(&faults->checked);
+    if (faults->faulty.ops != NULL)
+        faulty_destroy(&faults->faulty);
+    ram_destroy(&faults->ram);
+}
+
+int faults_create(struct sim *sim)
+{
+    struct faults *faults = calloc(1, sizeof(*faults));
+
+    sim->faults = faults;
+    if (faults == NULL)
+        return -ENOMEM;
+    faults->sim = sim;
+    faults->plain = true;
+    for (unsigned class = 0; class < FAULT_CLASSES; class ++)
+        faults->plain &= sim_value(sim, SIM_FAULT_FIRST + class) == 0;
+    faults->page_errors = calloc(sim_value(sim, SIM_MEMORY), sizeof(*faults->page_errors));
+    sim->store = (struct assembly_store){create_store, reset_store, destroy_store, faults};
+    return faults->page_errors == NULL ? -ENOMEM : 0;
+}
+
+void faults_destroy(struct sim *sim)
+{
+    if (sim->faults != NULL)
+        free(sim->faults->page_errors);
+    free(sim->faults);
+    sim->faults = NULL;
+}
+
+/* ---- what the oracle asks ---- */
+
+/* A read under way may have failed already without anybody having heard of it. */
+static uint64_t errors_before(void *context, page_number page)
+{
+    struct faults *faults = context;
+    struct engine *engine = faults->sim->assembly.engine;
+    pte_word entry;
+    bool reading;
+
+    fibers_points_off();
+    entry = pte_load(&engine->ptes[page]);
+    reading = pte_form(entry) == PTE_TRANSITION &&
+              (pfn_load(frame_pfn(engine, pte_frame(entry))) & PFN_READING);
+    fibers_points_on();
+    return faults->page_errors[page] - (reading && faults->page_errors[page] > 0);
+}
+
+static bool excused(void *context, page_number page, uint64_t before)
+{
+    struct faults *faults = context;
+
+    return faults->page_errors[page] > before;
+}
+
+void faults_bind(struct sim *sim)
+{
+    if (sim->faults->plain)
+        return;
+    sim->oracle.context = sim->faults;
+    sim->oracle.faults = errors_before;
+    sim->oracle.excused = excused;
+}
+
+/* The clock stands still in an audit: a device would never answer. */
+void faults_pause(struct sim *sim, bool pause)
+{
+    struct faults *faults = sim->faults;
+
+    ram_set_latency(&faults->ram, pause ? 0 : sim_value(sim, SIM_LATENCY));
+    if (faults->plain)
+        return;
+    if (pause)
+        faulty_heal(&faults->faulty);
+    else if (!sim->healed)
+        set_rates(faults);
+}
+
+void faults_heal(struct sim *sim)
+{
+    if (!sim->faults->plain)
+        faulty_heal(&sim->faults->faulty);
+}
+
+void faults_take_counts(struct sim *sim)
+{
+    for (unsigned class = 0; class < FAULT_CLASSES && !sim->faults->plain; class ++)
+        sim->result->injected[class] =
+            faulty_count(&sim->faults->faulty, (enum faulty_class) class);
+}

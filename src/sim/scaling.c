@@ -1,0 +1,169 @@
+/*
+ * scaling.c - what more processors would do: the same work for each thread, on virtual processors.
+ *
+ * Weak scaling: each user brings its own share of memory and frames and works in all of it, so
+ * the same faults happen to everybody, and what grows is what they cost each other.
+ */
+#include "sim/scaling.h"
+
+#include "base/random.h"
+#include "sim/assembly.h"
+#include "world/fibers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define USER_PAGES    256u
+#define USER_FRAMES   64u
+#define USER_ACCESSES 2000u
+
+struct scaling_user {
+    struct scaling_world *world;
+    uint32_t number;
+};
+
+struct scaling_world {
+    struct assembly assembly;
+    const struct sim_options *options;
+    uint32_t cpus;
+    uint64_t accesses; /* of each user */
+    uint32_t write_percent;
+    uint64_t begin_cpu_ns;
+    struct scaling_user users[SIM_ACCESSORS_MAX];
+    struct world_thread *threads[SIM_ACCESSORS_MAX];
+};
+
+static uint64_t given_or(const struct sim_options *options, enum sim_option option,
+                         uint64_t otherwise)
+{
+    return options->given[option] ? options->value[option] : otherwise;
+}
+
+/* What is not given is as in `memman run`. */
+static struct engine_config config_of(const struct sim_options *options, uint32_t cpus)
+{
+    uint64_t frames = given_or(options, SIM_FRAMES, USER_FRAMES) * cpus;
+    uint64_t pages = given_or(options, SIM_MEMORY, USER_PAGES) * cpus;
+    struct engine_config config = {
+        .pages = (page_number)pages,
+        .frames = (frame_number)frames,
+        .slots = (slot_number)given_or(options, SIM_PAGEFILE, pages),
+        .vads_max = 4,
+        .workers = {(uint32_t)given_or(options, SIM_TRIMMERS, 1),
+                    (uint32_t)given_or(options, SIM_WRITERS, 1),
+                    (uint32_t)given_or(options, SIM_ZEROERS, 1),
+                    (uint32_t)given_or(options, SIM_BALANCERS, 1)},
+        .trim_batch =
+            (uint32_t)given_or(options, SIM_TRIM_BATCH, MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16))),
+        .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
+        .region_ptes = (uint32_t)given_or(options, SIM_REGION_PTES, 256),
+        .fault_around = (uint32_t)given_or(options, SIM_FAULT_AROUND, 1),
+        .standby_percent = (uint32_t)given_or(options, SIM_STANDBY_PERCENT, 25),
+        .list_lock_shared = given_or(options, SIM_LIST_LOCK, 1) != 0,
+        .backoff = given_or(options, SIM_BACKOFF, 1) != 0,
+        .dirty_bit = given_or(options, SIM_DIRTY_BIT, 1) != 0,
+        .slots_next_fit = given_or(options, SIM_SLOT_SEARCH, 0) == 0,
+    };
+
+    config.threads = cpus + 1;
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++)
+        config.threads += config.workers[kind];
+    config.frame_cache =
+        (uint32_t)MIN_OF(given_or(options, SIM_FRAME_CACHE, 32), frames / 8 / config.threads);
+    return config;
+}
+
+static page_number next_page(const struct scaling_world *world, struct random_generator *random,
+                             page_number before)
+{
+    page_number pages = world->assembly.config.engine.pages;
+
+    switch (given_or(world->options, SIM_WORKLOAD, 0)) {
+    case 1:
+        return (page_number)random_below(random, random_below(random, 3) == 0 ? pages : pages / 8);
+    case 2:
+        return (before + 1) % pages;
+    default:
+        return (page_number)random_below(random, pages);
+    }
+}
+
+static void access_main(void *argument)
+{
+    struct scaling_user *user = argument;
+    struct scaling_world *world = user->world;
+    struct soft *soft = world->assembly.soft;
+    struct random_generator random;
+    page_number page = user->number * (world->assembly.config.engine.pages / world->cpus);
+
+    random_seed(&random, world->options->seed, user->number);
+    soft_attach(soft, user->number);
+    for (uint64_t i = 0; i < world->accesses; i++) {
+        uint64_t word = i, offset;
+        enum fault_result result;
+
+        page = next_page(world, &random, page);
+        offset = ((uint64_t)page << PAGE_SHIFT) + user->number % 512 * sizeof(word);
+        result = random_below(&random, 100) < world->write_percent
+                     ? soft_write(soft, user->number, offset, &word, sizeof(word))
+                     : soft_read(soft, user->number, offset, &word, sizeof(word));
+        if (result != FAULT_RESOLVED)
+            fibers_fail("an access to page %u failed", page);
+    }
+    soft_detach(soft, user->number);
+    engine_leave(world->assembly.engine, user->number);
+}
+
+static void main_fiber(void *argument)
+{
+    struct scaling_world *world = argument;
+    struct engine *engine = world->assembly.engine;
+    page_number first, pages = world->assembly.config.engine.pages;
+
+    if (space_reserve(engine, world->cpus, pages, &first) != SPACE_DONE ||
+        space_commit(engine, world->cpus, first, pages, PROTECTION_READ_WRITE) != SPACE_DONE)
+        fibers_fail("the memory cannot be committed: frames and page file are too small for it");
+    if (engine_start(engine, world->cpus + 1) != 0)
+        fibers_fail("no memory for the workers");
+    for (uint32_t i = 0; i < world->cpus; i++) {
+        world->users[i] = (struct scaling_user){world, i};
+        if (world_thread_start(access_main, &world->users[i], "user", &world->threads[i]) != 0)
+            fibers_fail("no memory for a user");
+    }
+    for (uint32_t i = 0; i < world->cpus; i++)
+        world_thread_join(world->threads[i]);
+    engine_stop(engine);
+}
+
+void scaling_run(const struct sim_options *options, uint32_t cpus, struct scaling *ret_scaling)
+{
+    static struct scaling_world world;
+    static struct fibers_result result;
+    struct fibers_config fibers = {
+        .strategy = FIBERS_TIMING, .seed = options->seed, .cpus = cpus, .net_ns = UINT64_MAX};
+    struct assembly_config config = {
+        .engine = config_of(options, cpus),
+        .tlb_entries = (uint32_t)given_or(options, SIM_TLB, 1024),
+        .policy = given_or(options, SIM_POLICY, 0) == 0 ? &policy_aging_register : &policy_fifo};
+    uint64_t reads = given_or(options, SIM_OP_READ, 1), writes = given_or(options, SIM_OP_WRITE, 1);
+    int error;
+
+    *ret_scaling = (struct scaling){.cpus = cpus};
+    world = (struct scaling_world){.options = options, .cpus = cpus};
+    world.accesses = given_or(options, SIM_OPERATIONS, USER_ACCESSES);
+    world.write_percent = reads + writes == 0 ? 0 : (uint32_t)(100 * writes / (reads + writes));
+    error = assembly_create(&world.assembly, &config);
+    if (error != 0) {
+        snprintf(ret_scaling->text, sizeof(ret_scaling->text), "%s", strerror(-error));
+        return;
+    }
+    fibers_run(&fibers, main_fiber, &world, &result);
+    if (result.outcome != FIBERS_DONE)
+        snprintf(ret_scaling->text, sizeof(ret_scaling->text), "%.250s", result.text);
+    ret_scaling->accesses = world.accesses * cpus;
+    ret_scaling->cpu_ns = result.cpu_ns;
+    ret_scaling->elapsed_ns = result.now_ns;
+    for (uint32_t i = 0; i < config.engine.threads; i++)
+        ret_scaling->hard_faults += world.assembly.engine->threads[i].counters[COUNT_FAULT_HARD];
+    assembly_destroy(&world.assembly);
+}

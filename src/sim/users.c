@@ -1,0 +1,452 @@
+/*
+ * users.c - what a user of a simulated world does: one drawn operation after the other, each
+ * judged by the oracle.
+ */
+#include "base/copy.h"
+#include "sim/sim.h"
+
+#define LIVENESS_OPERATIONS 12u
+#define STREAM_USERS        100u
+
+/* ---- what to work on ---- */
+
+static uint32_t draw(struct sim_user *user, uint64_t bound)
+{
+    return (uint32_t)random_below(&user->random, bound);
+}
+
+/* Two thirds of the choices fall on an eighth of the pages. */
+static page_number draw_page(struct sim_user *user)
+{
+    page_number pages = user->sim->oracle.page_count;
+
+    switch (sim_value(user->sim, SIM_WORKLOAD)) {
+    case 1:
+        return draw(user, draw(user, 3) == 0 ? pages : MAX_OF(pages / 8, 1u));
+    case 2:
+        user->next = (user->next + 1) % pages;
+        return user->next;
+    default:
+        return draw(user, pages);
+    }
+}
+
+static uint64_t offset_of(page_number page, uint32_t word)
+{
+    return ((uint64_t)page << PAGE_SHIFT) + word * sizeof(uint64_t);
+}
+
+static struct soft *soft_of(struct sim_user *user)
+{
+    return user->sim->assembly.soft;
+}
+
+/* ---- accesses ---- */
+
+static void op_read(struct sim_user *user)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = draw_page(user);
+    uint32_t word = draw(user, oracle->threads + 1u);
+    struct oracle_access access;
+    uint64_t value = 0;
+    enum fault_result result;
+
+    word = word == oracle->threads ? FILL_FIRST + draw(user, FILL_WORDS) : word;
+    oracle_begin(oracle, page, &access);
+    result = soft_read(soft_of(user), user->number, offset_of(page, word), &value, sizeof(value));
+    oracle_judge(oracle, &access, false, result);
+    if (result == FAULT_RESOLVED)
+        oracle_saw(oracle, &access, word, value);
+}
+
+static void op_write(struct sim_user *user)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = draw_page(user);
+    struct oracle_access access;
+    uint32_t nth = oracle_write_begin(oracle, &access, page, user->number);
+    uint64_t value = oracle_value(page, user->number, 0, nth);
+
+    oracle_write_end(oracle, &access, user->number,
+                     soft_write(soft_of(user), user->number, offset_of(page, user->number), &value,
+                                sizeof(value)));
+}
+
+/* The last word of a page and the first of the next, with one call. */
+static void op_across(struct sim_user *user)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = draw_page(user);
+    struct oracle_access first, second;
+    uint64_t values[2];
+    enum fault_result result;
+
+    if (page + 1 == oracle->page_count)
+        return;
+    oracle_begin(oracle, page, &first);
+    oracle_begin(oracle, page + 1, &second);
+    result = soft_read(soft_of(user), user->number, offset_of(page, PAGE_WORDS - 1), values,
+                       sizeof(values));
+    if (result != FAULT_RESOLVED) {
+        oracle_judge_either(oracle, &first, &second, result);
+        return;
+    }
+    oracle_judge(oracle, &first, false, result);
+    oracle_judge(oracle, &second, false, result);
+    oracle_saw(oracle, &first, PAGE_WORDS - 1, values[0]);
+    oracle_saw(oracle, &second, 0, values[1]);
+}
+
+/* The part of a page that its owner alone writes. */
+static void op_fill(struct sim_user *user)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = draw_page(user) / oracle->threads * oracle->threads + user->number;
+    struct oracle_access access;
+    uint32_t nth;
+
+    if (page >= oracle->page_count)
+        return;
+    nth = oracle_write_begin(oracle, &access, page, ORACLE_FILL);
+    for (uint32_t i = 0; i < FILL_WORDS; i++)
+        user->buffer[i] = oracle_value(page, ORACLE_FILL, i, nth);
+    oracle_write_end(oracle, &access, ORACLE_FILL,
+                     soft_write(soft_of(user), user->number, offset_of(page, FILL_FIRST),
+                                user->buffer, FILL_WORDS * sizeof(uint64_t)));
+}
+
+static void op_scan(struct sim_user *user)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = draw_page(user);
+    struct oracle_access access;
+    enum fault_result result;
+
+    oracle_begin(oracle, page, &access);
+    result = soft_read(soft_of(user), user->number, offset_of(page, 0), user->buffer, MM_PAGE_SIZE);
+    oracle_judge(oracle, &access, false, result);
+    if (result == FAULT_RESOLVED)
+        oracle_saw_page(oracle, &access, user->buffer);
+}
+
+/* ---- pins ---- */
+
+/* Use the frame itself, as a pin promises; then let go. */
+static void use_pin(struct sim_user *user, unsigned i)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    page_number page = user->pins[i].page;
+    unsigned char *memory = soft_frame(soft_of(user), user->pins[i].frame);
+    struct oracle_access access;
+
+    if (user->pins[i].write) {
+        uint32_t nth = oracle_write_begin(oracle, &access, page, user->number);
+
+        fibers_point();
+        store_word(memory + user->number * sizeof(uint64_t),
+                   oracle_value(page, user->number, 0, nth));
+        oracle_write_end(oracle, &access, user->number, FAULT_RESOLVED);
+        fibers_point();
+    }
+    oracle_begin(oracle, page, &access);
+    copy_shared(user->buffer, memory, MM_PAGE_SIZE);
+    oracle_saw_page(oracle, &access, user->buffer);
+    engine_unpin(user->sim->assembly.engine, user->number, page);
+    user->pins[i].page = PAGE_NONE;
+}
+
+static void op_pin(struct sim_user *user)
+{
+    static const enum fault_result ends[] = {[PIN_DONE] = FAULT_RESOLVED,
+                                             [PIN_ACCESS_VIOLATION] = FAULT_ACCESS_VIOLATION,
+                                             [PIN_IN_PAGE_ERROR] = FAULT_IN_PAGE_ERROR};
+    unsigned i = draw(user, SIM_PINS_MAX);
+    page_number page = draw_page(user);
+    bool write = draw(user, 2) == 0;
+    struct oracle_access access;
+    enum pin_result result;
+
+    if (user->pins[i].page != PAGE_NONE) {
+        use_pin(user, i);
+        return;
+    }
+    oracle_begin(&user->sim->oracle, page, &access);
+    result =
+        engine_pin(user->sim->assembly.engine, user->number, page, write, &user->pins[i].frame);
+    if (result == PIN_LIMIT)
+        return;
+    oracle_judge(&user->sim->oracle, &access, write, ends[result]);
+    if (result == PIN_DONE) {
+        user->pins[i].page = page;
+        user->pins[i].write = write;
+    }
+}
+
+static void let_go_pins(struct sim_user *user)
+{
+    for (unsigned i = 0; i < SIM_PINS_MAX; i++) {
+        if (user->pins[i].page != PAGE_NONE)
+            use_pin(user, i);
+    }
+}
+
+static bool anybody_pins(const struct sim *sim)
+{
+    return atomic_load_explicit(&sim->assembly.engine->pinned, memory_order_relaxed) != 0;
+}
+
+/* ---- runs of pages ---- */
+
+/* A range that nobody changes, for this user alone; NULL: it is busy. */
+static struct sim_range *take_range(struct sim_user *user, uint32_t *ret_number)
+{
+    struct sim *sim = user->sim;
+
+    *ret_number = draw(user, sim->range_count);
+    if (sim->ranges[*ret_number].busy)
+        return NULL;
+    sim->ranges[*ret_number].busy = true;
+    return &sim->ranges[*ret_number];
+}
+
+static void draw_run(struct sim_user *user, uint32_t range, page_number *ret_first,
+                     page_number *ret_count)
+{
+    page_number pages = user->sim->range_pages;
+
+    *ret_first = draw(user, pages);
+    *ret_count =
+        1 + draw(user, draw(user, 4) == 0 ? pages - *ret_first : MIN_OF(4u, pages - *ret_first));
+    *ret_first += range * pages;
+}
+
+static enum protection draw_protection(struct sim_user *user)
+{
+    uint32_t drawn = draw(user, 8);
+
+    return drawn < 5   ? PROTECTION_READ_WRITE
+           : drawn < 7 ? PROTECTION_READ_ONLY
+                       : PROTECTION_NO_ACCESS;
+}
+
+static void commit_run(struct sim_user *user, page_number first, page_number count)
+{
+    struct oracle *oracle = &user->sim->oracle;
+    enum protection protection = draw_protection(user);
+    enum space_result result;
+
+    oracle_change_begin(oracle, first, count, false);
+    result = space_commit(user->sim->assembly.engine, user->number, first, count, protection);
+    oracle_commit_end(oracle, first, count, result == SPACE_DONE, oracle_right_of(protection));
+    if (result != SPACE_DONE && result != SPACE_LIMIT)
+        fibers_fail("oracle: a commit was refused: result %d, pages %u + %u", (int)result, first,
+                    count);
+}
+
+static bool decommit_run(struct sim_user *user, page_number first, page_number count)
+{
+    struct sim *sim = user->sim;
+    bool pins = anybody_pins(sim);
+    enum space_result result;
+
+    oracle_change_begin(&sim->oracle, first, count, true);
+    result = space_decommit(sim->assembly.engine, user->number, first, count);
+    oracle_change_end(&sim->oracle, first, count, true, result == SPACE_DONE, RIGHT_NONE);
+    pins |= anybody_pins(sim) || sim_value(sim, SIM_OP_PIN) != 0;
+    if (result != SPACE_DONE && (result != SPACE_BUSY || !pins))
+        fibers_fail("oracle: a decommit was refused: result %d, pages %u + %u", (int)result, first,
+                    count);
+    return result == SPACE_DONE;
+}
+
+static void op_commit(struct sim_user *user)
+{
+    page_number first, count;
+    uint32_t number;
+    struct sim_range *range = take_range(user, &number);
+
+    if (range == NULL)
+        return;
+    if (range->reserved) {
+        draw_run(user, number, &first, &count);
+        if (draw(user, 4) != 0)
+            decommit_run(user, first, count);
+        if (draw(user, 8) != 0)
+            commit_run(user, first, count);
+    }
+    range->busy = false;
+}
+
+static void op_protect(struct sim_user *user)
+{
+    struct sim *sim = user->sim;
+    enum protection protection = draw_protection(user);
+    page_number first, count;
+    uint32_t number;
+    struct sim_range *range = take_range(user, &number);
+    enum space_result result;
+
+    if (range == NULL)
+        return;
+    if (range->reserved) {
+        draw_run(user, number, &first, &count);
+        oracle_change_begin(&sim->oracle, first, count, false);
+        result = space_protect(sim->assembly.engine, user->number, first, count, protection);
+        if (result == SPACE_NOT_COMMITTED) /* refused as a whole */
+            oracle_commit_end(&sim->oracle, first, count, false, 0);
+        else
+            oracle_change_end(&sim->oracle, first, count, false, result == SPACE_DONE,
+                              oracle_right_of(protection));
+        if (result != SPACE_DONE && result != SPACE_BUSY && result != SPACE_NOT_COMMITTED)
+            fibers_fail("oracle: a protect was refused: result %d, pages %u + %u", (int)result,
+                        first, count);
+    }
+    range->busy = false;
+}
+
+/* Where a range is reserved is first fit: it may be another than the one released. */
+static void reserve_range(struct sim_user *user)
+{
+    struct sim *sim = user->sim;
+    page_number first;
+    enum space_result result =
+        space_reserve(sim->assembly.engine, user->number, sim->range_pages, &first);
+    struct sim_range *range;
+
+    if (result == SPACE_NO_ROOM)
+        return;
+    if (result != SPACE_DONE || first % sim->range_pages != 0)
+        fibers_fail("oracle: a reservation went wrong: result %d, first page %u", (int)result,
+                    first);
+    range = &sim->ranges[first / sim->range_pages];
+    if (range->reserved)
+        fibers_fail("oracle: pages were reserved twice: from %u on", first);
+    range->reserved = range->busy = true;
+    commit_run(user, first, sim->range_pages);
+    range->busy = false;
+}
+
+static void release_range(struct sim_user *user, struct sim_range *range, page_number first)
+{
+    struct sim *sim = user->sim;
+    enum space_result result;
+
+    oracle_change_begin(&sim->oracle, first, sim->range_pages, true);
+    result = space_release(sim->assembly.engine, user->number, first);
+    if (result != SPACE_DONE && result != SPACE_BUSY)
+        fibers_fail("oracle: a release was refused: result %d, page %u", (int)result, first);
+    oracle_change_end(&sim->oracle, first, sim->range_pages, true, result == SPACE_DONE,
+                      RIGHT_NONE);
+    range->reserved = result != SPACE_DONE;
+}
+
+/* One at a time: whoever is given a place must hear of it before anybody changes it again. */
+static void op_reserve(struct sim_user *user)
+{
+    struct sim *sim = user->sim;
+    struct sim_range *range;
+    uint32_t number;
+
+    if (sim->reserving)
+        return;
+    range = take_range(user, &number);
+    if (range == NULL)
+        return;
+    sim->reserving = true;
+    if (range->reserved)
+        release_range(user, range, number * sim->range_pages);
+    range->busy = false;
+    if (draw(user, 8) != 0)
+        reserve_range(user);
+    sim->reserving = false;
+}
+
+/* ---- frames and threads ---- */
+
+static void op_retire(struct sim_user *user)
+{
+    if (user->sim->retired >= user->sim->retired_max)
+        return;
+    user->sim->retired++;
+    if (!engine_retire(user->sim->assembly.engine, user->number))
+        user->sim->retired--;
+}
+
+static void op_detach(struct sim_user *user)
+{
+    soft_detach(soft_of(user), user->number);
+    engine_leave(user->sim->assembly.engine, user->number);
+    fibers_point();
+    soft_attach(soft_of(user), user->number);
+}
+
+/* ---- a user's life ---- */
+
+typedef void operation(struct sim_user *user);
+static operation *const operations[] = {op_read,    op_write,  op_across, op_fill,
+                                        op_scan,    op_pin,    op_commit, op_protect,
+                                        op_reserve, op_retire, op_detach};
+
+static void do_operation(struct sim_user *user)
+{
+    uint64_t drawn = random_below(&user->random, MAX_OF(user->sim->weights, 1));
+    enum sim_option option = SIM_OP_READ;
+
+    while (option < SIM_OP_DETACH && drawn >= sim_value(user->sim, option)) {
+        drawn -= sim_value(user->sim, option);
+        option++;
+    }
+    if (user->sim->weights == 0)
+        option = SIM_OP_READ;
+    user->busy_since = fibers_steps();
+    operations[option - SIM_OP_READ](user);
+    user->busy_since = 0;
+    user->operations++;
+    user->sim->result->operations++;
+}
+
+/* Operations and steps of the safety phase are shared out among its rounds. */
+static void do_round(struct sim_user *user, uint32_t round)
+{
+    struct sim *sim = user->sim;
+    uint64_t safety = sim->rounds - 1;
+
+    if (round == safety) {
+        for (unsigned i = 0; i < LIVENESS_OPERATIONS; i++)
+            do_operation(user);
+        let_go_pins(user);
+        return;
+    }
+    while (user->operations < sim_value(sim, SIM_OPERATIONS) * (round + 1) / safety &&
+           fibers_steps() < sim_value(sim, SIM_STEPS) * (round + 1) / safety)
+        do_operation(user);
+}
+
+void user_begin(struct sim *sim, uint32_t number)
+{
+    struct sim_user *user = &sim->users[number];
+
+    *user = (struct sim_user){.sim = sim, .number = number};
+    random_seed(&user->random, sim->options->seed, STREAM_USERS + number);
+    user->next = number * sim->oracle.page_count / (uint32_t)sim_value(sim, SIM_THREADS);
+    for (unsigned i = 0; i < SIM_PINS_MAX; i++)
+        user->pins[i].page = PAGE_NONE;
+}
+
+void user_main(void *argument)
+{
+    struct sim_user *user = argument;
+    struct sim *sim = user->sim;
+
+    soft_attach(sim->assembly.soft, user->number);
+    for (uint32_t round = 0; round < sim->rounds; round++) {
+        while (atomic_load(&sim->round) < round)
+            world_wait(&sim->round, round - 1, UINT64_MAX);
+        do_round(user, round);
+        atomic_fetch_add(&sim->parked, 1);
+        world_wake(&sim->parked, 1);
+    }
+    soft_detach(sim->assembly.soft, user->number);
+    engine_leave(sim->assembly.engine, user->number);
+}

@@ -1,0 +1,154 @@
+#!/bin/sh
+# sim_test.sh - memman sim from outside: refusals, exit codes, repetition, traces, JSON, shrinking.
+#
+# Usage: sim_test.sh MEMMAN [MUTANTS]: MUTANTS is a memman-sim with planted bugs, one of which must be
+# found and made small. Prints each check that failed. Exit: 0 all passed, 1 some failed, 2 usage.
+set -u
+
+memman=${1:?usage: sim_test.sh MEMMAN [MUTANTS]}
+mutant=${2-}
+folder=$(mktemp -d) || exit 2
+trap 'rm -rf "$folder"' EXIT
+out=$folder/out
+err=$folder/err
+checks=0
+failures=0
+
+fail()
+{
+    failures=$((failures + 1))
+    echo "FAILED: $1"
+    sed 's/^/    stdout: /' "$out" | head -n 5
+    sed 's/^/    stderr: /' "$err" | head -n 5
+}
+
+# check WHAT COMMAND...: the command succeeds
+check()
+{
+    what=$1
+    shift
+    checks=$((checks + 1))
+    "$@" || fail "$what"
+}
+
+# status WANTED COMMAND...: leaves $out and $err, compares the exit status
+status()
+{
+    wanted=$1
+    shift
+    checks=$((checks + 1))
+    timeout 100 "$@" >"$out" 2>"$err"
+    got=$?
+    [ $got -eq "$wanted" ] || fail "$*: exit $got, expected $wanted"
+}
+
+# refused WORD ARGUMENTS...: exit 2, nothing on stdout, one line that names the word
+refused()
+{
+    word=$1
+    shift
+    status 2 "$memman" sim "$@"
+    check "$*: no output beside the refusal" [ ! -s "$out" ]
+    check "$*: one line" [ "$(wc -l <"$err")" -eq 1 ]
+    check "$*: the line names '$word'" grep -qF -e "$word" "$err"
+}
+
+# ---- refusals ----
+
+refused --nonsense --nonsense 1
+refused word word
+refused --frames --frames
+refused '--frames 0' --frames 0
+refused --tlb=3 --tlb=3
+refused 'one of random|pct' --strategy best
+refused 5..1 --seeds 5..1
+refused 1..x --seeds 1..x
+refused '--seed must be' --seed -1
+refused disk:1 --trace disk:1
+refused --trace --seeds 1..2 --trace page:1
+refused --shrink --seeds 1..2 --shrink
+refused 'numbered from 0' --memory 8K --trace page:2
+refused --cpus --cpus 2 --shrink
+refused 0,1 --cpus 0,1
+refused some --faults some
+refused --quiet=1 --quiet=1
+
+# ---- it is found beside memman, or missed with a word ----
+
+cp "$memman" "$folder/memman"
+status 3 "$folder/memman" sim --seed 1
+check 'a missing memman-sim is named' grep -qF 'memman-sim cannot be run' "$err"
+status 0 "$memman" sim --help
+check 'the help lists what is drawn' grep -qF -e '--switch-chance' "$out"
+check 'memman help names sim' sh -c "'$memman' help | grep -q 'memman sim'"
+
+# ---- one world ----
+
+status 0 "$memman" sim --seed 7
+cp "$out" "$folder/first"
+status 0 "$memman" sim --seed 7
+check 'the same seed is the same run' cmp -s "$out" "$folder/first"
+status 0 "$memman" sim --seed 8
+check 'another seed is another run' sh -c "! cmp -s '$out' '$folder/first'"
+status 0 "$memman" sim --seed 7 --threads 3 --frames 32K --trimmers 2 --policy fifo
+check 'what is given is not drawn' grep -qF 'frames 32K' "$out"
+status 0 "$memman" sim --seed 7 --faults none --quiet
+check 'quiet is one line' [ "$(wc -l <"$out")" -eq 1 ]
+check 'no faults, none injected' grep -qF ' 0 injected faults' "$out"
+status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K \
+    --op-write 50 --operations 300 --fault-lost 200000 --fault-write-error 200000
+check 'faults that are asked for are injected' sh -c "! grep -qF ' 0 injected faults' '$out'"
+
+# ---- many ----
+
+status 0 "$memman" sim --seeds 100..140 --json -
+check 'JSON is JSON, and all passed' python3 -c "
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r['seeds'] == {'first': 100, 'last': 140, 'passed': 41, 'failed': 0}, r['seeds']
+assert r['steps'] > 41 * 500 and r['faults']['hard'] > 0 and r['failures'] == []
+" "$out"
+status 3 "$memman" sim --seeds 1..2 --quiet --json "$folder/none/none"
+
+# ---- the life of a page, and of a frame ----
+
+status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
+    --op-write 50 --operations 200 --faults none --trace page:0 --workload uniform
+check 'a page becomes active' grep -q 'PTE of page 0: .* -> valid, frame ' "$out"
+check 'a page is trimmed, with the reason' grep -q 'ACTIVE -> TRANSITION  TRIM (' "$out"
+check 'a page gets a slot' grep -q 'PTE of page 0: .*page file, slot ' "$out"
+status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
+    --op-write 50 --operations 200 --faults none --trace frame:1 --workload uniform
+check 'a frame moves' grep -q 'frame 1: .* -> ACTIVE' "$out"
+check 'of one frame only' sh -c "! grep -q 'frame 2: ' '$out'"
+
+# ---- predictions ----
+
+status 0 "$memman" sim --cpus 1,2 --operations 200
+check 'a row for each number' [ "$(grep -c '^ *[12] ' "$out")" -eq 2 ]
+check 'the first is what others are compared with' grep -q ' 1\.000$' "$out"
+
+# ---- a planted bug is found, named, repeated and made small ----
+
+if [ -n "$mutant" ]; then
+    export MEMMAN_MUTANT=TRIM_DROPS_MODIFIED
+    status 1 "$mutant" --seeds 1..60 --quiet
+    command=$(sed -n 's/.*repeat with: memman sim //p' "$err" | head -n 1)
+    check 'the failure comes with a command' [ -n "$command" ]
+    # shellcheck disable=SC2086 # words of a command
+    status 1 "$mutant" $command --quiet
+    cp "$err" "$folder/first"
+    # shellcheck disable=SC2086
+    status 1 "$mutant" $command --quiet
+    check 'it is the same failure' cmp -s "$err" "$folder/first"
+    # shellcheck disable=SC2086
+    status 1 "$mutant" $command --shrink
+    small=$(sed -n 's/.*repeat with: memman sim //p' "$err" | head -n 1)
+    check 'the small world has few users' grep -qE 'threads [1-4]$' "$out"
+    # shellcheck disable=SC2086
+    status 1 "$mutant" $small --quiet
+    check 'the small command repeats it' sh -c "sed 's/; repeat.*//' '$err' | grep -q 'memman: seed'"
+fi
+
+echo "$checks checks, $failures failed"
+[ $failures -eq 0 ]
