@@ -147,6 +147,8 @@ static int bury_child(struct seeds *seeds, pid_t child, int status)
     seeds->children[job] = 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)
+        raise(SIGPIPE); /* nobody reads the trace any more: no fault of the seed */
     if (seeds->shared->at[job].busy)
         tell_crash(seeds, job, status);
     return atomic_load(&seeds->shared->stop) ? 0 : start_child(seeds, job);

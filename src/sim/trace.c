@@ -93,13 +93,12 @@ static const struct move_record *next_move(const struct trace *trace, const stru
     return best;
 }
 
+/* A record is complete some points after its number was drawn: only what was printed is done with. */
 static void look_at_moves(struct trace *trace, struct sim *sim)
 {
     const struct engine *engine = sim->assembly.engine;
     const struct move_record *record;
 
-    if (engine->move_sequence == trace->moves)
-        return;
     while ((record = next_move(trace, engine, trace->moves)) != NULL) {
         const struct move_row *row = &move_table[record->why];
 
@@ -108,7 +107,6 @@ static void look_at_moves(struct trace *trace, struct sim *sim)
                 state_name(row->to), row->why, row->meaning);
         trace->moves = record->sequence;
     }
-    trace->moves = engine->move_sequence;
 }
 
 static void print_flags(FILE *file, pfn_word word)

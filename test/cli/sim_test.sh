@@ -116,6 +116,8 @@ status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --thre
     --op-write 50 --operations 200 --faults none --trace page:0 --workload uniform
 check 'a page becomes active' grep -q 'PTE of page 0: .* -> valid, frame ' "$out"
 check 'a page is trimmed, with the reason' grep -q 'ACTIVE -> TRANSITION  TRIM (' "$out"
+"$memman" sim --seed 3 --trace page:0 2>"$err" | head -n 1 >/dev/null
+check 'who stops reading a trace hears of no crash' [ ! -s "$err" ]
 check 'a page gets a slot' grep -q 'PTE of page 0: .*page file, slot ' "$out"
 status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
     --op-write 50 --operations 200 --faults none --trace frame:1 --workload uniform
