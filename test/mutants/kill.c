@@ -55,6 +55,8 @@ struct killer {
 static const struct killer killers[] = {
     {"pte", {"test/mutant-pte"}, 77},
     {"store", {"test/mutant-store"}, 77},
+    {"store-ram", {"test/mutant-store-ram"}, 77},
+    {"store-checked", {"test/mutant-store-checked"}, 77},
     {"promises", {"test/mutant-promises"}, 77},
     {"inpage", {"test/mutant-inpage"}, 77},
     {"engine", {"test/mutant-engine"}, 77},

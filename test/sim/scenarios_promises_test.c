@@ -5,9 +5,9 @@
 
 static const struct scenario scenarios[] = {
     /* A frame that is not zeroed yet is cleared before anybody can write to it. */
-    {"first_writes_into_a_free_frame", .pages = 4, .frames = 3,
+    {"first_touches_with_free_frames", .pages = 4, .frames = 3,
      .start = {ACTIVE, ACTIVE, ACTIVE, UNTOUCHED},
-     .fibers = {{{DECOMMIT, 1}, {WRITE, 3}}, {{DECOMMIT, 2}, {WRITE, 3}}},
+     .fibers = {{{DECOMMIT, 1}, {WRITE, 3}}, {{DECOMMIT, 2}, {WRITE, 3}, {READ, 3}}},
      .sees = {SEE(FAULT_DEMAND_ZERO), SEE(ZEROED)}, .preemptions = 1},
     /* Neighbours on a list are unlinked one after the other. */
     {"rescues_of_three_neighbours", .start = {STANDBY, STANDBY, STANDBY},

@@ -144,8 +144,10 @@ static bool access_try(struct soft *soft, struct soft_thread *self, uint64_t off
         access_end(self, sequence);
         return false;
     }
-    if (MUTANT(SOFT_ACCESS_ENDS_EARLY))
+    if (MUTANT(SOFT_ACCESS_ENDS_EARLY)) {
         access_end(self, sequence--);
+        world_pause(0, true);
+    }
     memory += offset & (MM_PAGE_SIZE - 1);
     world_work(WORLD_ACCESS, 1);
     if (write)
