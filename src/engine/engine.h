@@ -272,6 +272,8 @@ void frames_give_back(struct engine *engine, struct thread *self, frame_number f
  * somebody else. No lock held.
  */
 void frames_wait(struct engine *engine, struct thread *self);
+/* The page has a frame now: whoever waits for one for it need not any more. No lock held. */
+void frames_tell(struct engine *engine, struct thread *self, page_number page);
 /* The caller no longer needs what it was promised. */
 void frames_wait_end(struct engine *engine, struct thread *self);
 /* Frames became available: promise them to those who wait, in order. */

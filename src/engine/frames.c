@@ -108,6 +108,22 @@ static bool has_frame(struct engine *engine, page_number page)
     return form == PTE_VALID || form == PTE_TRANSITION;
 }
 
+void frames_tell(struct engine *engine, struct thread *self, page_number page)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the PTE first, then a look for waiters */
+    if (LIKELY(waiters_now(engine) == 0)) {
+        return;
+    }
+    lock_acquire(self, &engine->wait_lock, RANK_WAIT);
+    for (struct thread *t = engine->wait_head; t != NULL; t = t->behind) {
+        if (t->wants == page) {
+            atomic_fetch_add_explicit(&t->wake, 1, memory_order_release);
+            world_wake(&t->wake, 1);
+        }
+    }
+    lock_release(self, &engine->wait_lock, RANK_WAIT);
+}
+
 /* Leave the queue without a frame, unless one was promised by now. */
 static void leave_queue(struct engine *engine, struct thread *self)
 {
@@ -130,11 +146,33 @@ static void leave_queue(struct engine *engine, struct thread *self)
     lock_release(self, &engine->wait_lock, RANK_WAIT);
 }
 
+#define LATE_NS                                                                                    \
+    1000000000u /* a wait that long is counted as late, and the workers are kicked again */
+
+static bool woken_since(const struct thread *self, uint32_t seen)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&self->wake, memory_order_acquire) !=
+           seen;
+}
+
+/* In the queue: until a frame was promised, or the page wanted has one. */
+static void wait_in_queue(struct engine *engine, struct thread *self, uint32_t seen)
+{
+    while (!woken_since(self, seen)) {
+        balance_kick(engine, WORKER_TRIM);
+        balance_kick(engine, WORKER_WRITE);
+        if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
+            frames_grant(engine, self);
+        }
+        if (has_frame(engine, self->wants)) {
+            break;
+        }
+        world_wait(&self->wake, seen, LATE_NS);
+    }
+}
+
 void frames_wait(struct engine *engine, struct thread *self)
 {
-    const uint64_t late_ns = 1000000000;
-    /* Without a page file there may never be a frame for a page that has one by now. */
-    const uint64_t look_ns = engine->config.slots == 0 ? 1000000 : late_ns;
     uint64_t begin_ns = world_now_ns();
     bool kept_waiting = self->granted;
     lock_check_none_held(self);
@@ -145,30 +183,16 @@ void frames_wait(struct engine *engine, struct thread *self)
     if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
         frames_grant(engine, self);
     }
-    if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
-        return; /* there was one by now */
-    }
-    count_one(self, COUNT_FRAME_WAITS);
-    for (;;) {
-        balance_kick(engine, WORKER_TRIM);
-        balance_kick(engine, WORKER_WRITE);
-        if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
-            frames_grant(engine, self);
-        }
-        if (has_frame(engine, self->wants)) {
-            leave_queue(engine, self);
-            break;
-        }
-        world_wait(&self->wake, seen, look_ns);
-        if (atomic_load_explicit(&self->wake, memory_order_acquire) != seen) {
-            break;
+    if (!woken_since(self, seen)) { /* else there was one by now */
+        count_one(self, COUNT_FRAME_WAITS);
+        wait_in_queue(engine, self, seen);
+        uint64_t waited_ns = world_now_ns() - begin_ns;
+        histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
+        if (waited_ns > LATE_NS) {
+            count_one(self, COUNT_FRAME_WAITS_LATE);
         }
     }
-    uint64_t waited_ns = world_now_ns() - begin_ns;
-    histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
-    if (waited_ns > late_ns) {
-        count_one(self, COUNT_FRAME_WAITS_LATE);
-    }
+    leave_queue(engine, self);
 }
 
 void frames_wait_end(struct engine *engine, struct thread *self)

@@ -278,7 +278,8 @@ static void a_pin_waits_for_a_late_unmap(void **state)
 
     (void)state;
     rig_begin(&rig, &(struct rig_config){0});
-    rig.engine->machine.content_by_page = true; /* else a pinned frame is used without its mapping */
+    rig.engine->machine.content_by_page =
+        true; /* else a pinned frame is used without its mapping */
     rig_fill(&rig, 0, 3, 1);
     rig_detach(&rig, TRIMMER, 3, &batch);
     pinner = (struct pinner){.rig = &rig};
