@@ -272,8 +272,11 @@ void frames_give_back(struct engine *engine, struct thread *self, frame_number f
  * somebody else. No lock held.
  */
 void frames_wait(struct engine *engine, struct thread *self);
-/* The page has a frame now: whoever waits for one for it need not any more. No lock held. */
-void frames_tell(struct engine *engine, struct thread *self, page_number page);
+/*
+ * The pages have a frame now, or are committed no more: whoever waits for a frame for one of them
+ * need not any longer. No lock held but the space lock.
+ */
+void frames_tell(struct engine *engine, struct thread *self, page_number first, page_number count);
 /* The caller no longer needs what it was promised. */
 void frames_wait_end(struct engine *engine, struct thread *self);
 /* Frames became available: promise them to those who wait, in order. */

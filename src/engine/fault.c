@@ -85,7 +85,7 @@ static enum fault_step demand_zero(struct engine *engine, struct thread *self, p
     }
     region_unlock(engine, self, page);
     *hand = FRAME_NONE;
-    frames_tell(engine, self, page);
+    frames_tell(engine, self, page, 1);
     count_one(self, COUNT_FAULT_DEMAND_ZERO);
     self->latency = LATENCY_DEMAND_ZERO;
     return STEP_DONE;

@@ -101,22 +101,26 @@ static uint32_t join_queue(struct engine *engine, struct thread *self)
     return seen;
 }
 
-/* The page needs no frame any more: somebody else gave it one. */
-static bool has_frame(struct engine *engine, page_number page)
+/* False: somebody else gave the page a frame, or it is committed no more. */
+static bool needs_frame(struct engine *engine, page_number page)
 {
-    enum pte_form form = page == PAGE_NONE ? PTE_ZERO : pte_form(pte_load(&engine->ptes[page]));
-    return form == PTE_VALID || form == PTE_TRANSITION;
+    if (page == PAGE_NONE) {
+        return true;
+    }
+    enum pte_form form = pte_form(pte_load(&engine->ptes[page]));
+    return form == PTE_PAGE_FILE || form == PTE_DEMAND_ZERO ||
+           (form == PTE_ZERO && space_inherited(engine, page) != PROTECTION_DECOMMIT);
 }
 
-void frames_tell(struct engine *engine, struct thread *self, page_number page)
+void frames_tell(struct engine *engine, struct thread *self, page_number first, page_number count)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* the PTE first, then a look for waiters */
+    atomic_thread_fence(memory_order_seq_cst); /* the PTEs first, then a look for waiters */
     if (LIKELY(waiters_now(engine) == 0)) {
         return;
     }
     lock_acquire(self, &engine->wait_lock, RANK_WAIT);
     for (struct thread *t = engine->wait_head; t != NULL; t = t->behind) {
-        if (t->wants == page) {
+        if (t->wants >= first && t->wants - first < count) {
             atomic_fetch_add_explicit(&t->wake, 1, memory_order_release);
             world_wake(&t->wake, 1);
         }
@@ -155,7 +159,7 @@ static bool woken_since(const struct thread *self, uint32_t seen)
            seen;
 }
 
-/* In the queue: until a frame was promised, or the page wanted has one. */
+/* In the queue: until a frame was promised, or the page wanted needs none. */
 static void wait_in_queue(struct engine *engine, struct thread *self, uint32_t seen)
 {
     while (!woken_since(self, seen)) {
@@ -164,7 +168,7 @@ static void wait_in_queue(struct engine *engine, struct thread *self, uint32_t s
         if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
             frames_grant(engine, self);
         }
-        if (has_frame(engine, self->wants)) {
+        if (!needs_frame(engine, self->wants)) {
             break;
         }
         world_wait(&self->wake, seen, LATE_NS);

@@ -155,7 +155,7 @@ static void finish_read(struct engine *engine, struct thread *self, page_number 
     bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
     fault_map(engine, self, page, frame, protection, writable, POLICY_HARD, buffer);
     region_unlock(engine, self, page);
-    frames_tell(engine, self, page);
+    frames_tell(engine, self, page, 1);
     count_one(self, COUNT_FAULT_HARD);
     self->latency = LATENCY_HARD;
 }

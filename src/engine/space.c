@@ -460,6 +460,7 @@ enum space_result space_decommit(struct engine *engine, uint32_t thread, page_nu
     struct vad *vad = vad_of_range(engine, first, count);
     if (vad != NULL) {
         result = decommit_locked(engine, self, vad, first, count);
+        frames_tell(engine, self, first, count);
     }
     lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
     return result;
@@ -482,6 +483,7 @@ enum space_result space_release(struct engine *engine, uint32_t thread, page_num
                 region_unlock(engine, self, page);
             }
         }
+        frames_tell(engine, self, first, count);
     }
     lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
     return result;

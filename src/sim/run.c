@@ -281,8 +281,34 @@ static void name_failure(struct sim_result *result, const char *prefix, const ch
     result->failed = true;
 }
 
-static void take_outcome(struct sim_result *result, const struct fibers_result *fibers)
+/* Where nobody gets on: what there was to be given out, and who had the frames (few of them). */
+static void describe_supply(const struct sim *sim, char *text, size_t size)
 {
+    const struct engine *engine = sim->assembly.engine;
+    int length = snprintf(text, size,
+                          "; zeroed %u, free %u, available %u, modified %u, in flight %u, "
+                          "waiters %u, promised %u, pinned %u, slots free %llu; frames",
+                          list_count(engine, LIST_ZEROED), list_count(engine, LIST_FREE),
+                          frames_available(engine), list_count(engine, LIST_MODIFIED),
+                          engine->in_flight, engine->waiters, engine->grants, engine->pinned,
+                          (unsigned long long)slots_free(engine));
+
+    for (frame_number frame = 0;
+         frame < engine->config.frames && length > 0 && (size_t)length < size; frame++) {
+        const struct pfn *pfn = &engine->pfns[frame];
+        pfn_word word = pfn_load(pfn);
+
+        length += snprintf(text + length, size - (size_t)length, "%s %s page %d references %u",
+                           frame == 0 ? ":" : ",", state_name(pfn_state(word)), (int)pfn->page,
+                           pfn_references(word));
+    }
+}
+
+static void take_outcome(const struct sim *sim, const struct fibers_result *fibers)
+{
+    struct sim_result *result = sim->result;
+    size_t length;
+
     result->steps = fibers->steps;
     result->switches = fibers->switches;
     result->hash = fibers->hash;
@@ -299,6 +325,9 @@ static void take_outcome(struct sim_result *result, const struct fibers_result *
         name_failure(result, "", fibers->text);
         break;
     }
+    length = strlen(result->text);
+    if (fibers->outcome == FIBERS_DEADLOCK || fibers->outcome == FIBERS_ENDLESS)
+        describe_supply(sim, result->text + length, sizeof(result->text) - length);
 }
 
 static struct fibers_config fibers_config_of(struct sim *sim)
@@ -342,7 +371,7 @@ void sim_run(const struct sim_options *options, struct trace *trace, struct sim_
     } else {
         config = fibers_config_of(sim);
         fibers_run(&config, main_fiber, sim, &fibers);
-        take_outcome(ret_result, &fibers);
+        take_outcome(sim, &fibers);
         take_counters(sim);
     }
     if (sim != NULL)

@@ -38,5 +38,10 @@ world 'a page rescued in flight is no supply: the trimmer learns of it' 1..170 \
 world 'trimmers do not keep a pin waiting' 1..80 \
     --frames 4K --memory 4K --pagefile 4K --threads 8 --trimmers 4 --backoff off --operations 1 \
     --steps 625 --op-read 10 --op-write 60 --op-pin 30 --op-commit 20 --switch-chance 288
+world 'who waits for a page that is decommitted meanwhile waits no more' 1..600 \
+    --frames 16K --memory 44K --pagefile 0 --regions 6 --threads 6 --operations 78 --steps 10000 \
+    --pauses 3 --zeroers 1 --region-ptes 2 --tlb 4 --list-lock exclusive --backoff off --op-read 3 \
+    --op-write 12 --op-across 6 --op-scan 9 --op-pin 2 --op-commit 7 --op-reserve 3 --op-retire 1 \
+    --look-every 1
 
 [ $failures -eq 0 ]
