@@ -43,7 +43,8 @@ def read_ledger():
 def commit():
     output = subprocess.run(["git", "-C", str(ROOT), "log", "-1", "--format=%h"],
                             capture_output=True, text=True, check=False).stdout.strip()
-    dirty = subprocess.run(["git", "-C", str(ROOT), "diff", "--quiet", "HEAD"], check=False).returncode
+    dirty = subprocess.run(["git", "-C", str(ROOT), "diff", "--quiet", "HEAD", "--", ":!docs"],
+                           check=False).returncode
     return (output or "none") + ("+" if dirty else "")
 
 
