@@ -148,10 +148,10 @@ def read_coverage(build):
 def read_mutants(file):
     rows = [line.split("|") for line in file.read_text().splitlines() if line.startswith("| ")]
     rows = [row for row in rows if "---" not in row[1]][1:]
-    alive = sum("alive" in row[-3] or "survived" in row[-3] for row in rows)
+    alive = sum("**nothing**" in row[-3] for row in rows)
     append("mutants", "planted bugs", len(rows) - alive, alive, {}, 0)
     print(f"mutants: {len(rows) - alive} killed, {alive} alive")
-    return 0
+    return 1 if alive else 0
 
 
 # ---- the page ------------------------------------------------------------------------------------
