@@ -16,7 +16,7 @@ import sys
 
 def counted_objects(build):
     """The counters of both builds of the engine."""
-    for path in sorted(build.rglob("*.gcda")):
+    for path in sorted(build.resolve().rglob("*.gcda")):
         if path.parent.name in ("libengine.a.p", "libengine_fibers.a.p"):
             yield path
 
