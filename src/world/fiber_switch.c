@@ -154,7 +154,7 @@ void fiber_order_before(void *what)
 
 #if defined(__x86_64__)
 
-/* Saves the six registers a call preserves and the two control words, and swaps the stacks. */
+/* Saves the six registers a call preserves and swaps the stacks; nobody changes the control words. */
 __asm__(".pushsection .text\n"
         ".type memman_fiber_swap, @function\n"
         "memman_fiber_swap:\n" /* rdi: where to keep our stack pointer, rsi: the other's */

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NET_NONE      UINT64_MAX
 #define IDLE_ROUNDS   16u   /* pauses of everybody ready before the clock jumps */
 #define IDLE_HOPELESS 4096u /* and before nobody is believed to get on any more */
 

@@ -25,7 +25,6 @@ struct line {
     uintptr_t number;               /* address >> LINE_SHIFT; 0: unused */
     uint64_t free_ns;               /* the move before is complete */
     uint64_t holders[HOLDER_WORDS]; /* a bit for each processor with a copy */
-    bool exclusive;                 /* the one holder has stored to it */
 };
 
 static struct line lines[LINES_MAX];
