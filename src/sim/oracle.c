@@ -98,28 +98,19 @@ static const char *result_name(enum fault_result result)
                                               : "ended as an in-page error";
 }
 
-static void count_end(struct oracle *oracle, bool write, enum fault_result result)
-{
-    oracle->reads += !write;
-    oracle->writes += write;
-    oracle->violations += result == FAULT_ACCESS_VIOLATION;
-    oracle->errors += result == FAULT_IN_PAGE_ERROR;
-}
-
-bool oracle_judge(struct oracle *oracle, const struct oracle_access *access, bool write,
+void oracle_judge(struct oracle *oracle, const struct oracle_access *access, bool write,
                   enum fault_result result)
 {
-    count_end(oracle, write, result);
+    oracle->errors += result == FAULT_IN_PAGE_ERROR;
     if (!possible(oracle, access, write, result))
         fibers_fail("oracle: an access %s that must not: %s of page %u, rights %u",
                     result_name(result), write ? "write" : "read", access->page, access->rights);
-    return rights_stable(oracle, access);
 }
 
 void oracle_judge_either(struct oracle *oracle, const struct oracle_access *first,
                          const struct oracle_access *second, enum fault_result result)
 {
-    count_end(oracle, false, result);
+    oracle->errors += result == FAULT_IN_PAGE_ERROR;
     if (!possible(oracle, first, false, result) && !possible(oracle, second, false, result))
         fibers_fail("oracle: an access %s that must not: read of pages %u and %u, rights %u and %u",
                     result_name(result), first->page, second->page, first->rights, second->rights);

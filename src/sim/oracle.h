@@ -52,7 +52,7 @@ struct oracle {
     bool (*excused)(void *context, page_number page, uint64_t before);
     uint64_t (*faults)(void *context, page_number page); /* failed reads of the page so far */
     void *context;
-    uint64_t reads, writes, errors, violations; /* accesses checked, by how they ended */
+    uint64_t errors; /* accesses that ended as in-page errors */
 };
 
 /* One access under way, as it looked at its begin. */
@@ -72,8 +72,8 @@ void oracle_destroy(struct oracle *oracle);
 uint64_t oracle_value(page_number page, uint32_t which, uint32_t at, uint32_t nth);
 
 void oracle_begin(const struct oracle *oracle, page_number page, struct oracle_access *ret_access);
-/* The access ended so; false: with a result that may be anything, because rights changed. */
-bool oracle_judge(struct oracle *oracle, const struct oracle_access *access, bool write,
+/* The access ended so. Where rights changed meanwhile, only an in-page error needs a reason. */
+void oracle_judge(struct oracle *oracle, const struct oracle_access *access, bool write,
                   enum fault_result result);
 /* One access over two pages failed: one of them must have had a reason. */
 void oracle_judge_either(struct oracle *oracle, const struct oracle_access *first,

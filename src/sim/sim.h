@@ -26,7 +26,7 @@ struct sim_result {
     uint64_t steps, switches, hash, operations, checks;
     uint64_t hard_faults, rescues, demand_zero, page_errors;
     uint64_t injected[FAULT_CLASSES];
-    uint64_t read_back[6]; /* pages read back at the end, by the form they were found in */
+    uint64_t read_back[PTE_FORMS]; /* pages read back at the end, by the form they were found in */
 };
 
 struct sim;
