@@ -133,10 +133,6 @@ static unsigned byte_next(void)
     return run.byte_at < run.config.byte_count ? run.config.bytes[run.byte_at++] : 0;
 }
 
-/* FIBERS_PCT: a run longer than this is not what was asked for, and becomes a fair one. */
-#define TURNS_AFTER 20000u
-#define TURN_STEPS  1000u
-
 /* ---- candidates ---- */
 
 /*
@@ -173,13 +169,18 @@ static uint32_t pick_random(enum reason reason)
     return candidates[random_below(&run.schedule, count)];
 }
 
+#define TURNS_AFTER 20000u
+#define TURN_STEPS  1000u
+
 /*
- * A run that has become very long: two fibers of high priority may undo each other's work for ever
- * while the one that would help has a low one. From here on all get a turn.
+ * A run that has become longer than was expected, and very long: two fibers of high priority may
+ * undo each other's work for ever while the one that would help has a low one. From here on all get
+ * a turn.
  */
 static bool takes_turns(void)
 {
-    return run.steps > TURNS_AFTER && run.steps % TURN_STEPS == 0;
+    return run.steps > MAX_OF(TURNS_AFTER, run.config.steps_expected) &&
+           run.steps % TURN_STEPS == 0;
 }
 
 static uint32_t pick_by_priority(enum reason reason)
