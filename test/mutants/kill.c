@@ -491,6 +491,7 @@ static unsigned number_of(const char *text, unsigned max)
 int main(int count, char **arguments)
 {
     const char *table = NULL;
+    bool none_chosen;
 
     if (count < 2 || arguments[1][0] == '-')
         usage();
@@ -507,11 +508,9 @@ int main(int count, char **arguments)
         else
             choose_named(arguments[i]);
     }
-    for (unsigned m = MUTANT_NONE + 1; bug_count < MUTANT_COUNT - 1 && m < MUTANT_COUNT; m++) {
-        if (m == 1 && bug_count != 0)
-            break;
+    none_chosen = bug_count == 0;
+    for (unsigned m = MUTANT_NONE + 1; none_chosen && m < MUTANT_COUNT; m++)
         choose((enum mutant)m);
-    }
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     meet_expected();
