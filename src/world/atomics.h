@@ -26,7 +26,7 @@ enum world_touch { WORLD_LOAD, WORLD_STORE, WORLD_UPDATE };
 /* In world/fibers.c. */
 void world_point_at(const volatile void *word, enum world_touch touch, bool relaxed);
 
-/* Stores that others do not see yet. `bytes` is at most eight. */
+/* Stores that others do not see yet. `bytes` is 1, 2, 4 or 8. */
 extern bool world_late_stores;
 void world_store_late(volatile void *word, uint64_t value, unsigned bytes);
 /* Has the fiber a late store to the word? Then its value. */
@@ -90,7 +90,7 @@ void world_fence(void);
          ? world_store_late((volatile void *)(uintptr_t)(at), (uint64_t)(value), sizeof(*(at)))    \
          : WORLD_DO_STORE(at, value, order))
 #define atomic_exchange_explicit(at, value, order)                                                 \
-    (WORLD_POINT(at, WORLD_UPDATE, order), WORLD_DO_EXCHANGE(at, value, order))
+    (WORLD_POINT(at, WORLD_UPDATE, memory_order_seq_cst), WORLD_DO_EXCHANGE(at, value, order))
 #define atomic_compare_exchange_strong_explicit(at, expected, value, success, failure)             \
     (WORLD_POINT(at, WORLD_UPDATE, memory_order_seq_cst),                                          \
      WORLD_DO_CAS(at, expected, value, success, failure))

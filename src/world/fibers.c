@@ -172,6 +172,10 @@ static void store_now(const struct late_store *store)
         __atomic_store_n((volatile uint32_t *)store->word, (uint32_t)store->value,
                          __ATOMIC_RELEASE);
         break;
+    case 2:
+        __atomic_store_n((volatile uint16_t *)store->word, (uint16_t)store->value,
+                         __ATOMIC_RELEASE);
+        break;
     default:
         __atomic_store_n((volatile uint8_t *)store->word, (uint8_t)store->value, __ATOMIC_RELEASE);
         break;
@@ -198,7 +202,7 @@ void world_store_late(volatile void *word, uint64_t value, unsigned bytes)
 {
     struct world_thread *fiber = current_fiber();
 
-    if (!run.active || run.points_off > 0 || (bytes != 8 && bytes != 4 && bytes != 1)) {
+    if (!run.active || run.points_off > 0) {
         store_now(&(struct late_store){word, value, bytes});
         return;
     }
