@@ -21,9 +21,9 @@
 struct faults {
     struct sim *sim;
     struct store ram, faulty, checked;
-    bool plain;            /* nothing goes wrong: RAM alone */
-    uint32_t *page_errors; /* by page: failed reads that the engine was told of */
-    uint64_t unexplained;  /* failed reads of pages that are not destroyed */
+    bool plain;                            /* nothing goes wrong: RAM alone */
+    uint32_t *page_errors;                 /* by page: failed reads that the engine was told of */
+    uint64_t reads_refused, reads_damaged; /* failed reads of pages that are not destroyed */
 };
 
 /* ---- what the engine is told ---- */
@@ -41,13 +41,15 @@ static page_number page_of_buffer(const struct faults *faults, const void *buffe
     return PFN_FIELD(frame_pfn(assembly->engine, (frame_number)frame), page);
 }
 
-/* Faults of which a reader is told, or that it alone sees. */
-static uint64_t read_faults(const struct faults *faults)
+/* Is there a fault for each failed read of an intact page, of the kind that it ended with? */
+static bool reads_explained(const struct faults *faults)
 {
-    return faulty_count(&faults->faulty, FAULTY_READ_ERROR) +
-           faulty_count(&faults->faulty, FAULTY_SHORT) +
-           faulty_count(&faults->faulty, FAULTY_STALE) +
-           faulty_count(&faults->faulty, FAULTY_FLIP_READ);
+    const struct store *faulty = &faults->faulty;
+
+    return faults->reads_refused <=
+               faulty_count(faulty, FAULTY_READ_ERROR) + faulty_count(faulty, FAULTY_SHORT) &&
+           faults->reads_damaged <=
+               faulty_count(faulty, FAULTY_STALE) + faulty_count(faulty, FAULTY_FLIP_READ);
 }
 
 static void see_failed_read(struct faults *faults, const struct store_request *request)
@@ -61,10 +63,12 @@ static void see_failed_read(struct faults *faults, const struct store_request *r
     state = faulty_slot_state(&faults->faulty, request->slot);
     if (state == FAULTY_SLOT_DESTROYED)
         return;
-    if (state == FAULTY_SLOT_EMPTY)
+    if (state != FAULTY_SLOT_INTACT)
         fibers_fail("oracle: a page was read from a slot without content: page %u slot %u", page,
                     request->slot);
-    if (++faults->unexplained > read_faults(faults))
+    faults->reads_damaged += request->result == -EBADMSG;
+    faults->reads_refused += request->result != -EBADMSG;
+    if (!reads_explained(faults))
         fibers_fail("oracle: an intact page could not be read: page %u slot %u, error %d", page,
                     request->slot, request->result);
 }
