@@ -18,9 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JOBS_MAX     64u
-#define HANG_SECONDS 5 /* of processor time for one seed; they take milliseconds */
-#define TWICE_EVERY  100u
+#define JOBS_MAX 64u
+/* Of processor time for one seed; drawn ones take milliseconds, longer ones are asked for. */
+#define HANG_SECONDS   5u
+#define STEPS_A_SECOND 100000u
+#define TWICE_EVERY    100u
 
 _Static_assert(sizeof(struct sim_result) <= 4096, "a result goes through the pipe in one piece");
 
@@ -44,6 +46,11 @@ struct seeds {
     seeds_report *report;
     void *context;
 };
+
+static unsigned patience_s(const struct seeds *seeds)
+{
+    return HANG_SECONDS + (unsigned)(seeds->options->value[SIM_STEPS] / STEPS_A_SECOND);
+}
 
 /* ---- in a child ---- */
 
@@ -71,7 +78,7 @@ static void run_one(const struct seeds *seeds, uint64_t seed, struct sim_result 
 
 static _Noreturn void child_main(const struct seeds *seeds, uint32_t job)
 {
-    const struct itimerval patience = {.it_value = {.tv_sec = HANG_SECONDS}};
+    const struct itimerval patience = {.it_value = {.tv_sec = patience_s(seeds)}};
     struct shared *shared = seeds->shared;
     struct sim_result result;
 
@@ -124,13 +131,16 @@ static void tell_crash(struct seeds *seeds, uint32_t job, int status)
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
     if (number == SIGPROF)
-        snprintf(result.kind, SIM_KIND, "hang: no end after %d seconds", HANG_SECONDS);
+        snprintf(result.kind, SIM_KIND, "hang: no end");
     else if (number != 0)
         snprintf(result.kind, SIM_KIND, "crash: %s", strsignal(number));
     else
         snprintf(result.kind, SIM_KIND, "crash: the process ended with status %d",
                  WEXITSTATUS(status));
     snprintf(result.text, sizeof(result.text), "%s", result.kind);
+    if (number == SIGPROF)
+        snprintf(result.text, sizeof(result.text), "%s after %u seconds", result.kind,
+                 patience_s(seeds));
     tell(seeds, &result);
 }
 
