@@ -9,7 +9,7 @@
 
 struct model_page {
     bool committed, writable;
-    uint32_t version;
+    uint32_t version, pins;
 };
 
 struct model {
@@ -24,19 +24,6 @@ struct situation {
     bool released;
     uint32_t next[SCENARIO_FIBERS];
 };
-
-static bool pinned_somewhere(const struct scenario *scenario, page_number page)
-{
-    for (unsigned fiber = 0; fiber < SCENARIO_FIBERS; fiber++) {
-        for (unsigned i = 0; i < SCENARIO_STEPS; i++) {
-            const struct step *step = &scenario->fibers[fiber][i];
-
-            if ((step->act == PIN_READ || step->act == PIN_WRITE) && step->page == page)
-                return true;
-        }
-    }
-    return false;
-}
 
 /* Could the access end so? If it got through, it has done its act. */
 static bool access_explained(const struct scenario *scenario, struct model_page *page, bool write,
@@ -67,7 +54,20 @@ static bool pin_explained(const struct scenario *scenario, struct model_page *pa
     access.result = outcome->result == PIN_DONE               ? FAULT_RESOLVED
                     : outcome->result == PIN_ACCESS_VIOLATION ? FAULT_ACCESS_VIOLATION
                                                               : FAULT_IN_PAGE_ERROR;
-    return access_explained(scenario, page, write, &access);
+    if (!access_explained(scenario, page, write, &access))
+        return false;
+    page->pins += outcome->result == PIN_DONE;
+    return true;
+}
+
+/* A page that the step would take away, or take a right from, is pinned. */
+static bool pinned(const struct model *model, const struct situation *now, const struct step *step)
+{
+    uint32_t pins = 0;
+
+    for (page_number page = 0; page < model->pages; page++)
+        pins += step->act == RELEASE || page == step->page ? now->pages[page].pins : 0;
+    return pins > 0 && step->act != COMMIT && step->act != PROTECT_WRITE;
 }
 
 static bool space_explained(const struct model *model, struct situation *now,
@@ -75,8 +75,8 @@ static bool space_explained(const struct model *model, struct situation *now,
 {
     struct model_page *page = &now->pages[step->page];
 
-    if (outcome->result == SPACE_BUSY)
-        return pinned_somewhere(model->scenario, step->page);
+    if (outcome->result == SPACE_BUSY || pinned(model, now, step))
+        return outcome->result == SPACE_BUSY && pinned(model, now, step);
     if (outcome->result == SPACE_NO_REGION || now->released)
         return now->released && outcome->result == SPACE_NO_REGION;
     if (step->act == PROTECT_READ || step->act == PROTECT_WRITE) {
@@ -84,11 +84,11 @@ static bool space_explained(const struct model *model, struct situation *now,
         return outcome->result == (page->committed ? SPACE_DONE : SPACE_NOT_COMMITTED);
     }
     if (step->act == COMMIT && !page->committed)
-        *page = (struct model_page){true, true, 0};
+        *page = (struct model_page){.committed = true, .writable = true};
     if (step->act == DECOMMIT)
-        *page = (struct model_page){false, false, 0};
+        *page = (struct model_page){.committed = false};
     for (page_number i = 0; step->act == RELEASE && i < model->pages; i++)
-        now->pages[i] = (struct model_page){false, false, 0};
+        now->pages[i] = (struct model_page){.committed = false};
     now->released |= step->act == RELEASE;
     return outcome->result == SPACE_DONE;
 }
@@ -106,6 +106,9 @@ static bool take_step(const struct model *model, struct situation *now, const st
     case PIN_READ:
     case PIN_WRITE:
         return pin_explained(model->scenario, page, step->act == PIN_WRITE, outcome);
+    case UNPIN:
+        page->pins -= (outcome - 1)->result == PIN_DONE;
+        return true;
     case COMMIT:
     case DECOMMIT:
     case RELEASE:
@@ -184,7 +187,7 @@ bool model_explains(const struct scenario *scenario, const struct history *histo
         bool zeros = start == UNTOUCHED || start == ZEROS || start == STANDBY_ZEROS;
 
         if (start != RESERVED)
-            begin.pages[page] = (struct model_page){true, start != READ_ONLY, zeros ? 0 : 1};
+            begin.pages[page] = (struct model_page){true, start != READ_ONLY, zeros ? 0 : 1, 0};
     }
     return explain(&model, &begin);
 }
