@@ -76,6 +76,7 @@ static int create_world(struct sim *sim)
     for (unsigned option = SIM_OP_READ; option <= SIM_OP_DETACH; option++)
         sim->weights += options->value[option];
     sim->rounds = (uint32_t)sim_value(sim, SIM_PAUSES) + 1;
+    sim->next_look = sim_value(sim, SIM_LOOK_EVERY);
     faults_bind(sim);
     return sim->ranges == NULL ? -ENOMEM : error;
 }
@@ -117,8 +118,10 @@ static void look(void *context)
 
     if (sim->trace != NULL)
         trace_look(sim->trace, sim);
-    if (fibers_steps() % sim_value(sim, SIM_LOOK_EVERY) == 0)
+    if (fibers_steps() >= sim->next_look) {
+        sim->next_look = fibers_steps() + sim_value(sim, SIM_LOOK_EVERY);
         invariants_look(sim);
+    }
     if (fibers_steps() % 256 == 0)
         check_progress(sim);
 }

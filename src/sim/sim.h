@@ -76,6 +76,7 @@ struct sim {
     uint32_t rounds; /* the last one is the liveness phase */
     bool healed;
     uint64_t healed_at; /* step */
+    uint64_t next_look; /* step of the next look at the invariants */
 
     struct invariants *invariants;
 };
