@@ -106,7 +106,7 @@ int main(int count, char *words[])
         return 2;
     if (command.help) {
         command_help();
-        return fflush(stdout) == 0 ? 0 : 3;
+        return report_flush() ? 0 : 3;
     }
     if (command.cpu_count > 0)
         return predict(&command);

@@ -262,6 +262,14 @@ static bool json_write(const struct report *report, const char *name)
     return good;
 }
 
+bool report_flush(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    fprintf(stderr, "memman: standard output cannot be written: %s\n", strerror(errno));
+    return false;
+}
+
 int report_end(struct report *report)
 {
     const char *json = report->command->json;
@@ -271,7 +279,7 @@ int report_end(struct report *report)
         print_text(report);
     if (json != NULL && !json_write(report, json))
         return 3;
-    if (fflush(stdout) != 0)
+    if (!report_flush())
         return 3;
     return report->system != 0 ? 3 : report->failed != 0 ? 1 : 0;
 }
@@ -319,7 +327,7 @@ int report_scaling(const struct command *command, const struct scaling *rows, ui
     if (!standard)
         scaling_text(rows, count);
     if (command->json == NULL)
-        return fflush(stdout) == 0 ? 0 : 3;
+        return report_flush() ? 0 : 3;
     file = standard ? stdout : fopen(command->json, "we");
     if (file == NULL) {
         fprintf(stderr, "memman: --json %s: %s\n", command->json, strerror(errno));

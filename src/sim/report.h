@@ -29,4 +29,7 @@ void report_command(const struct command *command, uint64_t seed, char ret_text[
 /* The table of --cpus. Returns the exit code. */
 int report_scaling(const struct command *command, const struct scaling *rows, uint32_t count);
 
+/* Everything printed is out; false: it is not, and a line says why. */
+bool report_flush(void);
+
 #endif

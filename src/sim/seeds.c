@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,15 @@ static _Noreturn void child_main(const struct seeds *seeds, uint32_t job)
 
 /* ---- in the parent ---- */
 
+static volatile sig_atomic_t interrupted;
+
+/* The first one ends the work after the seeds under way; the second ends the process, and so all. */
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
 static int start_child(struct seeds *seeds, uint32_t job)
 {
     pid_t child;
@@ -111,6 +121,8 @@ static int start_child(struct seeds *seeds, uint32_t job)
     if (child < 0)
         return -errno;
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGINT, SIG_IGN); /* the parent stops us after the seed under way */
         close(seeds->pipe[0]);
         child_main(seeds, job);
     }
@@ -175,6 +187,8 @@ static int collect(struct seeds *seeds)
         int status;
         pid_t child;
 
+        if (interrupted)
+            atomic_store(&seeds->shared->stop, true);
         if (got == (ssize_t)sizeof(result)) {
             tell(seeds, &result);
         } else if (got < 0 && errno == EAGAIN) {
@@ -209,6 +223,8 @@ int seeds_run(const struct sim_options *options, uint64_t first, uint64_t last, 
                           .jobs = count_jobs(last - first + 1),
                           .report = report,
                           .context = context};
+    const struct sigaction stop = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
     int error = 0;
 
     if (pipe2(seeds.pipe, O_CLOEXEC) != 0)
@@ -220,6 +236,7 @@ int seeds_run(const struct sim_options *options, uint64_t first, uint64_t last, 
         error = -errno;
     } else {
         atomic_store(&seeds.shared->next, first);
+        sigaction(SIGINT, &stop, &before);
         for (uint32_t job = 0; job < seeds.jobs && error == 0; job++)
             error = start_child(&seeds, job);
         if (error == 0)
@@ -230,6 +247,7 @@ int seeds_run(const struct sim_options *options, uint64_t first, uint64_t last, 
                 waitpid(seeds.children[job], NULL, 0);
             }
         }
+        sigaction(SIGINT, &before, NULL);
         munmap(seeds.shared, sizeof(*seeds.shared));
     }
     close(seeds.pipe[0]);
