@@ -624,6 +624,7 @@ void fibers_be_fair(void)
         return;
     run.config.strategy = FIBERS_RANDOM;
     run.config.switch_chance = FAIR_CHANCE;
+    run.config.early_chance = 0; /* whoever is woken for nothing is in the others' way */
 }
 
 uint64_t fibers_cpu_ns(void)
