@@ -69,6 +69,8 @@ def counts_of(entry):
 
 def run_seeds(minutes, build):
     """Chunks of seeds; a chunk that has begun is finished."""
+    if not 0 < minutes < 100000:
+        raise ValueError(f"'{minutes}' is not a number of minutes above 0")
     end = time.monotonic() + minutes * 60
     seen = [int(entry.detail.split("..")[1]) for entry in read_ledger() if entry.what == "seeds"]
     first, failed = max(seen, default=0) + 1, 0
@@ -147,7 +149,9 @@ def read_coverage(build):
 
 def read_mutants(file):
     rows = [line.split("|") for line in file.read_text().splitlines() if line.startswith("| ")]
-    rows = [row for row in rows if "---" not in row[1]][1:]
+    if not rows or rows[0][1].strip() != "bug":
+        raise ValueError(f"{file}: there is no table of bugs in it; make it with dev mutants --write")
+    rows = [row for row in rows[1:] if "---" not in row[1]]
     alive = sum("**nothing**" in row[-3] for row in rows)
     append("mutants", "planted bugs", len(rows) - alive, alive, {}, 0)
     print(f"mutants: {len(rows) - alive} killed, {alive} alive")
@@ -183,14 +187,12 @@ def seed_lines(entries):
              "| class | number |", "| --- | ---: |"]
     lines += [f"| {name.removeprefix('injected_').replace('_', ' ')} | {thousands(value)} |"
               for name, value in total.items() if name.startswith("injected_")]
-    since = 0
-    for entry in reversed(seeds):
-        if entry.failed != "0":
-            break
-        since += int(entry.passed)
-    if since:
-        lines += ["", f"The last {thousands(since)} seeds in a row passed. By the rule of three, at 95 % "
-                  f"confidence fewer than 3 in {thousands(since)} seeds fail ({3 / since:.1e} a seed)."]
+    newest = [entry for entry in seeds if entry.commit == seeds[-1].commit]
+    since = sum(int(entry.passed) for entry in newest)
+    if since and all(entry.failed == "0" for entry in newest):
+        lines += ["", f"All {thousands(since)} seeds of the newest commit, {newest[-1].commit}, passed. By the rule of three, "
+                  f"at 95 % confidence fewer than 3 in {thousands(since)} seeds fail there ({3 / since:.1e} a seed)."]
+    lines += ["", "A seed that failed is named in the message of the commit that mended what it found."]
     return lines
 
 
@@ -249,10 +251,13 @@ def main(arguments):
                 return read_mutants(pathlib.Path(file))
             case ["page"]:
                 return write_page()
-    except ValueError as error:
+            case ["help" | "--help" | "-h"]:
+                print(__doc__)
+                return 0
+    except (ValueError, OSError) as error:
         print(f"trust: {error}", file=sys.stderr)
         return 2
-    print(__doc__, file=sys.stderr)
+    print(f"trust: '{' '.join(arguments)}' is no work that is known; trust.py help", file=sys.stderr)
     return 2
 
 

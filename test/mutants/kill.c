@@ -192,10 +192,9 @@ static void job_judge(struct job *job, int status, bool hung)
         job->how = "hangs";
     else if (WIFSIGNALED(status))
         job->how = "dies";
-    else if (WEXITSTATUS(status) == 126)
-        job->how = "is missing";
-    else if (WEXITSTATUS(status) == killer->refused)
-        job->refused = true;
+    else if (WEXITSTATUS(status) == killer->refused || WEXITSTATUS(status) == 125 ||
+             WEXITSTATUS(status) == 126)
+        job->refused = true; /* 125, 126: it could not be started, and has seen nothing */
     else if (WEXITSTATUS(status) != 0)
         job->how = "fails";
 }
