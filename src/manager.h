@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#define STORE_LAYERS_MAX 8
+
 /* What a thread's end needs to know. */
 struct attachment {
     mm *manager;
@@ -27,14 +29,17 @@ struct mm {
     size_t memory_bytes;
     struct soft *soft; /* one of these two */
     struct linux_machine *linux_machine;
-    struct store store;
-    uint64_t latency_ns;     /* that the store plays */
+    struct store store;                    /* the engine's: the layer on top */
+    struct store stores[STORE_LAYERS_MAX]; /* from the device up */
+    unsigned store_layers;
+    struct store *ram; /* the layer that plays a latency, or NULL */
+    uint64_t latency_ns;
     pthread_rwlock_t rights; /* read: a pin, on Linux a copy; write: rights change */
     pthread_key_t key;       /* the calling thread's attachment */
     bool key_made, frozen;
     pthread_mutex_t life;           /* frozen, and the workers that freezing stops */
     pid_t owner;                    /* the process that made it */
-    char store_name[40];            /* options.store */
+    char *store_name;               /* options.store */
     _Atomic uint32_t faults_inside; /* faults of the Linux machine under way */
     _Atomic uint32_t gate_shut;     /* 1: frozen, they wait outside */
     uint32_t users;                 /* thread numbers 0..users-1; the workers' follow */
@@ -50,10 +55,16 @@ int manager_resolve(struct mm_options *options, struct mm_detail *ret_detail);
 void manager_resolve_for(struct mm_options *options);
 /* Would frames and store fit into the memory that is left? 0 or MM_ERROR_NO_MEMORY. */
 int manager_check_memory(const struct mm_options *options, struct mm_detail *ret_detail);
-/* "ram" or "ram:latency=NS". 0 or MM_ERROR_OPTION. */
-int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_detail *ret_detail);
 void manager_say(struct mm_detail *ret_detail, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* manager_store.c: is there such a store? Touches nothing. 0 or MM_ERROR_OPTION. */
+int manager_store_check(const struct mm_options *options, struct mm_detail *ret_detail);
+/* Make the store that options.store names, each layer with so many queues. 0 or an mm_error. */
+int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail);
+void manager_store_destroy(mm *manager);
+/* Nobody wants to wait for a check: a store that plays a device stops playing, or goes on. */
+void manager_store_pause(mm *manager, bool pause);
 
 /* manager_threads.c: the number the calling thread runs as; false: none is left. */
 bool manager_thread(mm *manager, uint32_t *ret_thread);

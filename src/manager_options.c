@@ -103,33 +103,8 @@ static uint64_t page_count(uint64_t bytes)
     return bytes / MM_PAGE_SIZE + (bytes % MM_PAGE_SIZE != 0);
 }
 
-int manager_parse_store(const char *store, uint64_t *ret_latency_ns, struct mm_detail *ret_detail)
-{
-    const char *latency = "ram:latency=";
-    uint64_t latency_ns = 0;
-    if (store == NULL ||
-        (strcmp(store, "ram") != 0 && strncmp(store, latency, strlen(latency)) != 0)) {
-        manager_say(ret_detail, "store '%s' is unknown; there is: ram, ram:latency=NANOSECONDS",
-                    store == NULL ? "" : store);
-        return MM_ERROR_OPTION;
-    }
-    if (strcmp(store, "ram") != 0) {
-        char *end;
-        latency_ns = strtoull(store + strlen(latency), &end, 10);
-        if (*end != '\0' || end == store + strlen(latency) || latency_ns > 1000000000 ||
-            strlen(store) > 32) {
-            manager_say(ret_detail, "store '%s': the latency is a number of nanoseconds up to 1e9",
-                        store);
-            return MM_ERROR_OPTION;
-        }
-    }
-    *ret_latency_ns = latency_ns;
-    return MM_OK;
-}
-
 int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
 {
-    uint64_t latency_ns;
     struct mm_options initial;
     mm_options_init(&initial);
     if (o->memory_bytes == MM_DEFAULT_SIZE) {
@@ -163,7 +138,7 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
         o->policy = strcmp(o->policy, policy_fifo.name) == 0 ? policy_fifo.name
                                                              : policy_aging_register.name;
     }
-    return manager_parse_store(o->store, &latency_ns, ret_detail);
+    return manager_store_check(o, ret_detail);
 }
 
 void manager_resolve_for(struct mm_options *o)

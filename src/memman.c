@@ -7,7 +7,6 @@
 #include "memman.h"
 
 #include "manager.h"
-#include "store/ram.h"
 #include "world/threads.h"
 
 #include <errno.h>
@@ -183,18 +182,10 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
 {
     struct mm_options *options = &manager->options;
     struct machine machine = {0};
-    uint64_t latency_ns = 0;
     manager->workers = options->trimmers + options->writers + options->zeroers + 1;
     manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
-    int error = manager_parse_store(options->store, &latency_ns, ret_detail);
-    if (error == MM_OK && ram_create((slot_number)(options->pagefile_bytes / MM_PAGE_SIZE),
-                                     total_threads(manager), &manager->store) != 0) {
-        manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
-        error = MM_ERROR_NO_MEMORY;
-    }
+    int error = manager_store_create(manager, total_threads(manager), ret_detail);
     if (error == MM_OK) {
-        manager->latency_ns = latency_ns;
-        ram_set_latency(&manager->store, latency_ns);
         error = create_machine(manager, &machine, ret_detail);
     }
     if (error == MM_OK) {
@@ -233,14 +224,17 @@ int mm_create(const struct mm_options *options, mm **ret_mm, struct mm_detail *r
         return error;
     }
     mm *manager = calloc(1, sizeof(*manager));
-    if (manager == NULL) {
+    char *store_name = calloc(1, strlen(resolved.store) + 1); /* ours, not the caller's */
+    if (manager == NULL || store_name == NULL) {
+        free(manager);
+        free(store_name);
         manager_say(ret_detail, "no memory for a manager");
         return MM_ERROR_NO_MEMORY;
     }
     manager->options = resolved;
+    manager->store_name = memcpy(store_name, resolved.store, strlen(resolved.store));
     manager->id = next_id();
     manager->owner = getpid();
-    snprintf(manager->store_name, sizeof(manager->store_name), "%s", resolved.store);
     manager->options.store = manager->store_name;
     pthread_mutex_init(&manager->life, NULL);
     init_rights(manager);
@@ -272,11 +266,10 @@ void mm_destroy(mm *manager)
     if (manager->memory != NULL) {
         munmap(manager->memory, manager->memory_bytes);
     }
-    if (manager->store.ops != NULL) {
-        ram_destroy(&manager->store);
-    }
+    manager_store_destroy(manager);
     pthread_rwlock_destroy(&manager->rights);
     pthread_mutex_destroy(&manager->life);
+    free(manager->store_name);
     free(manager);
 }
 
@@ -305,7 +298,7 @@ void mm_freeze(mm *manager)
         manager_gate_shut(manager);
         manager->retired_cpu_ns += running_cpu_ns(manager);
         engine_stop(manager->engine);
-        ram_set_latency(&manager->store, 0); /* nobody wants to wait for a check */
+        manager_store_pause(manager, true);
         manager->frozen = true;
     }
     pthread_mutex_unlock(&manager->life);
@@ -316,7 +309,7 @@ int mm_thaw(mm *manager)
     int error = MM_OK;
     pthread_mutex_lock(&manager->life);
     if (manager->frozen) {
-        ram_set_latency(&manager->store, manager->latency_ns);
+        manager_store_pause(manager, false);
         error = engine_start(manager->engine, manager->users) == 0 ? MM_OK : MM_ERROR_UNSUPPORTED;
         manager->frozen = error != MM_OK;
     }

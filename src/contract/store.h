@@ -26,7 +26,14 @@ struct store_request {
     void *const *pages;         /* count buffers of MM_PAGE_SIZE bytes; a write only reads them */
     int result;                 /* 0, or a negative errno for the whole run; set when reaped */
     uint32_t pages_done;        /* page that failed, counted from 0, or `count`; set when reaped */
+    bool from_memory;           /* read without asking any device; set when reaped */
     struct store_request *next; /* for the store, while it owns the request */
+};
+
+/* What a store counts beside the engine's own I/O counters. Names are JSON keys, all static. */
+struct store_counter {
+    const char *name, *title;
+    uint64_t value;
 };
 
 struct store_ops {
@@ -42,20 +49,50 @@ struct store_ops {
                      uint32_t count, bool wait);
     /* The slots' content is no longer needed. A hint. May be NULL. */
     void (*discard)(void *store, slot_number first, uint32_t count);
+    /*
+     * Make slots 1..slots usable; those there are stay. May wait for a device, and be called while
+     * requests are in flight, by one thread at a time. 0 or -errno, with nothing changed. NULL: all
+     * slots are usable from the start.
+     */
+    int (*grow)(void *store, uint32_t slots);
+    /* Its own counters; returns how many there are (fill at most `count`). NULL: none. */
+    uint32_t (*counters)(void *store, struct store_counter *ret_counters, uint32_t count);
+    /* Give everything back; nothing is in flight. A store below stays its owner's. */
+    void (*destroy)(void *store);
 };
 
 struct store {
     const struct store_ops *ops;
     void *self;
-    uint32_t slots;  /* usable slots: 1..slots */
-    uint32_t queues; /* queues 0..queues-1 may be used */
+    uint32_t slots;       /* slots 1..slots can ever be used */
+    uint32_t slots_ready; /* slots 1..slots_ready at the start; grow() makes more of them usable */
+    uint32_t queues;      /* queues 0..queues-1 may be used */
 };
+
+static inline void store_destroy(struct store *store)
+{
+    store->ops->destroy(store->self);
+    *store = (struct store){.ops = NULL};
+}
 
 /* Does the store have every slot of the run? A request for any other fails with -EINVAL. */
 static inline bool store_has_run(uint32_t slots, const struct store_request *request)
 {
     return request->slot != SLOT_NONE && request->slot <= slots && request->count != 0 &&
            request->count <= slots - request->slot + 1;
+}
+
+/* As grow() and counters(), for a store that may have none. */
+static inline int store_grow(const struct store *store, uint32_t slots)
+{
+    return store->ops->grow == NULL ? 0 : store->ops->grow(store->self, slots);
+}
+
+static inline uint32_t store_counters(const struct store *store, struct store_counter *ret_counters,
+                                      uint32_t count)
+{
+    return store->ops->counters == NULL ? 0
+                                        : store->ops->counters(store->self, ret_counters, count);
 }
 
 /* Read one slot and wait for it; nothing else may be in flight on the queue. 0 or -errno. */

@@ -26,7 +26,7 @@ static void reset_ram(void *context, struct store *store)
 static void destroy_ram(void *context, struct store *store)
 {
     (void)context;
-    ram_destroy(store);
+    store_destroy(store);
 }
 
 const struct assembly_store assembly_ram = {create_ram, reset_ram, destroy_ram, NULL};

@@ -137,8 +137,8 @@ static int create_store(void *context, slot_number slots, uint32_t queues, struc
         error = checked_create(&faults->faulty, &faults->checked);
     if (error == 0)
         set_rates(faults);
-    *ret_store =
-        (struct store){.ops = &watch_ops, .self = faults, .slots = slots, .queues = queues};
+    *ret_store = (struct store){
+        .ops = &watch_ops, .self = faults, .slots = slots, .slots_ready = slots, .queues = queues};
     return error;
 }
 
@@ -155,10 +155,10 @@ static void destroy_store(void *context, struct store *store)
 
     (void)store;
     if (faults->checked.ops != NULL)
-        checked_destroy(&faults->checked);
+        store_destroy(&faults->checked);
     if (faults->faulty.ops != NULL)
-        faulty_destroy(&faults->faulty);
-    ram_destroy(&faults->ram);
+        store_destroy(&faults->faulty);
+    store_destroy(&faults->ram);
 }
 
 int faults_create(struct sim *sim)

@@ -156,11 +156,33 @@ static void checked_discard(void *self, slot_number first, uint32_t count)
         below->ops->discard(below->self, first, count);
 }
 
+static int checked_grow(void *self, uint32_t slots)
+{
+    struct checked *checked = self;
+
+    return store_grow(&checked->below, slots);
+}
+
+static uint32_t checked_counters(void *self, struct store_counter *ret_counters, uint32_t count)
+{
+    struct checked *checked = self;
+
+    return store_counters(&checked->below, ret_counters, count);
+}
+
+static void checked_destroy(void *self)
+{
+    free(self);
+}
+
 static const struct store_ops checked_ops = {
     .name = "checked",
     .submit = checked_submit,
     .reap = checked_reap,
     .discard = checked_discard,
+    .grow = checked_grow,
+    .counters = checked_counters,
+    .destroy = checked_destroy,
 };
 
 int checked_create(const struct store *below, struct store *ret_store)
@@ -171,15 +193,12 @@ int checked_create(const struct store *below, struct store *ret_store)
     if (checked == NULL)
         return -ENOMEM;
     checked->below = *below;
-    *ret_store = (struct store){
-        .ops = &checked_ops, .self = checked, .slots = below->slots, .queues = below->queues};
+    *ret_store = (struct store){.ops = &checked_ops,
+                                .self = checked,
+                                .slots = below->slots,
+                                .slots_ready = below->slots_ready,
+                                .queues = below->queues};
     return 0;
-}
-
-void checked_destroy(struct store *store)
-{
-    free(store->self);
-    *store = (struct store){.ops = NULL};
 }
 
 uint64_t checked_generation(const struct store *store, slot_number slot)

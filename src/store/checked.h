@@ -16,7 +16,6 @@
 
 /* 0 or -ENOMEM. `below` stays its owner's and must outlive this store. 16 bytes a slot. */
 int checked_create(const struct store *below, struct store *ret_store);
-void checked_destroy(struct store *store);
 
 /* How many writes the slot has seen begin, failed ones too. */
 uint64_t checked_generation(const struct store *store, slot_number slot);

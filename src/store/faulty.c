@@ -451,11 +451,36 @@ static void faulty_discard(void *self, slot_number first, uint32_t count)
         faulty->below.ops->discard(faulty->below.self, first, count);
 }
 
+static int faulty_grow(void *self, uint32_t slots)
+{
+    struct faulty *faulty = self;
+
+    return store_grow(&faulty->below, slots);
+}
+
+static uint32_t faulty_counters(void *self, struct store_counter *ret_counters, uint32_t count)
+{
+    struct faulty *faulty = self;
+
+    return store_counters(&faulty->below, ret_counters, count);
+}
+
+static void faulty_destroy(void *self)
+{
+    struct faulty *faulty = self;
+
+    munmap(faulty->memory, faulty->bytes);
+    free(faulty);
+}
+
 static const struct store_ops faulty_ops = {
     .name = "faulty",
     .submit = faulty_submit,
     .reap = faulty_reap,
     .discard = faulty_discard,
+    .grow = faulty_grow,
+    .counters = faulty_counters,
+    .destroy = faulty_destroy,
 };
 
 /* ---- creation, settings, the account ---- */
@@ -481,18 +506,12 @@ int faulty_create(const struct store *below, uint64_t seed, struct store *ret_st
     faulty->below = *below;
     faulty->slow_ns = SLOW_NS;
     random_seed(&faulty->random, seed, 0);
-    *ret_store = (struct store){
-        .ops = &faulty_ops, .self = faulty, .slots = below->slots, .queues = below->queues};
+    *ret_store = (struct store){.ops = &faulty_ops,
+                                .self = faulty,
+                                .slots = below->slots,
+                                .slots_ready = below->slots_ready,
+                                .queues = below->queues};
     return 0;
-}
-
-void faulty_destroy(struct store *store)
-{
-    struct faulty *faulty = store->self;
-
-    munmap(faulty->memory, faulty->bytes);
-    free(faulty);
-    *store = (struct store){.ops = NULL};
 }
 
 const char *faulty_class_name(enum faulty_class class)

@@ -54,7 +54,6 @@ enum faulty_slot_state {
  * bytes and two pages of memory a slot, the pages as the slot is written.
  */
 int faulty_create(const struct store *below, uint64_t seed, struct store *ret_store);
-void faulty_destroy(struct store *store);
 
 const char *faulty_class_name(enum faulty_class class);
 void faulty_set_rate(struct store *store, enum faulty_class class, uint32_t per_million);

@@ -125,11 +125,20 @@ static uint32_t ram_reap(void *self, uint32_t queue_number, struct store_request
     return reaped;
 }
 
+static void ram_destroy(void *self)
+{
+    struct ram *ram = self;
+
+    munmap(ram->memory, ram->bytes);
+    free(ram);
+}
+
 /* No discard: the memory of a free slot is kept, because the next page written will need it. */
 static const struct store_ops ram_ops = {
     .name = "ram",
     .submit = ram_submit,
     .reap = ram_reap,
+    .destroy = ram_destroy,
 };
 
 int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
@@ -152,17 +161,9 @@ int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
     madvise(ram->memory, bytes, MADV_HUGEPAGE);
     ram->bytes = bytes;
     ram->slots = slots;
-    *ret_store = (struct store){.ops = &ram_ops, .self = ram, .slots = slots, .queues = queues};
+    *ret_store = (struct store){
+        .ops = &ram_ops, .self = ram, .slots = slots, .slots_ready = slots, .queues = queues};
     return 0;
-}
-
-void ram_destroy(struct store *store)
-{
-    struct ram *ram = store->self;
-
-    munmap(ram->memory, ram->bytes);
-    free(ram);
-    *store = (struct store){.ops = NULL};
 }
 
 void ram_reset(struct store *store)

@@ -8,7 +8,6 @@
 
 /* 0 or -ENOMEM. Memory is taken as slots are written. Fills *ret_store. */
 int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store);
-void ram_destroy(struct store *store);
 /* No slot was ever written, nothing is in flight: as just created, the latency apart. */
 void ram_reset(struct store *store);
 

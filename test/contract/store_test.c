@@ -60,10 +60,10 @@ static int stack_destroy(void **state)
 {
     (void)state;
     if (kind->checked)
-        checked_destroy(&stack.checked);
+        store_destroy(&stack.checked);
     if (kind->faulty)
-        faulty_destroy(&stack.faulty);
-    ram_destroy(&stack.ram);
+        store_destroy(&stack.faulty);
+    store_destroy(&stack.ram);
     return 0;
 }
 

@@ -373,9 +373,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t count)
     input.end = bytes + count;
     create_stores();
     fibers_run(&config, run_input, NULL, &result);
-    checked_destroy(&input.checked);
-    faulty_destroy(&input.faulty);
-    ram_destroy(&input.ram);
+    store_destroy(&input.checked);
+    store_destroy(&input.faulty);
+    store_destroy(&input.ram);
     if (result.outcome != FIBERS_DONE) {
         fprintf(stderr, "fuzz_store: %s\n", result.text);
         abort();

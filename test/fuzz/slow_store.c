@@ -136,7 +136,7 @@ static int create_store(void *context, slot_number slots, uint32_t queues, struc
     store->queues = queues;
     store->busy = calloc(slots + 1, sizeof(*store->busy));
     store->bytes = calloc(MAX_OF(slots, 1u), MM_PAGE_SIZE);
-    *ret_store = (struct store){&ops, store, slots, queues};
+    *ret_store = (struct store){&ops, store, slots, slots, queues};
     return store->busy == NULL || store->bytes == NULL ? -ENOMEM : 0;
 }
 

@@ -113,7 +113,7 @@ static int create_slow(void *context, slot_number slots, uint32_t queues, struct
     slow->queues = queues;
     slow->busy = calloc(slots + 1, sizeof(*slow->busy));
     slow->bytes = calloc(slots + 1, MM_PAGE_SIZE);
-    *ret_store = (struct store){&slow_ops, slow, slots, queues};
+    *ret_store = (struct store){&slow_ops, slow, slots, slots, queues};
     return slow->busy == NULL || slow->bytes == NULL ? -ENOMEM : 0;
 }
 

@@ -100,9 +100,9 @@ static void stores_create(uint64_t seed)
 
 static void stores_destroy(void)
 {
-    checked_destroy(&checked);
-    faulty_destroy(&faulty);
-    ram_destroy(&ram);
+    store_destroy(&checked);
+    store_destroy(&faulty);
+    store_destroy(&ram);
 }
 
 struct outcome {

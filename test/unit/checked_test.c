@@ -85,7 +85,7 @@ static int store_setup(void **state)
 static int store_teardown(void **state)
 {
     (void)state;
-    checked_destroy(&store);
+    store_destroy(&store);
     return 0;
 }
 

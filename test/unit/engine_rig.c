@@ -240,7 +240,7 @@ static void create_store(struct rig *rig, slot_number slots)
     assert_non_null(rig->gate.bytes);
     /* What was never written is worth nothing; a larger store is there for its bitmap. */
     memset(rig->gate.bytes, POISON, (size_t)MIN_OF(slots, 1024) * MM_PAGE_SIZE);
-    rig->store = (struct store){&gate_ops, &rig->gate, slots, RIG_THREADS};
+    rig->store = (struct store){&gate_ops, &rig->gate, slots, slots, RIG_THREADS};
 }
 
 static void reserve_and_commit(struct rig *rig, const struct rig_config *config, page_number pages)

@@ -45,7 +45,7 @@ static void latency_delays_the_news(void **state)
     assert_ptr_equal(reaped[1], &requests[3]);
     assert_true(reaped_ns - second_ns >= LATENCY_NS);
     assert_int_equal(store.ops->reap(store.self, 0, reaped, 4, true), 0);
-    ram_destroy(&store);
+    store_destroy(&store);
 }
 
 /* A queue that is always fed still delivers: no request waits for more than two latencies. */
@@ -69,7 +69,7 @@ static void latency_does_not_starve(void **state)
             store.ops->submit(store.self, 0, &reaped[i], 1);
     }
     assert_true(reaped_count >= 40);
-    ram_destroy(&store);
+    store_destroy(&store);
 }
 
 /* copy.h: all alignments and lengths, and not a byte beside. */

@@ -1,0 +1,147 @@
+/*
+ * manager_store.c - a page file from its name: which stores there are, and how they are stacked.
+ *
+ * A name is KIND, or KIND:REST where the kind says what the rest means. Each kind is one line of a
+ * table: it checks its name without touching anything, and later puts its layers on the stack, the
+ * device first. The engine gets the layer on top. Taken down from the top.
+ */
+#include "manager.h"
+#include "store/ram.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LATENCY_MAX_NS 1000000000u
+
+struct store_kind {
+    const char *name, *usage;
+    /* What stands behind the colon, or NULL; 0 or MM_ERROR_OPTION with the reason. */
+    int (*check)(const char *rest, const struct mm_options *options, struct mm_detail *ret_detail);
+    /* Put the layers on the stack. What was pushed before an error is taken down by the caller. */
+    int (*create)(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail);
+};
+
+/* ---- the stack ---- */
+
+/* Where the next layer goes; it counts as soon as it has ops. */
+static struct store *next_layer(mm *manager)
+{
+    MUST(manager->store_layers < STORE_LAYERS_MAX);
+    return &manager->stores[manager->store_layers];
+}
+
+static void push_layer(mm *manager)
+{
+    manager->store = manager->stores[manager->store_layers++];
+}
+
+/* ---- ram ---- */
+
+static int ram_latency(const char *rest, uint64_t *ret_latency_ns, struct mm_detail *ret_detail)
+{
+    const char *latency = "latency=";
+    *ret_latency_ns = 0;
+    if (rest == NULL) {
+        return MM_OK;
+    }
+    if (strncmp(rest, latency, strlen(latency)) != 0) {
+        manager_say(ret_detail, "store 'ram:%s' is unknown; ram takes latency=NANOSECONDS", rest);
+        return MM_ERROR_OPTION;
+    }
+    char *end;
+    const char *number = rest + strlen(latency);
+    *ret_latency_ns = strtoull(number, &end, 10);
+    if (*end != '\0' || *number < '0' || *number > '9' || *ret_latency_ns > LATENCY_MAX_NS) {
+        manager_say(ret_detail, "store 'ram:%s': the latency is a number of nanoseconds up to 1e9",
+                    rest);
+        return MM_ERROR_OPTION;
+    }
+    return MM_OK;
+}
+
+static int ram_check(const char *rest, const struct mm_options *options,
+                     struct mm_detail *ret_detail)
+{
+    uint64_t latency_ns;
+    (void)options;
+    return ram_latency(rest, &latency_ns, ret_detail);
+}
+
+static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail)
+{
+    slot_number slots = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE);
+    int error = ram_latency(rest, &manager->latency_ns, ret_detail);
+    if (error != MM_OK) {
+        return error;
+    }
+    if (ram_create(slots, queues, next_layer(manager)) != 0) {
+        manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
+        return MM_ERROR_NO_MEMORY;
+    }
+    ram_set_latency(next_layer(manager), manager->latency_ns);
+    manager->ram = next_layer(manager);
+    push_layer(manager);
+    return MM_OK;
+}
+
+/* ---- the kinds ---- */
+
+static const struct store_kind kinds[] = {
+    {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* The kind that a name begins with, and what stands behind its colon. */
+static const struct store_kind *find_kind(const char *name, const char **ret_rest)
+{
+    for (size_t i = 0; name != NULL && i < KINDS; i++) {
+        size_t length = strlen(kinds[i].name);
+        if (strncmp(name, kinds[i].name, length) == 0 &&
+            (name[length] == '\0' || name[length] == ':')) {
+            *ret_rest = name[length] == ':' ? name + length + 1 : NULL;
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+int manager_store_check(const struct mm_options *options, struct mm_detail *ret_detail)
+{
+    const char *rest;
+    const struct store_kind *kind = find_kind(options->store, &rest);
+    if (kind != NULL) {
+        return kind->check(rest, options, ret_detail);
+    }
+    char usages[256] = "";
+    for (size_t i = 0, used = 0; i < KINDS; i++) {
+        used += (size_t)snprintf(usages + used, sizeof(usages) - used, "%s%s", i > 0 ? ", " : "",
+                                 kinds[i].usage);
+    }
+    manager_say(ret_detail, "store '%s' is unknown; there is: %s",
+                options->store == NULL ? "" : options->store, usages);
+    return MM_ERROR_OPTION;
+}
+
+/* ---- life ---- */
+
+int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail)
+{
+    const char *rest;
+    const struct store_kind *kind = find_kind(manager->options.store, &rest);
+    return kind->create(manager, rest, queues, ret_detail);
+}
+
+void manager_store_destroy(mm *manager)
+{
+    while (manager->store_layers > 0) {
+        store_destroy(&manager->stores[--manager->store_layers]);
+    }
+}
+
+void manager_store_pause(mm *manager, bool pause)
+{
+    if (manager->ram != NULL) {
+        ram_set_latency(manager->ram, pause ? 0 : manager->latency_ns);
+    }
+}
