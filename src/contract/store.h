@@ -21,9 +21,13 @@ enum store_operation { STORE_READ, STORE_WRITE };
 /* One I/O: a run of neighbouring slots. Owned by the caller until it was reaped. */
 struct store_request {
     enum store_operation operation;
-    slot_number slot;           /* first slot of the run */
-    uint32_t count;             /* pages in the run, at least 1 */
-    void *const *pages;         /* count buffers of MM_PAGE_SIZE bytes; a write only reads them */
+    slot_number slot; /* first slot of the run */
+    uint32_t count;   /* pages in the run, at least 1 */
+    /*
+     * count buffers of MM_PAGE_SIZE bytes, page aligned; a write only reads them. NULL in a read:
+     * this slot lies between others and is not wanted, whatever it holds.
+     */
+    void *const *pages;
     int result;                 /* 0, or a negative errno for the whole run; set when reaped */
     uint32_t pages_done;        /* page that failed, counted from 0, or `count`; set when reaped */
     bool from_memory;           /* read without asking any device; set when reaped */

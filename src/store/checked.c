@@ -92,7 +92,7 @@ static void read_end(struct checked_slot *slots, struct store_request *request)
     uint32_t pages = MUTANT(CHECKED_LOOKS_AT_FIRST_ONLY) ? 1 : request->count;
 
     for (uint32_t i = 0; i < pages && request->result == 0; i++) {
-        if (!slot_vouches(&slots[i], request->pages[i])) {
+        if (request->pages[i] != NULL && !slot_vouches(&slots[i], request->pages[i])) {
             request->result = -EBADMSG;
             request->pages_done = i;
         }

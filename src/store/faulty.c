@@ -274,17 +274,21 @@ static void read_end(struct faulty *faulty, struct store_request *request)
     if (request->result != 0)
         return;
     if (cut_short(faulty, request)) {
-        for (uint32_t i = request->pages_done; i < request->count; i++)
-            memset(request->pages[i], SPOILED, MM_PAGE_SIZE);
+        for (uint32_t i = request->pages_done; i < request->count; i++) {
+            if (request->pages[i] != NULL)
+                memset(request->pages[i], SPOILED, MM_PAGE_SIZE);
+        }
     }
     for (uint32_t i = 0; i < request->pages_done; i++) {
-        if (slot_at(faulty, request->slot + i)->state != FAULTY_SLOT_INTACT)
+        if (request->pages[i] != NULL &&
+            slot_at(faulty, request->slot + i)->state != FAULTY_SLOT_INTACT)
             memcpy(request->pages[i], page_current(faulty, request->slot + i), MM_PAGE_SIZE);
     }
     if (request->result != 0)
         return;
     damaged = some_page(faulty, request);
-    read_damage(faulty, request->slot + damaged, request->pages[damaged]);
+    if (request->pages[damaged] != NULL)
+        read_damage(faulty, request->slot + damaged, request->pages[damaged]);
 }
 
 /* ---- how requests begin ---- */

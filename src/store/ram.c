@@ -59,6 +59,8 @@ static void request_perform(struct ram *ram, struct store_request *request)
     uint32_t pages = request->count - (request->count > 1 && MUTANT(STORE_LOSES_LAST_PAGE));
 
     for (uint32_t i = 0; i < pages; i++, memory += MM_PAGE_SIZE) {
+        if (request->pages[i] == NULL)
+            continue;
         world_work(WORLD_COPY_PAGE, 1);
         if (request->operation == STORE_READ)
             copy_shared(request->pages[i], memory, MM_PAGE_SIZE);

@@ -173,6 +173,25 @@ static void a_discarded_slot_can_be_written_again(void **state)
     assert_true(page_is(pages[0], 1));
 }
 
+/* A run with slots in between that hold nothing, or something nobody wants. */
+static void a_read_leaves_out_what_is_not_wanted(void **state)
+{
+    const struct store *store = *state;
+    void *wanted[6] = {pages[0], NULL, NULL, pages[3], NULL, pages[5]};
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 2, 2), 0);
+    assert_int_equal(store_perform(store, STORE_WRITE, 5, 1, page_pointers + 3, NULL), 0);
+    assert_int_equal(store_perform(store, STORE_WRITE, 7, 1, page_pointers + 5, NULL), 0);
+    memset(pages, 0, sizeof(pages));
+    assert_int_equal(store_perform(store, STORE_READ, 2, 6, wanted, NULL), 0);
+    assert_true(page_is(pages[0], 1));
+    assert_true(page_is(pages[3], 4));
+    assert_true(page_is(pages[5], 6));
+    for (size_t i = 0; i < MM_PAGE_SIZE; i++)
+        assert_int_equal(pages[1][i] | pages[2][i] | pages[4][i], 0);
+}
+
 struct page_writer {
     unsigned char page[MM_PAGE_SIZE] __attribute__((aligned(8)));
     _Atomic bool stop;
@@ -283,6 +302,7 @@ int main(void)
         CASE(slots_that_do_not_exist_are_errors),
         CASE(requests_come_back_in_order_on_their_queue),
         CASE(a_discarded_slot_can_be_written_again),
+        CASE(a_read_leaves_out_what_is_not_wanted),
         CASE(a_source_may_change_while_it_is_written),
         CASE(queues_are_used_at_once),
     };

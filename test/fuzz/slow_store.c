@@ -43,6 +43,8 @@ static void mark_busy(struct slow_store *store, const struct store_request *requ
         request->slot + request->count - 1 > store->slots)
         fibers_fail("a request for %u slots from slot %u", request->count, request->slot);
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         if (store->busy[request->slot + i] == busy)
             fibers_fail("slot %u has two requests at once", request->slot + i);
         store->busy[request->slot + i] = busy;
@@ -52,6 +54,8 @@ static void mark_busy(struct slow_store *store, const struct store_request *requ
 static void move_half(struct slow_store *store, const struct store_request *request, size_t offset)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         unsigned char *slot = slot_bytes(store, request, i) + offset;
         unsigned char *page = (unsigned char *)request->pages[i] + offset;
 
@@ -64,9 +68,12 @@ static void move_half(struct slow_store *store, const struct store_request *requ
 
 static void spoil(struct slow_store *store, const struct store_request *request)
 {
-    for (uint32_t i = 0; i < request->count; i++)
-        memset(request->operation == STORE_READ ? request->pages[i] : slot_bytes(store, request, i),
-               POISON, MM_PAGE_SIZE);
+    for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] != NULL)
+            memset(request->operation == STORE_READ ? request->pages[i]
+                                                    : slot_bytes(store, request, i),
+                   POISON, MM_PAGE_SIZE);
+    }
 }
 
 static bool request_fails(struct slow_store *store, enum store_operation operation)

@@ -24,6 +24,8 @@ struct slow_store {
 static void move_half(struct slow_store *slow, const struct store_request *request, size_t half)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         unsigned char *slot = slow->bytes + (size_t)(request->slot + i) * MM_PAGE_SIZE;
         unsigned char *page = request->pages[i];
 
@@ -37,6 +39,8 @@ static void move_half(struct slow_store *slow, const struct store_request *reque
 static void spoil(struct slow_store *slow, const struct store_request *request)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         unsigned char *slot = slow->bytes + (size_t)(request->slot + i) * MM_PAGE_SIZE;
 
         memset(request->operation == STORE_READ ? request->pages[i] : slot, POISON, MM_PAGE_SIZE);
@@ -47,6 +51,8 @@ static void spoil(struct slow_store *slow, const struct store_request *request)
 static void mark_busy(struct slow_store *slow, const struct store_request *request, bool busy)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         if (slow->busy[request->slot + i] == busy)
             fibers_fail("slot %u is %s while another request for it is under way",
                         request->slot + i, request->operation == STORE_READ ? "read" : "written");

@@ -29,6 +29,8 @@ unsigned char *gate_bytes(struct rig *rig, slot_number slot)
 static void move_half(struct gate_store *gate, const struct store_request *request, size_t half)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         unsigned char *slot = gate->bytes + (size_t)(request->slot - 1 + i) * MM_PAGE_SIZE;
         unsigned char *page = request->pages[i];
 
@@ -43,6 +45,8 @@ static void move_half(struct gate_store *gate, const struct store_request *reque
 static void spoil(struct gate_store *gate, const struct store_request *request)
 {
     for (uint32_t i = 0; i < request->count; i++) {
+        if (request->pages[i] == NULL) /* not wanted */
+            continue;
         unsigned char *slot = gate->bytes + (size_t)(request->slot - 1 + i) * MM_PAGE_SIZE;
 
         memset(request->operation == STORE_READ ? request->pages[i] : slot, POISON, MM_PAGE_SIZE);
