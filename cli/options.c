@@ -69,6 +69,10 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_FAULT_AROUND] = {"fault-around", OPTION_POWER_OF_TWO, 1, 64, NULL, NULL, NULL,
                              "pages looked at around a transition fault, a power of\n"
                              "two; 1: off (default: 8 on linux, 1 on soft)"},
+    [OPTION_READ_CLUSTER] = {"read-cluster", OPTION_NUMBER, 1, 256, NULL, NULL, NULL,
+                             "pages that one read may bring where faults are\n"
+                             "sequential; 1: off (default: 64, at most a 64th of the\n"
+                             "frames)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
@@ -107,6 +111,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_REGION_PTES, region_ptes)                                                             \
     X(OPTION_FRAME_CACHE, frame_cache)                                                             \
     X(OPTION_FAULT_AROUND, fault_around)                                                           \
+    X(OPTION_READ_CLUSTER, read_cluster)                                                           \
     X(OPTION_TLB, tlb_entries)
 
 #define ENGINE_SWITCHES(X)                                                                         \

@@ -40,6 +40,7 @@ void mm_options_init(struct mm_options *options)
         .region_ptes = 256,
         .frame_cache = MM_DEFAULT_COUNT,
         .fault_around = MM_DEFAULT_COUNT,
+        .read_cluster = MM_DEFAULT_COUNT,
         .tlb_entries = 1024,
         .list_lock_shared = true,
         .backoff = true,
@@ -86,7 +87,9 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         (o->frame_cache != MM_DEFAULT_COUNT &&
          !in_range("frame_cache", o->frame_cache, 0, FRAME_CACHE_MAX - 1, ret_detail)) ||
         (o->fault_around != MM_DEFAULT_COUNT &&
-         !in_range("fault_around", o->fault_around, 1, AROUND_MAX, ret_detail))) {
+         !in_range("fault_around", o->fault_around, 1, AROUND_MAX, ret_detail)) ||
+        (o->read_cluster != MM_DEFAULT_COUNT &&
+         !in_range("read_cluster", o->read_cluster, 1, READ_RUN_MAX, ret_detail))) {
         return false;
     }
     if (!power_of_two(o->region_ptes) || (o->tlb_entries != 0 && !power_of_two(o->tlb_entries)) ||
@@ -128,6 +131,9 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     o->memory_bytes = page_count(o->memory_bytes) * MM_PAGE_SIZE;
     o->frames_bytes = page_count(o->frames_bytes) * MM_PAGE_SIZE;
     o->pagefile_bytes = page_count(o->pagefile_bytes) * MM_PAGE_SIZE;
+    if (o->read_cluster == MM_DEFAULT_COUNT) {
+        o->read_cluster = (uint32_t)MAX_OF(1, MIN_OF(64, o->frames_bytes / MM_PAGE_SIZE / 64));
+    }
     if (o->policy != NULL && strcmp(o->policy, policy_aging_register.name) != 0 &&
         strcmp(o->policy, policy_fifo.name) != 0) {
         manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s", o->policy,

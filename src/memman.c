@@ -51,7 +51,7 @@ static int create_linux(mm *manager, struct machine *ret_machine, struct mm_deta
     struct linux_config config = {
         .pages = (page_number)(options->memory_bytes / MM_PAGE_SIZE),
         .threads_max = total_threads(manager),
-        .windows = options->write_batch,
+        .windows = MAX_OF(options->write_batch, options->read_cluster),
         .faults = options->faults == MM_FAULTS_THREAD ? LINUX_FAULTS_THREAD : LINUX_FAULTS_SIGNAL,
         .handlers = options->fault_handlers,
         .dirty_tracking = options->dirty_bit,
@@ -116,6 +116,7 @@ static struct engine_config engine_options(const mm *manager)
         .region_ptes = o->region_ptes,
         .frame_cache = o->frame_cache,
         .fault_around = o->fault_around,
+        .read_cluster = o->read_cluster,
         .standby_percent = o->machine == MM_MACHINE_LINUX ? 25 : 12,
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,

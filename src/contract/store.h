@@ -99,19 +99,25 @@ static inline uint32_t store_counters(const struct store *store, struct store_co
                                         : store->ops->counters(store->self, ret_counters, count);
 }
 
-/* Read one slot and wait for it; nothing else may be in flight on the queue. 0 or -errno. */
+/* Submit one request and wait for it; nothing else may be in flight on the queue. 0 or -errno. */
+static inline int store_wait_for(const struct store *store, uint32_t queue,
+                                 struct store_request *request)
+{
+    struct store_request *reaped = NULL;
+    store->ops->submit(store->self, queue, &request, 1);
+    while (reaped == NULL) {
+        store->ops->reap(store->self, queue, &reaped, 1, true);
+    }
+    return request->result;
+}
+
 static inline int store_read_page(const struct store *store, uint32_t queue, slot_number slot,
                                   void *ret_page)
 {
     void *const pages[1] = {ret_page};
     struct store_request request = {
         .operation = STORE_READ, .slot = slot, .count = 1, .pages = pages};
-    struct store_request *submitted = &request, *reaped = NULL;
-    store->ops->submit(store->self, queue, &submitted, 1);
-    while (reaped == NULL) {
-        store->ops->reap(store->self, queue, &reaped, 1, true);
-    }
-    return request.result;
+    return store_wait_for(store, queue, &request);
 }
 
 #endif

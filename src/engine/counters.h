@@ -33,6 +33,7 @@
     X(SLOT_GIVEN_BACK, "moves", "slots_given_back", "Slots Given Back at First Write")             \
     X(IO_READS, "io", "reads", "Page Reads")                                                       \
     X(IO_PAGES_READ, "io", "pages_read", "Pages Input")                                            \
+    X(READ_AROUND, "io", "pages_read_around", "Pages Input with a Neighbour")                      \
     X(IO_WRITES, "io", "writes", "Page Writes")                                                    \
     X(IO_PAGES_WRITTEN, "io", "pages_written", "Pages Output")                                     \
     X(IO_ERRORS, "io", "errors", "I/O Errors")                                                     \

@@ -19,6 +19,7 @@
 #define PRIORITY_NORMAL    5
 #define BATCH_MAX          512 /* pages in one trim or write batch */
 #define AROUND_MAX         64  /* pages in one fault-around window */
+#define READ_RUN_MAX       256 /* pages that one read brings */
 #define REGION_PTES_MAX    512
 #define BLOCK_NONE         UINT32_MAX
 
@@ -43,6 +44,8 @@ struct page_list {
 struct pte_region {
     lock_word lock;
     _Atomic uint32_t resident; /* valid PTEs in it; changed under the lock */
+    /* The page behind the last run that was read, and how far that one might go; hints, no lock. */
+    _Atomic uint32_t read_next, read_window;
 };
 
 /* Virtual address descriptor: a reserved range. Guarded by the space lock; read by sequence. */
@@ -55,7 +58,8 @@ struct vad {
 struct inpage {
     CACHE_ALIGNED _Atomic uint32_t done; /* waited on: 0 while the read is under way */
     _Atomic uint32_t references;         /* the reader and every collided waiter */
-    int error;                           /* 0 or -errno; written before done */
+    int error;                           /* 0 or -errno, of `page`; written before done */
+    page_number page;                    /* that was touched */
     uint32_t next;                       /* in the pool; wait lock */
 };
 
@@ -96,6 +100,18 @@ struct write_batch {
     struct store_request request[BATCH_MAX], *submitted[BATCH_MAX];
 };
 
+/* A page on its way back from its slot, and the neighbours that come along. */
+struct read_run {
+    page_number first;      /* the page that was touched */
+    uint32_t count, window; /* pages read, and how many might have been */
+    uint32_t block, mapped, spare;
+    frame_number frames[READ_RUN_MAX]; /* FRAME_NONE: a gap, or no longer ours */
+    pte_word entries[READ_RUN_MAX];    /* as seen, then as published */
+    void *buffers[READ_RUN_MAX];
+    struct machine_map maps[READ_RUN_MAX];
+    frame_number spares[READ_RUN_MAX]; /* in hand, for neighbours or to be given back */
+};
+
 /* Working storage of one round; too large for the stack of a signal handler. */
 union scratch {
     struct {
@@ -103,6 +119,7 @@ union scratch {
         struct candidates found;
     } trim;
     struct write_batch write;
+    struct read_run read;
 };
 
 enum worker_kind { WORKER_TRIM, WORKER_WRITE, WORKER_ZERO, WORKER_BALANCE, WORKER_KINDS };
@@ -120,7 +137,7 @@ struct engine_config {
     uint32_t threads; /* records, workers included */
     uint32_t vads_max;
     uint32_t workers[WORKER_KINDS];
-    uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around;
+    uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
     uint32_t standby_percent; /* of the frames that trimming keeps available */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     /* Told in one line who has made no progress; may be NULL. */
@@ -283,6 +300,8 @@ void frames_wait_end(struct engine *engine, struct thread *self);
 void frames_grant(struct engine *engine, struct thread *self);
 /* Move standby pages to the free list ahead of need; returns how many. */
 uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count);
+/* Nobody waits, and there are several times as many as the caller wants: it may take ahead. */
+bool frames_plenty(const struct engine *engine, uint32_t wanted);
 /* Zeroed + free + standby. */
 uint32_t frames_available(const struct engine *engine);
 /*

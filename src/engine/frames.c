@@ -22,6 +22,13 @@ uint32_t frames_available(const struct engine *engine)
     return sum;
 }
 
+bool frames_plenty(const struct engine *engine, uint32_t wanted)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->waiters,
+                                memory_order_seq_cst) == 0 &&
+           frames_available(engine) >= 4 * wanted;
+}
+
 static uint32_t cached_frames(const struct engine *engine)
 {
     uint32_t sum = 0;

@@ -1,10 +1,16 @@
 /*
- * inpage.c - reading a page back: the in-page block, the read without locks, and who collides.
+ * inpage.c - reading pages back: the in-page block, the read without locks, and who collides.
  *
  * First the transition PTE, read-in-progress and the block are published, so that a second
  * faulter finds the frame and waits there instead of reading too. Then every lock is dropped. At
  * the end the whole PTE is compared with what was published; a difference dismisses the read.
  * Content becomes visible only when it is complete; a failure wakes every waiter with the error.
+ *
+ * Where faults follow each other through a region, one read brings a run: the page and those behind
+ * it whose slots lie behind its slot (Windows' clustered page-in). Neighbours take frames that
+ * nobody waits for, share the block, and are mapped with the page; one that is resident or lies
+ * elsewhere is a gap. An error belongs to the page that was touched: if the run fails, the
+ * neighbours go back to their slots and the page is read again alone.
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
@@ -50,9 +56,12 @@ static void inpage_drop(struct engine *engine, struct thread *self, uint32_t blo
     lock_release(self, &engine->wait_lock, RANK_WAIT);
 }
 
-static void complete_block(struct engine *engine, struct thread *self, uint32_t block, int error)
+/* `error` is of `page`; whoever waits for a neighbour looks again. */
+static void complete_block(struct engine *engine, struct thread *self, uint32_t block,
+                           page_number page, int error)
 {
     struct inpage *inpage = &engine->blocks[block];
+    inpage->page = page;
     inpage->error = MUTANT(READ_HIDES_ERROR_FROM_WAITERS) ? 0 : error;
     atomic_store_explicit(&inpage->done, 1, memory_order_release);
     if (atomic_load_explicit(&inpage->references, memory_order_acquire) > 1) {
@@ -77,41 +86,129 @@ enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_
     while (atomic_load_explicit(&inpage->done, memory_order_acquire) == 0) {
         world_wait(&inpage->done, 0, UINT64_MAX);
     }
-    int error = inpage->error;
+    int error = inpage->page == page || MUTANT(RUN_SHARES_ITS_ERROR) ? inpage->error : 0;
     inpage_drop(engine, self, block);
     return error != 0 ? STEP_IN_PAGE_ERROR : STEP_RETRY;
 }
 
-/* ---- the read ---- */
+/* ---- the run ---- */
 
-/* Publish the read; false if the PTE is no longer what was seen. */
-static bool publish_read(struct engine *engine, struct thread *self, page_number page,
-                         pte_word seen, frame_number frame, uint32_t block)
+/*
+ * How far a read may go: faults that follow each other double it, any other fault begins anew. The
+ * region remembers where its last run ended; only a hint, so no lock.
+ */
+static uint32_t run_window(struct engine *engine, page_number page)
 {
-    struct pfn *pfn = frame_pfn(engine, frame);
-    region_lock(engine, self, page);
-    if (pte_load(&engine->ptes[page]) != seen && !MUTANT(READ_PUBLISHED_WITHOUT_COMPARE)) {
-        region_unlock(engine, self, page);
-        return false;
+    struct pte_region *region = page_region(engine, page);
+    uint32_t last = PFN_FIELD(region, read_window), window = 1;
+    if (last != 0 && page - PFN_FIELD(region, read_next) <= last) {
+        window = MIN_OF(2 * last, engine->config.read_cluster);
     }
-    pfn_word old = pfn_load(pfn);
-    pfn_word word = pfn_new_owner(old, pte_protection(seen), PRIORITY_NORMAL) | PFN_READING;
-    PFN_SET_FIELD(pfn, page, page);
-    PFN_SET_FIELD(pfn, slot, pte_slot(seen));
-    PFN_SET_FIELD(pfn, block, block);
-    frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION),
-               pfn_state(old) == PFN_FREE ? WHY_READ_START : WHY_READ_START_ZEROED);
-    pte_store(&engine->ptes[page], pte_make_transition(frame, pte_protection(seen)));
-    region_unlock(engine, self, page);
-    return true;
+    page_number end = (page | (engine->config.region_ptes - 1)) + 1;
+    return MIN_OF(window, MIN_OF(end, engine->config.pages) - page);
 }
 
-static int read_slot(struct engine *engine, struct thread *self, slot_number slot, void *buffer)
+static void run_remember(struct engine *engine, page_number next, uint32_t window)
 {
+    if (engine->config.read_cluster > 1 && next < engine->config.pages) {
+        struct pte_region *region = page_region(engine, next);
+        PFN_SET_FIELD(region, read_next, next);
+        PFN_SET_FIELD(region, read_window, window);
+    }
+}
+
+/* Does the page wait in that slot, and may it be read? */
+static bool run_fits(pte_word word, slot_number slot)
+{
+    return pte_form(word) == PTE_PAGE_FILE &&
+           (pte_slot(word) == slot || MUTANT(RUN_BELIEVES_IN_ORDER)) &&
+           pte_protection(word) != PROTECTION_NO_ACCESS;
+}
+
+/*
+ * Frames for the neighbours that seem to fit, as far as there are more than enough: nobody waits
+ * because of a page that nobody has asked for. Before any lock.
+ */
+static void run_plan(struct engine *engine, struct thread *self, page_number page, pte_word seen,
+                     frame_number frame, struct read_run *run)
+{
+    run->first = page;
+    run->count = 1;
+    run->spare = 0;
+    run->frames[0] = frame;
+    run->entries[0] = seen;
+    run->window = run_window(engine, page);
+    uint32_t wanted = 0;
+    for (uint32_t i = 1; i < run->window; i++) {
+        wanted += run_fits(pte_load(&engine->ptes[page + i]), pte_slot(seen) + i);
+    }
+    while (run->spare < wanted && frames_plenty(engine, wanted)) {
+        frame_number taken = frames_take(engine, self, false);
+        if (taken == FRAME_NONE) {
+            break;
+        }
+        run->spares[run->spare++] = taken;
+    }
+}
+
+/* One page's read becomes visible to others; region lock held. */
+static void publish_page(struct engine *engine, struct thread *self, struct read_run *run,
+                         uint32_t at, pte_word seen, frame_number frame)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_word old = pfn_load(pfn);
+    pfn_word word = pfn_new_owner(old, pte_protection(seen), PRIORITY_NORMAL) | PFN_READING;
+    PFN_SET_FIELD(pfn, page, run->first + at);
+    PFN_SET_FIELD(pfn, slot, pte_slot(seen));
+    PFN_SET_FIELD(pfn, block, run->block);
+    frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION),
+               pfn_state(old) == PFN_FREE ? WHY_READ_START : WHY_READ_START_ZEROED);
+    run->frames[at] = frame;
+    run->entries[at] = pte_make_transition(frame, pte_protection(seen));
+    pte_store(&engine->ptes[run->first + at], run->entries[at]);
+}
+
+/* Publish the reads; false if the PTE of the page is no longer what was seen. */
+static bool run_publish(struct engine *engine, struct thread *self, struct read_run *run)
+{
+    pte_word seen = run->entries[0];
+    region_lock(engine, self, run->first);
+    bool same =
+        pte_load(&engine->ptes[run->first]) == seen || MUTANT(READ_PUBLISHED_WITHOUT_COMPARE);
+    if (same) {
+        publish_page(engine, self, run, 0, seen, run->frames[0]);
+    }
+    for (uint32_t i = 1; same && i < run->window && run->spare > 0; i++) {
+        pte_word word = pte_load(&engine->ptes[run->first + i]);
+        run->frames[i] = FRAME_NONE;
+        if (run_fits(word, pte_slot(seen) + i)) {
+            publish_page(engine, self, run, i, word, run->spares[--run->spare]);
+            run->count = i + 1;
+        }
+    }
+    region_unlock(engine, self, run->first);
+    return same;
+}
+
+static int run_read(struct engine *engine, struct thread *self, struct read_run *run,
+                    uint32_t count)
+{
+    struct store_request request = {.operation = STORE_READ,
+                                    .slot = PFN_FIELD(frame_pfn(engine, run->frames[0]), slot),
+                                    .count = count,
+                                    .pages = run->buffers};
+    uint32_t pages = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        run->buffers[i] = run->frames[i] == FRAME_NONE
+                              ? NULL
+                              : engine->machine.ops->fill_buffer(engine->machine.self, self->number,
+                                                                 i, run->frames[i]);
+        pages += run->frames[i] != FRAME_NONE;
+    }
     lock_check_none_held(self);
-    int error = store_read_page(&engine->store, self->number, slot, buffer);
+    int error = store_wait_for(&engine->store, self->number, &request);
     count_one(self, COUNT_IO_READS);
-    count_one(self, COUNT_IO_PAGES_READ);
+    count_add(self, COUNT_IO_PAGES_READ, pages);
     if (error != 0) {
         count_one(self, COUNT_IO_ERRORS);
     }
@@ -122,7 +219,7 @@ static int read_slot(struct engine *engine, struct thread *self, slot_number slo
  * The frame goes back to nobody; region and frame lock held. The slot goes back to the PTE if it
  * still names the frame, else (decommitted meanwhile) it is given back.
  */
-static void abandon_read(struct engine *engine, struct thread *self, page_number page,
+static void abandon_page(struct engine *engine, struct thread *self, page_number page,
                          frame_number frame, enum move_why why)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
@@ -142,60 +239,113 @@ static void abandon_read(struct engine *engine, struct thread *self, page_number
 }
 
 /* The content is complete and the page still wants it. Region and frame lock held. */
-static void finish_read(struct engine *engine, struct thread *self, page_number page, bool write,
-                        frame_number frame, const void *buffer)
+static void activate_page(struct engine *engine, struct thread *self, struct read_run *run,
+                          uint32_t at, bool write, struct machine_map *ret_map)
 {
+    frame_number frame = run->frames[at];
     pfn_word word = pfn_load(frame_pfn(engine, frame)) & ~PFN_READING;
     enum protection protection = (enum protection)pfn_protection(word);
     if (write || !engine->track_dirty) {
         word = fault_dirty(engine, self, frame, word);
     }
     frame_move(engine, self, frame, pfn_with_state(word, PFN_ACTIVE), WHY_READ_DONE);
-    frame_unlock(engine, self, frame);
     bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
-    fault_map(engine, self, page, frame, protection, writable, POLICY_HARD, buffer);
-    region_unlock(engine, self, page);
-    frames_tell(engine, self, page, 1);
-    count_one(self, COUNT_FAULT_HARD);
-    self->latency = LATENCY_HARD;
+    pte_store(&engine->ptes[run->first + at],
+              pte_make_valid(frame, protection, writable,
+                             at == 0 ? engine->policy->birth(POLICY_HARD) : 0));
+    region_count_resident(engine, run->first, 1);
+    *ret_map = (struct machine_map){run->first + at, frame, writable, run->buffers[at]};
+}
+
+/*
+ * The read of pages from..run->count-1 is over. Those that still want it are mapped with one call,
+ * the frames of the others become spare. Returns whether the first of the run was deleted.
+ */
+static bool run_settle(struct engine *engine, struct thread *self, struct read_run *run,
+                       uint32_t from, bool write, int error)
+{
+    uint32_t mapped = 0;
+    bool deleted = false;
+    region_lock(engine, self, run->first);
+    for (uint32_t i = from; i < run->count; i++) {
+        frame_number frame = run->frames[i];
+        if (frame == FRAME_NONE) {
+            continue;
+        }
+        frame_lock(engine, self, frame);
+        PFN_SET_FIELD(frame_pfn(engine, frame), block, BLOCK_NONE);
+        bool same = pte_load(&engine->ptes[run->first + i]) == run->entries[i] ||
+                    (i == 0 ? MUTANT(READ_IGNORES_CHANGED_PAGE) : MUTANT(RUN_IGNORES_CHANGED_PAGE));
+        if (same && error == 0) {
+            activate_page(engine, self, run, i, write && i == 0, &run->maps[mapped++]);
+        } else {
+            deleted |= i == 0 && (pfn_load(frame_pfn(engine, frame)) & PFN_DELETED) != 0;
+            abandon_page(engine, self, run->first + i, frame,
+                         error != 0 ? WHY_READ_FAIL : WHY_READ_DISMISS);
+            run->spares[run->spare++] = frame;
+            run->frames[i] = FRAME_NONE;
+        }
+        frame_unlock(engine, self, frame);
+    }
+    if (mapped > 0) {
+        engine->machine.ops->map(engine->machine.self, self->number, mapped, run->maps);
+    }
+    region_unlock(engine, self, run->first);
+    run->mapped = mapped;
+    return deleted;
+}
+
+static void run_give_back(struct engine *engine, struct thread *self, struct read_run *run)
+{
+    while (run->spare > MUTANT(RUN_LEAKS_SPARE_FRAMES)) {
+        frames_give_back(engine, self, run->spares[--run->spare]);
+    }
+}
+
+/* Read; if a run fails, the page alone: a neighbour's error is not the toucher's. */
+static int run_read_or_page(struct engine *engine, struct thread *self, struct read_run *run)
+{
+    int error = run_read(engine, self, run, run->count);
+    if (error == 0 || run->count == 1) {
+        return error;
+    }
+    run_settle(engine, self, run, 1, false, error);
+    run->count = 1;
+    return run_read(engine, self, run, 1);
 }
 
 enum fault_step inpage_read(struct engine *engine, struct thread *self, page_number page,
                             bool write, pte_word seen, frame_number *hand)
 {
-    frame_number frame = *hand;
-    struct pfn *pfn = frame_pfn(engine, frame);
-    uint32_t block = inpage_take(engine, self);
-    if (!publish_read(engine, self, page, seen, frame, block)) {
-        inpage_drop(engine, self, block);
+    struct read_run *run = &self->scratch->read;
+    run_plan(engine, self, page, seen, *hand, run);
+    run->block = inpage_take(engine, self);
+    if (!run_publish(engine, self, run)) {
+        inpage_drop(engine, self, run->block);
+        run_give_back(engine, self, run);
         return STEP_RETRY;
     }
     *hand = FRAME_NONE;
     if (MUTANT(READ_FREES_SLOT_EARLY)) {
         slots_give_back(engine, self, pte_slot(seen));
-        PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+        PFN_SET_FIELD(frame_pfn(engine, run->frames[0]), slot, SLOT_NONE);
         write = true;
     }
-    void *buffer = engine->machine.ops->fill_buffer(engine->machine.self, self->number, 0, frame);
-    int error = read_slot(engine, self, pte_slot(seen), buffer);
-    region_lock(engine, self, page);
-    frame_lock(engine, self, frame);
-    PFN_SET_FIELD(pfn, block, BLOCK_NONE);
-    bool same = pte_load(&engine->ptes[page]) == pte_make_transition(frame, pte_protection(seen));
-    if ((same || MUTANT(READ_IGNORES_CHANGED_PAGE)) && error == 0) {
-        finish_read(engine, self, page, write, frame, buffer);
-        complete_block(engine, self, block, 0);
-        return STEP_DONE;
+    int error = run_read_or_page(engine, self, run);
+    bool deleted = run_settle(engine, self, run, 0, write, error);
+    frames_tell(engine, self, page, run->count);
+    complete_block(engine, self, run->block, page, deleted ? 0 : error);
+    run_give_back(engine, self, run);
+    if (run->frames[0] == FRAME_NONE) {
+        if (error != 0 && !deleted) {
+            return STEP_IN_PAGE_ERROR;
+        }
+        count_one(self, COUNT_READ_DISMISSED);
+        return STEP_RETRY;
     }
-    bool deleted = (pfn_load(pfn) & PFN_DELETED) != 0;
-    abandon_read(engine, self, page, frame, error != 0 ? WHY_READ_FAIL : WHY_READ_DISMISS);
-    frame_unlock(engine, self, frame);
-    region_unlock(engine, self, page);
-    complete_block(engine, self, block, deleted ? 0 : error);
-    frames_give_back(engine, self, frame);
-    if (error != 0 && !deleted) {
-        return STEP_IN_PAGE_ERROR;
-    }
-    count_one(self, COUNT_READ_DISMISSED);
-    return STEP_RETRY;
+    run_remember(engine, page + run->count, run->window);
+    count_one(self, COUNT_FAULT_HARD);
+    count_add(self, COUNT_READ_AROUND, run->mapped - 1);
+    self->latency = LATENCY_HARD;
+    return STEP_DONE;
 }

@@ -88,6 +88,7 @@ static void draw_mechanisms(struct draw *draw)
     set(draw, SIM_REGION_PTES, power(draw, 6));
     set(draw, SIM_FRAME_CACHE, chance(draw, 50) ? 0 : between(draw, 1, 8));
     set(draw, SIM_FAULT_AROUND, chance(draw, 50) ? 1 : power(draw, 4));
+    set(draw, SIM_READ_CLUSTER, chance(draw, 30) ? 1 : skewed(draw, 2, 32));
     set(draw, SIM_STANDBY_PERCENT, chance(draw, 50) ? 25 : between(draw, 0, 90));
     set(draw, SIM_TLB, chance(draw, 20) ? 0 : power(draw, 6));
     set(draw, SIM_LIST_LOCK, chance(draw, 70));

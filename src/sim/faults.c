@@ -52,25 +52,33 @@ static bool reads_explained(const struct faults *faults)
                faulty_count(faulty, FAULTY_STALE) + faulty_count(faulty, FAULTY_FLIP_READ);
 }
 
+/* The page of a run that is at fault: the first one where the whole request was refused. */
+static uint32_t culprit(const struct store_request *request)
+{
+    return request->result == -EBADMSG ? request->pages_done : 0;
+}
+
 static void see_failed_read(struct faults *faults, const struct store_request *request)
 {
-    page_number page = page_of_buffer(faults, request->pages[0]);
+    slot_number slot = request->slot + culprit(request);
+    page_number page = page_of_buffer(faults, request->pages[culprit(request)]);
     enum faulty_slot_state state;
 
     if (page == PAGE_NONE)
         return; /* an audit, which draws its own conclusions */
-    faults->page_errors[page]++;
-    state = faulty_slot_state(&faults->faulty, request->slot);
+    /* A run that fails excuses nobody: the page that was touched must be read again alone. */
+    faults->page_errors[page] += request->count == 1;
+    state = faulty_slot_state(&faults->faulty, slot);
     if (state == FAULTY_SLOT_DESTROYED)
         return;
     if (state != FAULTY_SLOT_INTACT)
         fibers_fail("oracle: a page was read from a slot without content: page %u slot %u", page,
-                    request->slot);
+                    slot);
     faults->reads_damaged += request->result == -EBADMSG;
     faults->reads_refused += request->result != -EBADMSG;
     if (!reads_explained(faults))
         fibers_fail("oracle: an intact page could not be read: page %u slot %u, error %d", page,
-                    request->slot, request->result);
+                    slot, request->result);
 }
 
 static void watch_submit(void *self, uint32_t queue, struct store_request *const *requests,

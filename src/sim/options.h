@@ -41,6 +41,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(FRAME_CACHE, "frame-cache", SIM_NUMBER, 0, 63, 0, NULL, "free frames kept per thread")       \
     X(FAULT_AROUND, "fault-around", SIM_POWER, 1, 64, 1, NULL,                                     \
       "pages looked at around a transition fault")                                                 \
+    X(READ_CLUSTER, "read-cluster", SIM_NUMBER, 1, 256, 1, NULL, "pages that one read may bring")  \
     X(STANDBY_PERCENT, "standby-percent", SIM_NUMBER, 0, 100, 25, NULL,                            \
       "of the frames that trimming keeps available")                                               \
     X(TLB, "tlb", SIM_POWER, 0, 1024, 0, NULL, "TLB entries per thread; 0: off")                   \

@@ -37,6 +37,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .region_ptes = (uint32_t)value[SIM_REGION_PTES],
         .frame_cache = (uint32_t)value[SIM_FRAME_CACHE],
         .fault_around = (uint32_t)value[SIM_FAULT_AROUND],
+        .read_cluster = (uint32_t)value[SIM_READ_CLUSTER],
         .standby_percent = (uint32_t)value[SIM_STANDBY_PERCENT],
         .list_lock_shared = value[SIM_LIST_LOCK] != 0,
         .backoff = value[SIM_BACKOFF] != 0,

@@ -58,6 +58,7 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
         .region_ptes = (uint32_t)given_or(options, SIM_REGION_PTES, 256),
         .fault_around = (uint32_t)given_or(options, SIM_FAULT_AROUND, 1),
+        .read_cluster = (uint32_t)given_or(options, SIM_READ_CLUSTER, 1),
         .standby_percent = (uint32_t)given_or(options, SIM_STANDBY_PERCENT, 25),
         .list_lock_shared = given_or(options, SIM_LIST_LOCK, 1) != 0,
         .backoff = given_or(options, SIM_BACKOFF, 1) != 0,

@@ -478,6 +478,7 @@ static void create(struct scenario *row)
                    .region_ptes = or_else(row->region_ptes, 2),
                    .frame_cache = row->frame_cache,
                    .fault_around = or_else(row->fault_around, 1),
+                   .read_cluster = or_else(row->read_cluster, 1),
                    .standby_percent = 25,
                    .list_lock_shared = !row->list_lock_plain,
                    .backoff = true,

@@ -11,7 +11,7 @@ failures=0
 # What all have in common: the simplest mechanisms, no faults, no net behind a lost wake-up.
 simple='--pagefile 16K --regions 1 --pauses 1 --steps 4000 --workload uniform --policy fifo
     --zeroers 0 --balancers 0 --trim-batch 1 --write-batch 1 --region-ptes 1 --frame-cache 0
-    --fault-around 1 --tlb 0 --faults none --strategy random --late-stores off --relaxed-points off
+    --fault-around 1 --read-cluster 1 --tlb 0 --faults none --strategy random --late-stores off --relaxed-points off
     --early-chance 0 --safety-net off --look-every 256 --store-latency 0 --op-across 0 --op-fill 0
     --op-scan 0 --op-pin 0 --op-commit 0 --op-protect 0 --op-reserve 0 --op-retire 0 --op-detach 0'
 

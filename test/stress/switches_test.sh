@@ -32,6 +32,7 @@ both_ends()
 --region-ptes 1 512
 --frame-cache 0 63
 --fault-around 1 64
+--read-cluster 1 256
 --list-lock shared exclusive
 --backoff on off
 --dirty-bit on off

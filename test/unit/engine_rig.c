@@ -221,6 +221,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .region_ptes = or_default(config->region_ptes, 16),
         .frame_cache = config->frame_cache,
         .fault_around = or_default(config->fault_around, 1),
+        .read_cluster = or_default(config->read_cluster, 1),
         .standby_percent = or_default(config->standby_percent, 25),
         .list_lock_shared = !config->list_lock_plain,
         .backoff = true,

@@ -76,7 +76,8 @@ struct rig_config {
     page_number commit;  /* of them committed read-write, from page 0; all */
     frame_number frames; /* 16 */
     slot_number slots;   /* 64 */
-    uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, standby_percent;
+    uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
+        standby_percent;
     uint32_t workers[WORKER_KINDS];
     bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
     const struct policy *policy;
