@@ -1,0 +1,316 @@
+/*
+ * touch.c - memman-bench-touch: one program that works in more memory than it may use, either in
+ * plain memory, which the kernel pages, or in memory of libmemman. bench/swap.sh runs it in a
+ * memory cgroup and compares.
+ *
+ * First every page is written once. Then, for some seconds, each thread reads a word of a page, and
+ * as often as --write-ratio says writes it back one larger. Each word read is checked. Prints one
+ * line of JSON. Exit: 0 good, 1 wrong data, 2 usage, 3 the system refuses.
+ */
+#include "measure.h"
+
+#include "base/random.h"
+#include "memman.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define THREADS_MAX 64
+
+enum pattern { PATTERN_UNIFORM, PATTERN_ZIPF, PATTERN_SEQUENTIAL };
+enum order { ORDER_ADDRESS, ORDER_RANDOM };
+
+struct settings {
+    bool plain;
+    uint64_t memory_bytes, frames_bytes;
+    uint32_t threads;
+    enum pattern pattern;
+    enum order order;
+    double seconds, write_ratio;
+    const char *store;
+    uint32_t read_cluster; /* 0: the default */
+};
+
+struct work {
+    const struct settings *settings;
+    uint64_t *memory;
+    uint64_t pages;
+    _Atomic bool stop;
+    _Atomic uint64_t accesses, wrong;
+};
+
+struct worker {
+    struct work *work;
+    uint32_t number;
+    pthread_t id;
+};
+
+#define PAGE_WORDS (MM_PAGE_BYTES / sizeof(uint64_t))
+
+/* ---- pages ---- */
+
+static uint64_t *page_word(const struct work *work, uint64_t page)
+{
+    return work->memory + page * PAGE_WORDS;
+}
+
+/* The page number above a count of writes; two threads may lose one, so only the number is checked. */
+static void page_write(const struct work *work, uint64_t page, uint64_t count)
+{
+    __atomic_store_n(page_word(work, page), page << 32 | (count & UINT32_MAX), __ATOMIC_RELAXED);
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+    return b == 0 ? a : gcd(b, a % b);
+}
+
+/* Each page once: in address order, or scattered by a step that shares no factor with the count. */
+static void write_all(const struct work *work)
+{
+    uint64_t step = 1, page = 0;
+    if (work->settings->order == ORDER_RANDOM) {
+        for (step = work->pages * 5 / 13 | 1; gcd(step, work->pages) != 1; step += 2) {
+        }
+    }
+    for (uint64_t i = 0; i < work->pages; i++, page = (page + step) % work->pages) {
+        page_write(work, page, 0);
+    }
+}
+
+/* Zipf-like by a power of a uniform number: the share of the hottest pages is that of theta 0.99. */
+static uint64_t pick(struct random_generator *random, const struct work *work, uint64_t before)
+{
+    switch (work->settings->pattern) {
+    case PATTERN_SEQUENTIAL:
+        return (before + 1) % work->pages;
+    case PATTERN_ZIPF: {
+        double u = (double)(random_next(random) >> 11) * 0x1p-53;
+        uint64_t rank = (uint64_t)(u * u * u * u * (double)work->pages);
+        return rank * 0x9e3779b1u % work->pages;
+    }
+    default:
+        return random_below(random, work->pages);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct work *work = worker->work;
+    struct random_generator random;
+    uint64_t accesses = 0, wrong = 0;
+    uint64_t page = work->pages / work->settings->threads * worker->number;
+    uint64_t write_below = (uint64_t)(work->settings->write_ratio * 1e6);
+    random_seed(&random, 1, worker->number);
+    while (!atomic_load_explicit(&work->stop, memory_order_relaxed)) {
+        page = pick(&random, work, page);
+        uint64_t word = __atomic_load_n(page_word(work, page), __ATOMIC_RELAXED);
+        wrong += word >> 32 != page;
+        if (random_below(&random, 1000000) < write_below) {
+            page_write(work, page, word + 1);
+        }
+        accesses++;
+    }
+    atomic_fetch_add(&work->accesses, accesses);
+    atomic_fetch_add(&work->wrong, wrong);
+    return NULL;
+}
+
+/* ---- one run ---- */
+
+struct figures {
+    double seconds, cpu_seconds, worker_cpu_seconds;
+    uint64_t hard, reads, pages_read, pages_written, writes;
+};
+
+static uint64_t counter_of(const mm *manager, const char *group, const char *key)
+{
+    struct mm_counter counters[256];
+    size_t count = mm_counters(manager, counters, 256);
+    for (size_t i = 0; i < count && i < 256; i++) {
+        if (strcmp(counters[i].group, group) == 0 && strcmp(counters[i].key, key) == 0) {
+            return counters[i].value;
+        }
+    }
+    return 0;
+}
+
+static struct figures figures_now(const mm *manager)
+{
+    struct rusage usage;
+    struct figures now = {.seconds = (double)wall_ns() / 1e9,
+                          .cpu_seconds = (double)process_cpu_ns() / 1e9};
+    getrusage(RUSAGE_SELF, &usage);
+    now.hard = (uint64_t)usage.ru_majflt;
+    if (manager != NULL) {
+        now.worker_cpu_seconds = (double)mm_worker_cpu_ns(manager) / 1e9;
+        now.hard = counter_of(manager, "faults", "hard");
+        now.reads = counter_of(manager, "io", "reads");
+        now.pages_read = counter_of(manager, "io", "pages_read");
+        now.writes = counter_of(manager, "io", "writes");
+        now.pages_written = counter_of(manager, "io", "pages_written");
+    }
+    return now;
+}
+
+static void run_threads(struct work *work)
+{
+    struct worker workers[THREADS_MAX];
+    struct timespec pause = {.tv_sec = (time_t)work->settings->seconds};
+    pause.tv_nsec = (long)((work->settings->seconds - (double)pause.tv_sec) * 1e9);
+    for (uint32_t i = 0; i < work->settings->threads; i++) {
+        workers[i] = (struct worker){.work = work, .number = i};
+        if (pthread_create(&workers[i].id, NULL, worker_main, &workers[i]) != 0) {
+            fprintf(stderr, "memman-bench-touch: no thread\n");
+            exit(3);
+        }
+    }
+    nanosleep(&pause, NULL);
+    atomic_store(&work->stop, true);
+    for (uint32_t i = 0; i < work->settings->threads; i++) {
+        pthread_join(workers[i].id, NULL);
+    }
+}
+
+static void print_line(const struct work *work, const struct figures *a, const struct figures *b)
+{
+    uint64_t accesses = atomic_load(&work->accesses);
+    printf("{\"on\":\"%s\",\"accesses\":%" PRIu64
+           ",\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"worker_cpu_seconds\":%.4f,\"hard\":%" PRIu64
+           ",\"reads\":%" PRIu64 ",\"pages_read\":%" PRIu64 ",\"writes\":%" PRIu64
+           ",\"pages_written\":%" PRIu64 ",\"wrong\":%" PRIu64 "}\n",
+           work->settings->plain ? "plain" : "memman", accesses, b->seconds - a->seconds,
+           b->cpu_seconds - a->cpu_seconds, b->worker_cpu_seconds - a->worker_cpu_seconds,
+           b->hard - a->hard, b->reads - a->reads, b->pages_read - a->pages_read,
+           b->writes - a->writes, b->pages_written - a->pages_written, atomic_load(&work->wrong));
+}
+
+static int run(const struct settings *settings, uint64_t *memory, const mm *manager)
+{
+    struct work work = {
+        .settings = settings, .memory = memory, .pages = settings->memory_bytes / MM_PAGE_BYTES};
+    write_all(&work);
+    struct figures before = figures_now(manager);
+    run_threads(&work);
+    struct figures after = figures_now(manager);
+    print_line(&work, &before, &after);
+    return atomic_load(&work.wrong) == 0 ? 0 : 1;
+}
+
+static int run_plain(const struct settings *settings)
+{
+    uint64_t *memory = mmap(NULL, settings->memory_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        perror("memman-bench-touch: mmap");
+        return 3;
+    }
+    return run(settings, memory, NULL);
+}
+
+static int run_memman(const struct settings *settings)
+{
+    struct mm_options options;
+    struct mm_detail detail;
+    mm *manager;
+    uint64_t address;
+    mm_options_init(&options);
+    options.machine = MM_MACHINE_LINUX;
+    options.memory_bytes = settings->memory_bytes;
+    options.frames_bytes = settings->frames_bytes;
+    options.store = settings->store;
+    options.threads_max = settings->threads + 1;
+    options.latency = false;
+    if (settings->read_cluster != 0) {
+        options.read_cluster = settings->read_cluster;
+    }
+    if (mm_create(&options, &manager, &detail) != MM_OK) {
+        fprintf(stderr, "memman-bench-touch: %s\n", detail.text);
+        return 3;
+    }
+    int error = mm_reserve(manager, settings->memory_bytes, &address);
+    if (error == MM_OK) {
+        error = mm_commit(manager, address, settings->memory_bytes, MM_READ_WRITE);
+    }
+    if (error != MM_OK) {
+        fprintf(stderr, "memman-bench-touch: %s\n", mm_error_text(error));
+        return 3;
+    }
+    int result = run(settings, (uint64_t *)(uintptr_t)address, manager);
+    mm_destroy(manager);
+    return result;
+}
+
+/* ---- the command line ---- */
+
+static uint64_t size_of(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    const char *letters = "KMG", *letter = *end == '\0' ? NULL : strchr(letters, *end);
+    return (uint64_t)(letter == NULL ? value
+                                     : value * (double)(1ull << (10 * (letter - letters + 1))));
+}
+
+static bool setting(struct settings *s, const char *name, const char *value)
+{
+    if (strcmp(name, "--on") == 0) {
+        s->plain = strcmp(value, "plain") == 0;
+    } else if (strcmp(name, "--memory") == 0) {
+        s->memory_bytes = size_of(value) / MM_PAGE_BYTES * MM_PAGE_BYTES;
+    } else if (strcmp(name, "--frames") == 0) {
+        s->frames_bytes = size_of(value);
+    } else if (strcmp(name, "--threads") == 0) {
+        s->threads = (uint32_t)atoi(value);
+    } else if (strcmp(name, "--pattern") == 0) {
+        s->pattern = strcmp(value, "uniform") == 0 ? PATTERN_UNIFORM
+                     : strcmp(value, "zipf") == 0  ? PATTERN_ZIPF
+                                                   : PATTERN_SEQUENTIAL;
+    } else if (strcmp(name, "--written") == 0) {
+        s->order = strcmp(value, "random") == 0 ? ORDER_RANDOM : ORDER_ADDRESS;
+    } else if (strcmp(name, "--seconds") == 0) {
+        s->seconds = atof(value);
+    } else if (strcmp(name, "--write-ratio") == 0) {
+        s->write_ratio = atof(value);
+    } else if (strcmp(name, "--store") == 0) {
+        s->store = value;
+    } else if (strcmp(name, "--read-cluster") == 0) {
+        s->read_cluster = (uint32_t)atoi(value);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+int main(int count, char **arguments)
+{
+    struct settings settings = {.memory_bytes = 256u << 20,
+                                .frames_bytes = 64u << 20,
+                                .threads = 1,
+                                .seconds = 2,
+                                .write_ratio = 0.5,
+                                .store = "ram"};
+    for (int i = 1; i < count; i += 2) {
+        if (i + 1 == count || !setting(&settings, arguments[i], arguments[i + 1])) {
+            fprintf(stderr,
+                    "memman-bench-touch: '%s': there are --on plain|memman, --memory, --frames, "
+                    "--threads, --pattern uniform|zipf|sequential, --written address|random, "
+                    "--seconds, --write-ratio, --store, --read-cluster\n",
+                    arguments[i]);
+            return 2;
+        }
+    }
+    if (settings.threads < 1 || settings.threads > THREADS_MAX || settings.memory_bytes == 0) {
+        fprintf(stderr, "memman-bench-touch: --threads 1 to %d, --memory at least a page\n",
+                THREADS_MAX);
+        return 2;
+    }
+    return settings.plain ? run_plain(&settings) : run_memman(&settings);
+}
