@@ -358,7 +358,8 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
                pte_load(&engine->ptes[page]) ==
                    pte_make_transition(frame, (enum protection)pfn_protection(word)));
     MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING | PFN_READING)) == 0);
-    MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
+    MUST_FRAME(engine, frame, pfn_references(word) == 0);
+    MUST_FRAME(engine, frame, pfn_pins(word) == 0);
     pte_store(&engine->ptes[page],
               MUTANT(REPURPOSE_FORGETS_SLOT)
                   ? pte_make_software((enum protection)pfn_protection(word), SLOT_NONE)

@@ -18,6 +18,15 @@ _Noreturn void must_fail(const char *condition, const char *file, int line)
     world_abort(text.bytes);
 }
 
+#ifdef MM_COVERAGE
+void must_hold(bool holds, const char *condition, const char *file, int line)
+{
+    if (!holds) {
+        must_fail(condition, file, line);
+    }
+}
+#endif
+
 #ifdef MM_CHECKED
 static const char *const rank_names[RANK_COUNT] = {
 #define X(id, name, guards) name,
@@ -131,7 +140,8 @@ void lock_release_shared(struct thread *self, lock_word *word, enum lock_rank ra
         lock_sample_end(self, rank);
     }
     uint32_t before = atomic_fetch_sub_explicit(word, 1, memory_order_release);
-    MUST((before & LOCK_EXCLUSIVE) == 0 && (before & ~LOCK_WRITER_WAITS) != 0);
+    MUST((before & LOCK_EXCLUSIVE) == 0);
+    MUST((before & ~LOCK_WRITER_WAITS) != 0);
 }
 
 void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank rank)

@@ -17,10 +17,11 @@ typedef _Atomic uint32_t lock_word;
 
 /*
  * A broken promise: prints what and where, and ends the process. Always on, cheap. Where branches
- * are counted it is none: the tests are not there to break it.
+ * are counted the branch is in one place for all: most promises cannot be broken by a test.
  */
 #ifdef MM_COVERAGE
-#define MUST(condition) ((void)(condition))
+void must_hold(bool holds, const char *condition, const char *file, int line);
+#define MUST(condition) must_hold(condition, #condition, __FILE__, __LINE__)
 #else
 #define MUST(condition)                                                                            \
     do {                                                                                           \
@@ -31,7 +32,7 @@ typedef _Atomic uint32_t lock_word;
 #endif
 
 /* The same in checked builds only; may cost. */
-#if defined(MM_CHECKED) && !defined(MM_COVERAGE)
+#ifdef MM_CHECKED
 #define AUDIT(condition) MUST(condition)
 #else
 #define AUDIT(condition)                                                                           \

@@ -119,3 +119,13 @@ _Noreturn void frame_fail(struct engine *engine, frame_number frame, const char 
     }
     world_abort(text.bytes);
 }
+
+#ifdef MM_COVERAGE
+void frame_must_hold(struct engine *engine, frame_number frame, bool holds, const char *what,
+                     const char *file, int line)
+{
+    if (!holds) {
+        frame_fail(engine, frame, what, file, line);
+    }
+}
+#endif

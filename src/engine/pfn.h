@@ -127,8 +127,11 @@ void frame_update(struct engine *engine, frame_number frame, pfn_word word);
 _Noreturn void frame_fail(struct engine *engine, frame_number frame, const char *what,
                           const char *file, int line);
 
-#ifdef MM_COVERAGE
-#define MUST_FRAME(engine, frame, condition) ((void)(frame), (void)(condition))
+#ifdef MM_COVERAGE /* as MUST() */
+void frame_must_hold(struct engine *engine, frame_number frame, bool holds, const char *what,
+                     const char *file, int line);
+#define MUST_FRAME(engine, frame, condition)                                                       \
+    frame_must_hold(engine, frame, condition, #condition, __FILE__, __LINE__)
 #else
 #define MUST_FRAME(engine, frame, condition)                                                       \
     do {                                                                                           \

@@ -82,7 +82,8 @@ uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
 
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot)
 {
-    MUST(slot != SLOT_NONE && slot <= engine->config.slots);
+    MUST(slot != SLOT_NONE);
+    MUST(slot <= engine->config.slots);
     struct slot_area *area = slot_area_of(engine, slot);
     uint64_t *bits = area_bits(engine, area);
     uint32_t bit = slot - area->first;

@@ -57,7 +57,8 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
     struct pfn *pfn = frame_pfn(engine, frame);
     frame_lock(engine, self, frame);
     pfn_word word = pfn_load(pfn);
-    MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page && pfn_state(word) == PFN_ACTIVE);
+    MUST_FRAME(engine, frame, PFN_FIELD(pfn, page) == page);
+    MUST_FRAME(engine, frame, pfn_state(word) == PFN_ACTIVE);
     if ((pfn_pins(word) > 0 && !MUTANT(TRIM_TAKES_PINNED)) ||
         pfn_references(word) >= PFN_REFERENCES_MAX - 1) {
         frame_unlock(engine, self, frame);

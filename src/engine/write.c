@@ -73,8 +73,10 @@ static void start_page(struct engine *engine, struct thread *self, frame_number 
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
-    MUST_FRAME(engine, frame, (word & PFN_MODIFIED_BIT) && PFN_FIELD(pfn, slot) == SLOT_NONE);
-    MUST_FRAME(engine, frame, pfn_references(word) == 0 && pfn_pins(word) == 0);
+    MUST_FRAME(engine, frame, word & PFN_MODIFIED_BIT);
+    MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
+    MUST_FRAME(engine, frame, pfn_references(word) == 0);
+    MUST_FRAME(engine, frame, pfn_pins(word) == 0);
     /* Clean before the I/O begins, so that a store during it is seen at its end. */
     word = (word & ~(MUTANT(WRITE_CLEANS_AT_THE_END) ? 0 : PFN_MODIFIED_BIT)) | PFN_WRITING;
     frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
@@ -161,7 +163,8 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
-    MUST_FRAME(engine, frame, (word & PFN_WRITING) && PFN_FIELD(pfn, slot) == SLOT_NONE);
+    MUST_FRAME(engine, frame, word & PFN_WRITING);
+    MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
     word &= ~(PFN_WRITING | (MUTANT(WRITE_CLEANS_AT_THE_END) ? PFN_MODIFIED_BIT : 0));
     if (error != 0 && !MUTANT(WRITE_FAILED_IS_DONE)) {
         count_one(self, COUNT_IO_ERRORS);

@@ -330,6 +330,10 @@ static unsigned missed_meetings(bool with_fence, bool late)
 static void late_stores_find_a_missing_fence(void **state)
 {
     (void)state;
+#ifdef MM_COVERAGE
+    print_message("where branches are counted no store is late (world/atomics.h)\n");
+    skip();
+#endif
     assert_int_equal(missed_meetings(false, false), 0);
     unsigned missed = missed_meetings(false, true);
     print_message("%u of 300 seeds miss without the fence\n", missed);
