@@ -72,7 +72,10 @@ def main():
     taken, branches = (sum(column) for column in zip(*files.values()))
     percent = 100 * taken / branches
     print(f"{'engine':28} {taken:5} of {branches:5} branches taken  {percent:5.1f} %")
-    return 0 if percent >= options.least else 1
+    if percent < options.least:
+        print(f"coverage: {percent:.2f} % is less than {options.least:g} %; --missed names the lines", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
