@@ -133,7 +133,6 @@ static inline pte_word pte_load(const pte *entry)
     X(ZERO, DECOMMITTED, "decommit")                                                               \
     X(DEMAND_ZERO, VALID, "first touch")                                                           \
     X(DEMAND_ZERO, DECOMMITTED, "decommit")                                                        \
-    X(DEMAND_ZERO, ZERO, "release")                                                                \
     X(DECOMMITTED, DEMAND_ZERO, "commit")                                                          \
     X(DECOMMITTED, ZERO, "release")                                                                \
     X(PAGE_FILE, TRANSITION, "page-in begins")                                                     \

@@ -184,10 +184,9 @@ static void stored_words_are_loaded_whole(void **state)
 static void only_legal_changes_of_form(void **state)
 {
     static const char *const legal[PTE_FORMS] = {
-        [PTE_ZERO] = "VDX",        /* to valid, demand-zero, decommitted */
-        [PTE_DEMAND_ZERO] = "VXZ", /* and back to zero by a release */
-        [PTE_DECOMMITTED] = "DZ",  [PTE_PAGE_FILE] = "TX",
-        [PTE_TRANSITION] = "VPDX", [PTE_VALID] = "TX",
+        [PTE_ZERO] = "VDX",                                 /* to valid, demand-zero, decommitted */
+        [PTE_DEMAND_ZERO] = "VX", [PTE_DECOMMITTED] = "DZ", /* and back to zero by a release, which decommits first */
+        [PTE_PAGE_FILE] = "TX",   [PTE_TRANSITION] = "VPDX", [PTE_VALID] = "TX",
     };
     static const char letters[PTE_FORMS] = {'Z', 'D', 'X', 'P', 'T', 'V'};
     (void)state;
