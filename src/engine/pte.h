@@ -144,9 +144,28 @@ static inline pte_word pte_load(const pte *entry)
     X(VALID, TRANSITION, "trim, or a right taken away")                                            \
     X(VALID, DECOMMITTED, "decommit")
 
+struct pte_move_row {
+    enum pte_form from, to;
+    const char *name, *why;
+};
+
+#define X(from, to, why) +1
+enum { PTE_MOVE_COUNT = PTE_MOVES(X) };
+#undef X
+extern const struct pte_move_row pte_move_table[PTE_MOVE_COUNT];
+
 /* In pte.c: may a PTE go from the one form to the other? */
 bool pte_move_legal(enum pte_form from, enum pte_form to);
 #ifdef MM_CHECKED
+/*
+ * The changes of form that were made in this process so far, a bit for each: tests have to make
+ * them all. No point of a simulation, and after its first time a change costs a load.
+ */
+extern uint64_t pte_moves_made;
+static inline uint64_t pte_move_bit(enum pte_form from, enum pte_form to)
+{
+    return (uint64_t)1 << (from * PTE_FORMS + to);
+}
 void pte_move_check(const pte *entry, pte_word word);
 #else
 static inline void pte_move_check(const pte *entry, pte_word word)

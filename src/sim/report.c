@@ -83,6 +83,7 @@ bool report_world(void *context, const struct sim_result *result)
     char command[SIM_COMMAND_BYTES];
 
     add_counts(&report->sum, result);
+    moves_add(&report->moves, &result->moves);
     if (!result->failed) {
         report->passed++;
         report->sum.hash = result->hash;
@@ -146,6 +147,8 @@ static void print_text(const struct report *report)
 
     if (!report->command->many && !report->command->quiet)
         print_world(report);
+    if (report->command->many && !report->command->quiet)
+        moves_print(&report->moves);
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
            " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, ",
            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
@@ -235,6 +238,7 @@ static void json_counts(FILE *file, const struct report *report)
         fprintf(file, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
                 faulty_class_name((enum faulty_class)i), sum->injected[i]);
     fputs("},\n", file);
+    moves_json(&report->moves, file);
     if (!report->command->many)
         fprintf(file, "  \"schedule\": \"%016" PRIx64 "\",\n", sum->hash);
 }

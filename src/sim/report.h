@@ -5,6 +5,7 @@
 #define MM_SIM_REPORT_H
 
 #include "sim/command.h"
+#include "sim/moves.h"
 #include "sim/scaling.h"
 #include "sim/sim.h"
 
@@ -14,6 +15,7 @@ struct report {
     const struct command *command;
     uint64_t passed, failed, system; /* system: the world could not be made */
     struct sim_result sum;           /* of the counts */
+    struct moves_sum moves;
     struct sim_result failures[FAILURES_KEPT];
     uint64_t begin_ns, shown_ns;
 };

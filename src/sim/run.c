@@ -6,9 +6,8 @@
  * store is healed, the schedule is fair, and whoever makes no progress within a bound of steps has
  * failed. Then every page is read back.
  */
-#include "sim/sim.h"
-
 #include "sim/faults.h"
+#include "sim/moves.h"
 #include "sim/trace.h"
 #include "store/ram.h"
 
@@ -265,6 +264,7 @@ static void take_counters(struct sim *sim)
                       counter_sum(engine, COUNT_RESCUE_MODIFIED) +
                       counter_sum(engine, COUNT_RESCUE_WRITING);
     result->page_errors = sim->oracle.errors;
+    moves_take(engine, &result->moves);
     faults_take_counts(sim);
 }
 
@@ -374,6 +374,7 @@ void sim_run(const struct sim_options *options, struct trace *trace, struct sim_
         name_failure(ret_result, "system: ", strerror(-error));
     } else {
         config = fibers_config_of(sim);
+        moves_begin();
         fibers_run(&config, main_fiber, sim, &fibers);
         take_outcome(sim, &fibers);
         take_counters(sim);

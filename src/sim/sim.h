@@ -17,6 +17,11 @@
 #define SIM_PINS_MAX 2u
 #define SIM_KIND     160
 
+/* The legal moves that a world made: a bit for each row of move_table and of pte_move_table. */
+struct moves_made {
+    uint64_t frames, ptes;
+};
+
 /* What a world did, and how it ended. Fixed size: it goes through a pipe. */
 struct sim_result {
     uint64_t seed;
@@ -27,6 +32,7 @@ struct sim_result {
     uint64_t hard_faults, rescues, demand_zero, page_errors;
     uint64_t injected[FAULT_CLASSES];
     uint64_t read_back[PTE_FORMS]; /* pages read back at the end, by the form they were found in */
+    struct moves_made moves;
 };
 
 struct sim;

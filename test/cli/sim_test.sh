@@ -110,6 +110,21 @@ assert r['steps'] > 41 * 500 and r['faults']['hard'] > 0 and r['failures'] == []
 " "$out"
 status 3 "$memman" sim --seeds 1..2 --quiet --json "$folder/none/none"
 
+# ---- legal moves that were made, and those that were not ----
+
+status 0 "$memman" sim --seeds 1..20 --op-retire 0 --json "$folder/moves"
+check 'a move that no world made is named' grep -q '; never: .*RETIRE, RETIRE_ZEROED' "$out"
+check 'moves are counted, by worlds' python3 -c "
+import json, sys
+r = json.load(open(sys.argv[1]))
+moves, never = r['moves'], r['moves_never_made']
+assert never == [name for name in moves if moves[name] == 0], never
+assert 10 < moves['TRIM'] <= 20 and 10 < moves['VALID to TRANSITION'] <= 20, moves
+assert 'RETIRE' in never and 'TRIM' not in never, never
+" "$folder/moves"
+status 1 "$(dirname "$0")/../sim/seeds_test.sh" "$memman" 1..2
+check 'and fail the test of all seeds' grep -q 'no world made these legal moves: ' "$err"
+
 # ---- the life of a page, and of a frame ----
 
 status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
