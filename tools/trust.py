@@ -86,6 +86,7 @@ def run_seeds(minutes, build):
         counts = {name: result[name] for name in ("steps", "switches", "operations", "checks")}
         counts.update({f"fault_{name}": value for name, value in result["faults"].items()})
         counts.update({f"injected_{name}": value for name, value in result["injected"].items()})
+        counts.update({f"move_{name.replace(' ', '_')}": value for name, value in result["moves"].items()})
         append("seeds", f"{first}..{last}", result["seeds"]["passed"], result["seeds"]["failed"],
                counts, result["seconds"])
         failed += result["seeds"]["failed"]
@@ -196,6 +197,24 @@ def seed_lines(entries):
     return lines
 
 
+def move_lines(entries):
+    """How many worlds made each legal move; only the lines that counted them."""
+    counted = [entry for entry in entries if entry.what == "seeds" and "move_" in entry.counts]
+    if not counted:
+        return []
+    total = collections.Counter()
+    for entry in counted:
+        total.update({name.removeprefix("move_").replace("_to_", " to "): value
+                      for name, value in counts_of(entry).items() if name.startswith("move_")})
+    worlds = sum(int(entry.passed) + int(entry.failed) for entry in counted)
+    never = [name for name, value in total.items() if value == 0]
+    return ["", "Legal moves of a frame (docs/states.md) and of a PTE (src/engine/pte.h), and how many of "
+            f"{thousands(worlds)} worlds made each. "
+            + (f"Never made: {', '.join(never)}." if never else "Each was made."),
+            "", "| move | worlds |", "| --- | ---: |"] + [
+            f"| {name} | {thousands(value)} |" for name, value in total.items()]
+
+
 def other_lines(entries):
     lines = ["| what | result | commit | date |", "| --- | --- | --- | --- |"]
     scenarios = latest(entries, "scenarios")
@@ -232,7 +251,7 @@ def write_page():
          "## Simulated worlds", "",
          "`memman sim`: the engine, the soft machine and the stores as they ship, in worlds drawn from seeds. A step is a",
          "place where the world could run somebody else.", ""]
-        + seed_lines(entries) + ["", "## Everything else, last time", ""] + other_lines(entries)) + "\n")
+        + seed_lines(entries) + move_lines(entries) + ["", "## Everything else, last time", ""] + other_lines(entries)) + "\n")
     return 0
 
 
