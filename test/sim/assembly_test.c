@@ -11,23 +11,22 @@
 
 #include <cmocka.h>
 
-#define USERS   2u
-#define PAGES   8u
-#define WORKERS 3u
+#define USERS 2u
+#define PAGES 8u
 
 static struct assembly assembly;
 static struct fibers_result result;
 static bool stops_half_way;
 
-static void create(void)
+static void create_with(uint32_t writers)
 {
     struct assembly_config config = {
         .engine = {.pages = PAGES,
                    .frames = 4,
                    .slots = 16,
-                   .threads = USERS + WORKERS,
+                   .threads = USERS + 2 + writers,
                    .vads_max = 2,
-                   .workers = {[WORKER_TRIM] = 1, [WORKER_WRITE] = 1, [WORKER_BALANCE] = 1},
+                   .workers = {[WORKER_TRIM] = 1, [WORKER_WRITE] = writers, [WORKER_BALANCE] = 1},
                    .trim_batch = 2,
                    .write_batch = 2,
                    .region_ptes = 4,
@@ -41,6 +40,11 @@ static void create(void)
     };
 
     assert_int_equal(assembly_create(&assembly, &config), 0);
+}
+
+static void create(void)
+{
+    create_with(1);
 }
 
 /* Each user has every other page. */
@@ -152,9 +156,45 @@ static void addresses_do_not_matter(void **state)
     assembly_destroy(&assembly);
 }
 
+/* ---- workers that cannot be had ---- */
+
+static uint32_t workers_left;
+
+static void start_too_many(void *argument)
+{
+    page_number first;
+
+    (void)argument;
+    if (engine_start(assembly.engine, USERS) == 0)
+        fibers_fail("there was room for all of them");
+    workers_left = assembly.engine->worker_count;
+    /* Nobody works, and nothing is broken. */
+    if (space_reserve(assembly.engine, 0, PAGES, &first) != SPACE_DONE ||
+        space_commit(assembly.engine, 0, first, PAGES, PROTECTION_READ_WRITE) != SPACE_DONE)
+        fibers_fail("no space");
+    use(NULL);
+}
+
+/* There are no more threads: those that began have ended when the call returns. */
+static void a_start_that_fails_leaves_no_worker(void **state)
+{
+    struct fibers_config config = {
+        .strategy = FIBERS_RANDOM, .seed = 1, .steps_max = 10000000, .switch_chance = 1024};
+
+    (void)state;
+    create_with(FIBERS_MAX);
+    workers_left = 77;
+    fibers_run(&config, start_too_many, NULL, &result);
+    assert_string_equal(result.text, "");
+    assert_int_equal(result.outcome, FIBERS_DONE);
+    assert_int_equal(workers_left, 0);
+    assembly_destroy(&assembly);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_that_fails_leaves_no_worker),
         cmocka_unit_test(a_run_works_and_repeats),
         cmocka_unit_test(a_reset_after_a_broken_run_is_a_beginning),
         cmocka_unit_test(addresses_do_not_matter),

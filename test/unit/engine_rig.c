@@ -269,6 +269,7 @@ void rig_begin(struct rig *rig, const struct rig_config *config)
 
     memset(rig, 0, sizeof(*rig));
     assert_int_equal(soft_create(&soft, &rig->soft, &rig->machine), 0);
+    rig->machine.dirty_tracking &= !config->blind_machine;
     create_store(rig, made.slots);
     rig->memory = aligned_alloc(CACHE_LINE, bytes);
     assert_non_null(rig->memory);

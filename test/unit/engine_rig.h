@@ -80,6 +80,7 @@ struct rig_config {
         standby_percent;
     uint32_t workers[WORKER_KINDS];
     bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
+    bool blind_machine; /* it cannot tell what was written */
     const struct policy *policy;
 };
 

@@ -600,6 +600,32 @@ static void the_zero_thread_zeroes(void **state)
     rig_end(&rig);
 }
 
+/* Who had to wait for more than a second is counted apart. */
+static void late_frames_are_counted(void **state)
+{
+    _Atomic uint32_t order = 0;
+    struct hoard hoard;
+    struct taker taker;
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){0});
+    hoard_all(&rig, &hoard);
+    taker_begin(&taker, &rig, 0, &order, false);
+    hoard_give(&rig, &hoard, 1);
+    taker_end(&taker);
+    assert_int_equal(rig_counter(&rig, COUNT_FRAME_WAITS_LATE), 0);
+    hoard.frames[hoard.count++] = frames_take(rig.engine, rig_thread(&rig, OTHER), true);
+    taker_begin(&taker, &rig, 1, &order, false);
+    usleep(1100000);
+    hoard_give(&rig, &hoard, 1);
+    taker_end(&taker);
+    assert_int_equal(rig_counter(&rig, COUNT_FRAME_WAITS), 2);
+    assert_int_equal(rig_counter(&rig, COUNT_FRAME_WAITS_LATE), 1);
+    hoard_give(&rig, &hoard, hoard.count);
+    rig_end(&rig);
+}
+
 /* A frame that was cleared for a fault that came to nothing stays a zeroed one. */
 static void a_frame_given_back_goes_to_the_list_of_its_state(void **state)
 {
@@ -639,6 +665,7 @@ int main(void)
         cmocka_unit_test(who_leaves_gives_its_frames_back),
         cmocka_unit_test(frames_come_in_the_right_order),
         cmocka_unit_test(ahead_of_need_pages_are_taken_in_the_same_order),
+        cmocka_unit_test(late_frames_are_counted),
         cmocka_unit_test(nobody_sees_anothers_bytes),
         cmocka_unit_test(the_zero_thread_zeroes),
         cmocka_unit_test(a_frame_given_back_goes_to_the_list_of_its_state),
