@@ -145,6 +145,47 @@ static void a_taker_passes_over_so_many_and_no_more(void **state)
     rig_end(&rig);
 }
 
+struct waiter {
+    struct rig *rig;
+    _Atomic bool done;
+    pthread_t id;
+};
+
+static void *waiter_run(void *argument)
+{
+    struct waiter *waiter = argument;
+
+    frames_wait(waiter->rig->engine, rig_thread(waiter->rig, 0));
+    atomic_store(&waiter->done, true);
+    return NULL;
+}
+
+/* A page that has gone between the look at its PTE and the queue needs no frame: nobody would wake. */
+static void nobody_waits_for_a_page_that_has_gone(void **state)
+{
+    struct rig rig;
+    struct waiter waiter = {.rig = &rig};
+    frame_number frames[16];
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.frames = ARRAY_COUNT(frames)});
+    for (size_t i = 0; i < ARRAY_COUNT(frames); i++)
+        frames[i] = frames_take(rig.engine, rig_thread(&rig, OTHER), true);
+    rig_thread(&rig, 0)->wants = 3;
+    assert_int_equal(rig_form(&rig, 3), PTE_ZERO);
+    assert_int_equal(space_release(rig.engine, OTHER, 0), SPACE_DONE);
+    assert_int_equal(rig_form(&rig, 3), PTE_ZERO); /* but it inherits nothing any more */
+    assert_int_equal(pthread_create(&waiter.id, NULL, waiter_run, &waiter), 0);
+    RIG_WAIT_UNTIL(atomic_load(&waiter.done));
+    pthread_join(waiter.id, NULL);
+    assert_int_equal(atomic_load(&rig.engine->waiters), 0);
+    rig_thread(&rig, 0)->wants = PAGE_NONE;
+    frames_wait_end(rig.engine, rig_thread(&rig, 0));
+    for (size_t i = 0; i < ARRAY_COUNT(frames); i++)
+        frames_give_back(rig.engine, rig_thread(&rig, OTHER), frames[i]);
+    rig_end(&rig);
+}
+
 static void nothing_is_zeroed_ahead_while_somebody_waits(void **state)
 {
     struct rig rig;
@@ -162,6 +203,35 @@ static void nothing_is_zeroed_ahead_while_somebody_waits(void **state)
     atomic_store(&rig.engine->waiters, 0);
     assert_true(zero_round(rig.engine, rig_thread(&rig, OTHER)));
     assert_int_equal(list_count(rig.engine, LIST_FREE), 0);
+    rig_end(&rig);
+}
+
+static void no_release(void *machine, uint32_t thread, uint32_t count, const page_number *pages)
+{
+    (void)machine, (void)thread, (void)count, (void)pages;
+}
+
+#define READY 256u /* frames kept ready where giving up content costs a call, at most */
+
+static void so_many_frames_are_kept_ready_and_no_more(void **state)
+{
+    static frame_number taken[READY * 64 + 64];
+    struct machine_ops ops;
+    struct rig rig;
+    uint32_t count = 0;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.frames = ARRAY_COUNT(taken)});
+    ops = *rig.engine->machine.ops;
+    ops.release = no_release;
+    rig.engine->machine.ops = &ops;
+    while (frames_available(rig.engine) > READY)
+        taken[count++] = frames_take(rig.engine, rig_thread(&rig, OTHER), true);
+    assert_false(balance_needed(rig.engine));
+    taken[count++] = frames_take(rig.engine, rig_thread(&rig, OTHER), true);
+    assert_true(balance_needed(rig.engine));
+    while (count > 0)
+        frames_give_back(rig.engine, rig_thread(&rig, OTHER), taken[--count]);
     rig_end(&rig);
 }
 
@@ -330,7 +400,9 @@ int main(void)
         cmocka_unit_test(a_pin_waits_for_an_unmap_of_pages_around),
         cmocka_unit_test(no_frame_is_retired_that_is_promised_to_a_page),
         cmocka_unit_test(a_taker_passes_over_so_many_and_no_more),
+        cmocka_unit_test(nobody_waits_for_a_page_that_has_gone),
         cmocka_unit_test(nothing_is_zeroed_ahead_while_somebody_waits),
+        cmocka_unit_test(so_many_frames_are_kept_ready_and_no_more),
         cmocka_unit_test(a_greedy_policy_does_not_get_more),
         cmocka_unit_test(without_a_page_file_help_is_trimming),
         cmocka_unit_test(a_large_page_file_has_sixteen_parts),
