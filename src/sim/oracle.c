@@ -82,9 +82,10 @@ static bool possible(const struct oracle *oracle, const struct oracle_access *ac
 {
     uint8_t refusing = RIGHT_NONE | RIGHT_GUARD | (write ? RIGHT_READ : 0);
 
-    if (result == FAULT_IN_PAGE_ERROR)
-        return oracle->excused != NULL &&
-               oracle->excused(oracle->context, access->page, access->faults);
+    if (result == FAULT_IN_PAGE_ERROR &&
+        (oracle->excused == NULL ||
+         !oracle->excused(oracle->context, access->page, access->faults)))
+        return false;
     if (!rights_stable(oracle, access))
         return true;
     return result == FAULT_ACCESS_VIOLATION ? (access->rights & refusing) != 0

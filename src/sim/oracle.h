@@ -72,7 +72,10 @@ void oracle_destroy(struct oracle *oracle);
 uint64_t oracle_value(page_number page, uint32_t which, uint32_t at, uint32_t nth);
 
 void oracle_begin(const struct oracle *oracle, page_number page, struct oracle_access *ret_access);
-/* The access ended so. Where rights changed meanwhile, only an in-page error needs a reason. */
+/*
+ * The access ended so. Where rights changed meanwhile, only an in-page error needs a reason; where
+ * they did not, who may not read a page learns nothing of its slot.
+ */
 void oracle_judge(struct oracle *oracle, const struct oracle_access *access, bool write,
                   enum fault_result result);
 /* One access over two pages failed: one of them must have had a reason. */
