@@ -12,7 +12,8 @@
 static uint32_t pin_limit(const struct engine *engine)
 {
     uint32_t frames = frames_in_service(engine);
-    return MUTANT(PIN_TAKES_ALL) ? frames : frames - MIN_OF(frames, MAX_OF(frames / 8, 1));
+    uint32_t kept = MAX_OF(frames / 8, 1) + MUTANT(PIN_REFUSED_TOO_EARLY);
+    return MUTANT(PIN_TAKES_ALL) ? frames : frames - MIN_OF(frames, kept);
 }
 
 /* One more pinned frame, if there may be one. */

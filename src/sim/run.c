@@ -72,18 +72,20 @@ static int create_world(struct sim *sim)
     sim->range_count = (uint32_t)sim_value(sim, SIM_REGIONS);
     sim->range_pages = config.engine.pages / sim->range_count;
     sim->ranges = calloc(sim->range_count, sizeof(*sim->ranges));
+    sim->pinned = calloc(config.engine.pages, sizeof(*sim->pinned));
     sim->retired_max = config.engine.frames / 4;
     for (unsigned option = SIM_OP_READ; option <= SIM_OP_DETACH; option++)
         sim->weights += options->value[option];
     sim->rounds = (uint32_t)sim_value(sim, SIM_PAUSES) + 1;
     sim->next_look = sim_value(sim, SIM_LOOK_EVERY);
     faults_bind(sim);
-    return sim->ranges == NULL ? -ENOMEM : error;
+    return sim->ranges == NULL || sim->pinned == NULL ? -ENOMEM : error;
 }
 
 static void destroy_world(struct sim *sim)
 {
     free(sim->ranges);
+    free(sim->pinned);
     invariants_destroy(sim);
     oracle_destroy(&sim->oracle);
     if (sim->assembly.config.store != NULL)

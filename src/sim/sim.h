@@ -41,8 +41,10 @@ struct sim_user {
     struct sim *sim;
     uint32_t number;
     struct random_generator random;
-    page_number next; /* sequential */
-    uint64_t operations;
+    page_number next;    /* sequential */
+    uint64_t operations; /* turns taken; some find nothing to do */
+    bool pinning;        /* a pin is under way */
+    int64_t pin_room;    /* least number of frames that could still be pinned, since it began */
     uint64_t busy_since; /* step at which the operation under way began; 0: none */
     struct {
         page_number page; /* PAGE_NONE: unused */
@@ -56,6 +58,11 @@ struct sim_user {
 /* A reserved range; ranges have equal sizes and take each other's places. */
 struct sim_range {
     bool reserved, busy;
+};
+
+/* Users who pin a page: for sure, and those who may have it already, or still. */
+struct sim_pinned {
+    uint32_t held, claimed;
 };
 
 struct trace;
@@ -72,10 +79,13 @@ struct sim {
     struct sim_range *ranges;
     uint32_t range_count;
     page_number range_pages;
-    bool reserving; /* somebody releases or reserves a range */
-    uint32_t retired, retired_max;
-    uint64_t weights;    /* of all operations together */
-    struct trace *trace; /* NULL: none */
+    bool reserving;                /* somebody releases or reserves a range */
+    uint32_t retired, retired_max; /* frames out of service, or on their way */
+    uint32_t retired_surely;
+    struct sim_pinned *pinned;          /* by page */
+    uint32_t pages_held, pages_claimed; /* pages that count in them */
+    uint64_t weights;                   /* of all operations together */
+    struct trace *trace;                /* NULL: none */
 
     /* Users and the main fiber meet between rounds. */
     _Atomic uint32_t round, parked;

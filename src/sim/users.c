@@ -132,6 +132,77 @@ static void op_scan(struct sim_user *user)
 
 /* ---- pins ---- */
 
+/* Some frames must stay unpinned: an eighth of those in service, and at least one. */
+static int64_t pins_allowed(const struct sim *sim, uint32_t retired)
+{
+    uint32_t frames = (uint32_t)sim_value(sim, SIM_FRAMES) - retired;
+
+    return (int64_t)frames - MIN_OF(frames, MAX_OF(frames / 8, 1u));
+}
+
+/* Claims or retirements grew: whoever pins meanwhile may have met the limit. */
+static void see_pin_room(struct sim *sim)
+{
+    int64_t room = pins_allowed(sim, sim->retired) - sim->pages_claimed;
+
+    for (uint32_t i = 0; i < sim_value(sim, SIM_THREADS); i++) {
+        struct sim_user *user = &sim->users[i];
+
+        if (user->pinning)
+            user->pin_room = MIN_OF(user->pin_room, room);
+    }
+}
+
+static void claim_page(struct sim *sim, page_number page)
+{
+    sim->pages_claimed += sim->pinned[page].claimed++ == 0;
+    see_pin_room(sim);
+}
+
+static void disclaim_page(struct sim *sim, page_number page)
+{
+    sim->pages_claimed -= --sim->pinned[page].claimed == 0;
+}
+
+static void hold_page(struct sim *sim, page_number page)
+{
+    sim->pages_held += sim->pinned[page].held++ == 0;
+    if (sim->pages_held > pins_allowed(sim, sim->retired_surely))
+        fibers_fail("oracle: more frames are pinned than may be: %u of %u, %u out of service",
+                    sim->pages_held, (unsigned)sim_value(sim, SIM_FRAMES), sim->retired_surely);
+}
+
+/* A pin, and whether it may be refused. Its page is claimed if it is done. */
+static enum pin_result pin_page(struct sim_user *user, page_number page, bool write,
+                                frame_number *ret_frame)
+{
+    struct sim *sim = user->sim;
+    enum pin_result result;
+
+    user->pinning = true;
+    user->pin_room = INT64_MAX;
+    claim_page(sim, page);
+    result = engine_pin(sim->assembly.engine, user->number, page, write, ret_frame);
+    user->pinning = false;
+    if (result == PIN_LIMIT && user->pin_room >= 0)
+        fibers_fail("oracle: a pin was refused below the limit: page %u, room for %d more", page,
+                    (int)user->pin_room);
+    if (result == PIN_DONE)
+        hold_page(sim, page);
+    else
+        disclaim_page(sim, page);
+    return result;
+}
+
+static void unpin_page(struct sim_user *user, page_number page)
+{
+    struct sim *sim = user->sim;
+
+    sim->pages_held -= --sim->pinned[page].held == 0;
+    engine_unpin(sim->assembly.engine, user->number, page);
+    disclaim_page(sim, page);
+}
+
 /* Use the frame itself, as a pin promises; then let go. */
 static void use_pin(struct sim_user *user, unsigned i)
 {
@@ -152,7 +223,7 @@ static void use_pin(struct sim_user *user, unsigned i)
     oracle_begin(oracle, page, &access);
     copy_shared(user->buffer, memory, MM_PAGE_SIZE);
     oracle_saw_page(oracle, &access, user->buffer);
-    engine_unpin(user->sim->assembly.engine, user->number, page);
+    unpin_page(user, page);
     user->pins[i].page = PAGE_NONE;
 }
 
@@ -172,8 +243,7 @@ static void op_pin(struct sim_user *user)
         return;
     }
     oracle_begin(&user->sim->oracle, page, &access);
-    result =
-        engine_pin(user->sim->assembly.engine, user->number, page, write, &user->pins[i].frame);
+    result = pin_page(user, page, write, &user->pins[i].frame);
     if (result == PIN_LIMIT)
         return;
     oracle_judge(&user->sim->oracle, &access, write, ends[result]);
@@ -369,7 +439,10 @@ static void op_retire(struct sim_user *user)
     if (user->sim->retired >= user->sim->retired_max)
         return;
     user->sim->retired++;
-    if (!engine_retire(user->sim->assembly.engine, user->number))
+    see_pin_room(user->sim);
+    if (engine_retire(user->sim->assembly.engine, user->number))
+        user->sim->retired_surely++;
+    else
         user->sim->retired--;
 }
 
