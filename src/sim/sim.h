@@ -42,7 +42,7 @@ struct sim_user {
     uint32_t number;
     struct random_generator random;
     page_number next;    /* sequential */
-    uint64_t operations; /* turns taken; some find nothing to do */
+    uint64_t turns;      /* at an operation; some find nothing to do */
     bool pinning;        /* a pin is under way */
     int64_t pin_room;    /* least number of frames that could still be pinned, since it began */
     uint64_t busy_since; /* step at which the operation under way began; 0: none */

@@ -43,7 +43,7 @@ static struct soft *soft_of(struct sim_user *user)
 
 /* ---- accesses ---- */
 
-static void op_read(struct sim_user *user)
+static bool op_read(struct sim_user *user)
 {
     struct oracle *oracle = &user->sim->oracle;
     page_number page = draw_page(user);
@@ -58,9 +58,10 @@ static void op_read(struct sim_user *user)
     oracle_judge(oracle, &access, false, result);
     if (result == FAULT_RESOLVED)
         oracle_saw(oracle, &access, word, value);
+    return true;
 }
 
-static void op_write(struct sim_user *user)
+static bool op_write(struct sim_user *user)
 {
     struct oracle *oracle = &user->sim->oracle;
     page_number page = draw_page(user);
@@ -71,10 +72,11 @@ static void op_write(struct sim_user *user)
     oracle_write_end(oracle, &access, user->number,
                      soft_write(soft_of(user), user->number, offset_of(page, user->number), &value,
                                 sizeof(value)));
+    return true;
 }
 
 /* The last word of a page and the first of the next, with one call. */
-static void op_across(struct sim_user *user)
+static bool op_across(struct sim_user *user)
 {
     struct oracle *oracle = &user->sim->oracle;
     page_number page = draw_page(user);
@@ -83,23 +85,24 @@ static void op_across(struct sim_user *user)
     enum fault_result result;
 
     if (page + 1 == oracle->page_count)
-        return;
+        return false;
     oracle_begin(oracle, page, &first);
     oracle_begin(oracle, page + 1, &second);
     result = soft_read(soft_of(user), user->number, offset_of(page, PAGE_WORDS - 1), values,
                        sizeof(values));
     if (result != FAULT_RESOLVED) {
         oracle_judge_either(oracle, &first, &second, result);
-        return;
+        return true;
     }
     oracle_judge(oracle, &first, false, result);
     oracle_judge(oracle, &second, false, result);
     oracle_saw(oracle, &first, PAGE_WORDS - 1, values[0]);
     oracle_saw(oracle, &second, 0, values[1]);
+    return true;
 }
 
 /* The part of a page that its owner alone writes. */
-static void op_fill(struct sim_user *user)
+static bool op_fill(struct sim_user *user)
 {
     struct oracle *oracle = &user->sim->oracle;
     page_number page = draw_page(user) / oracle->threads * oracle->threads + user->number;
@@ -107,16 +110,17 @@ static void op_fill(struct sim_user *user)
     uint32_t nth;
 
     if (page >= oracle->page_count)
-        return;
+        return false;
     nth = oracle_write_begin(oracle, &access, page, ORACLE_FILL);
     for (uint32_t i = 0; i < FILL_WORDS; i++)
         user->buffer[i] = oracle_value(page, ORACLE_FILL, i, nth);
     oracle_write_end(oracle, &access, ORACLE_FILL,
                      soft_write(soft_of(user), user->number, offset_of(page, FILL_FIRST),
                                 user->buffer, FILL_WORDS * sizeof(uint64_t)));
+    return true;
 }
 
-static void op_scan(struct sim_user *user)
+static bool op_scan(struct sim_user *user)
 {
     struct oracle *oracle = &user->sim->oracle;
     page_number page = draw_page(user);
@@ -128,6 +132,7 @@ static void op_scan(struct sim_user *user)
     oracle_judge(oracle, &access, false, result);
     if (result == FAULT_RESOLVED)
         oracle_saw_page(oracle, &access, user->buffer);
+    return true;
 }
 
 /* ---- pins ---- */
@@ -227,7 +232,7 @@ static void use_pin(struct sim_user *user, unsigned i)
     user->pins[i].page = PAGE_NONE;
 }
 
-static void op_pin(struct sim_user *user)
+static bool op_pin(struct sim_user *user)
 {
     static const enum fault_result ends[] = {[PIN_DONE] = FAULT_RESOLVED,
                                              [PIN_ACCESS_VIOLATION] = FAULT_ACCESS_VIOLATION,
@@ -240,17 +245,18 @@ static void op_pin(struct sim_user *user)
 
     if (user->pins[i].page != PAGE_NONE) {
         use_pin(user, i);
-        return;
+        return true;
     }
     oracle_begin(&user->sim->oracle, page, &access);
     result = pin_page(user, page, write, &user->pins[i].frame);
     if (result == PIN_LIMIT)
-        return;
+        return true;
     oracle_judge(&user->sim->oracle, &access, write, ends[result]);
     if (result == PIN_DONE) {
         user->pins[i].page = page;
         user->pins[i].write = write;
     }
+    return true;
 }
 
 static void let_go_pins(struct sim_user *user)
@@ -330,25 +336,29 @@ static bool decommit_run(struct sim_user *user, page_number first, page_number c
     return result == SPACE_DONE;
 }
 
-static void op_commit(struct sim_user *user)
+static bool op_commit(struct sim_user *user)
 {
     page_number first, count;
     uint32_t number;
     struct sim_range *range = take_range(user, &number);
+    bool decommits = false, commits = false;
 
     if (range == NULL)
-        return;
+        return false;
     if (range->reserved) {
         draw_run(user, number, &first, &count);
-        if (draw(user, 4) != 0)
+        decommits = draw(user, 4) != 0;
+        if (decommits)
             decommit_run(user, first, count);
-        if (draw(user, 8) != 0)
+        commits = draw(user, 8) != 0;
+        if (commits)
             commit_run(user, first, count);
     }
     range->busy = false;
+    return decommits || commits;
 }
 
-static void op_protect(struct sim_user *user)
+static bool op_protect(struct sim_user *user)
 {
     struct sim *sim = user->sim;
     enum protection protection = draw_protection(user);
@@ -356,10 +366,12 @@ static void op_protect(struct sim_user *user)
     uint32_t number;
     struct sim_range *range = take_range(user, &number);
     enum space_result result;
+    bool reserved;
 
     if (range == NULL)
-        return;
-    if (range->reserved) {
+        return false;
+    reserved = range->reserved;
+    if (reserved) {
         draw_run(user, number, &first, &count);
         oracle_change_begin(&sim->oracle, first, count, false);
         result = space_protect(sim->assembly.engine, user->number, first, count, protection);
@@ -373,6 +385,7 @@ static void op_protect(struct sim_user *user)
                         first, count);
     }
     range->busy = false;
+    return reserved;
 }
 
 /* Where a range is reserved is first fit: it may be another than the one released. */
@@ -412,51 +425,58 @@ static void release_range(struct sim_user *user, struct sim_range *range, page_n
 }
 
 /* One at a time: whoever is given a place must hear of it before anybody changes it again. */
-static void op_reserve(struct sim_user *user)
+static bool op_reserve(struct sim_user *user)
 {
     struct sim *sim = user->sim;
     struct sim_range *range;
     uint32_t number;
+    bool releases, reserves;
 
     if (sim->reserving)
-        return;
+        return false;
     range = take_range(user, &number);
     if (range == NULL)
-        return;
+        return false;
     sim->reserving = true;
-    if (range->reserved)
+    releases = range->reserved;
+    if (releases)
         release_range(user, range, number * sim->range_pages);
     range->busy = false;
-    if (draw(user, 8) != 0)
+    reserves = draw(user, 8) != 0;
+    if (reserves)
         reserve_range(user);
     sim->reserving = false;
+    return releases || reserves;
 }
 
 /* ---- frames and threads ---- */
 
-static void op_retire(struct sim_user *user)
+static bool op_retire(struct sim_user *user)
 {
     if (user->sim->retired >= user->sim->retired_max)
-        return;
+        return false;
     user->sim->retired++;
     see_pin_room(user->sim);
     if (engine_retire(user->sim->assembly.engine, user->number))
         user->sim->retired_surely++;
     else
         user->sim->retired--;
+    return true;
 }
 
-static void op_detach(struct sim_user *user)
+static bool op_detach(struct sim_user *user)
 {
     soft_detach(soft_of(user), user->number);
     engine_leave(user->sim->assembly.engine, user->number);
     fibers_point();
     soft_attach(soft_of(user), user->number);
+    return true;
 }
 
 /* ---- a user's life ---- */
 
-typedef void operation(struct sim_user *user);
+/* False: there was nothing to do; a turn all the same, but no operation that counts. */
+typedef bool operation(struct sim_user *user);
 static operation *const operations[] = {op_read,    op_write,  op_across, op_fill,
                                         op_scan,    op_pin,    op_commit, op_protect,
                                         op_reserve, op_retire, op_detach};
@@ -465,6 +485,7 @@ static void do_operation(struct sim_user *user)
 {
     uint64_t drawn = random_below(&user->random, MAX_OF(user->sim->weights, 1));
     enum sim_option option = SIM_OP_READ;
+    bool done;
 
     while (option < SIM_OP_DETACH && drawn >= sim_value(user->sim, option)) {
         drawn -= sim_value(user->sim, option);
@@ -473,10 +494,10 @@ static void do_operation(struct sim_user *user)
     if (user->sim->weights == 0)
         option = SIM_OP_READ;
     user->busy_since = fibers_steps();
-    operations[option - SIM_OP_READ](user);
+    done = operations[option - SIM_OP_READ](user); /* others count meanwhile */
+    user->sim->result->operations += done;
     user->busy_since = 0;
-    user->operations++;
-    user->sim->result->operations++;
+    user->turns++;
 }
 
 /* Operations and steps of the safety phase are shared out among its rounds. */
@@ -491,7 +512,7 @@ static void do_round(struct sim_user *user, uint32_t round)
         let_go_pins(user);
         return;
     }
-    while (user->operations < sim_value(sim, SIM_OPERATIONS) * (round + 1) / safety &&
+    while (user->turns < sim_value(sim, SIM_OPERATIONS) * (round + 1) / safety &&
            fibers_steps() < sim_value(sim, SIM_STEPS) * (round + 1) / safety)
         do_operation(user);
 }
