@@ -247,6 +247,15 @@ void faults_heal(struct sim *sim)
         faulty_heal(&sim->faults->faulty);
 }
 
+const void *faults_content(const struct sim *sim, slot_number slot)
+{
+    const struct faults *faults = sim->faults;
+
+    if (!faults->plain && faulty_slot_look(&faults->faulty, slot) != FAULTY_SLOT_INTACT)
+        return NULL;
+    return ram_slot(&faults->ram, slot);
+}
+
 void faults_take_counts(struct sim *sim)
 {
     for (unsigned class = 0; class < FAULT_CLASSES && !sim->faults->plain; class ++)

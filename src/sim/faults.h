@@ -20,6 +20,8 @@ void faults_destroy(struct sim *sim);
 void faults_pause(struct sim *sim, bool pause);
 /* No new faults any more; what is destroyed stays destroyed. */
 void faults_heal(struct sim *sim);
+/* What the slot holds, seen from outside and without a point; NULL: it does not hold its page. */
+const void *faults_content(const struct sim *sim, slot_number slot);
 /* How many were injected, into the result. */
 void faults_take_counts(struct sim *sim);
 

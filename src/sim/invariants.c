@@ -22,6 +22,7 @@
 struct invariants {
     uint32_t *slot_owner; /* by slot: page, or NOBODY */
     uint8_t *listed;      /* by frame: 1 + list */
+    uint32_t walked;      /* a bit for each list that this look went through */
     bool whole;           /* this look is at everything */
     uint32_t looks, frame_hand, region_hand;
 };
@@ -129,20 +130,31 @@ static void look_at_list(struct sim *sim, enum list_id id)
           FRAME_NONE, PAGE_NONE);
 }
 
-/* Returns whether all lists could be walked. */
-static bool look_at_lists(struct sim *sim)
+static void look_at_lists(struct sim *sim)
 {
     struct engine *engine = sim->assembly.engine;
-    bool all = true;
 
     memset(sim->invariants->listed, 0, engine->config.frames);
     for (unsigned id = 0; id < LIST_COUNT; id++) {
-        if (PFN_FIELD(&engine->lists[id], lock) == 0)
-            look_at_list(sim, (enum list_id)id);
-        else
-            all = false;
+        if (PFN_FIELD(&engine->lists[id], lock) != 0)
+            continue;
+        look_at_list(sim, (enum list_id)id);
+        sim->invariants->walked |= 1u << id;
     }
-    return all;
+}
+
+/* None of the lists that were walked has it. */
+static bool unlisted(const struct sim *sim, frame_number frame)
+{
+    return sim->invariants->walked == 0 || sim->invariants->listed[frame] == 0;
+}
+
+/* Its own list has it, or was not walked. */
+static bool listed_right(const struct sim *sim, frame_number frame, pfn_word word)
+{
+    enum list_id id = pfn_state(word) == PFN_STANDBY ? standby_list(word) : LIST_MODIFIED;
+
+    return !(sim->invariants->walked >> id & 1) || sim->invariants->listed[frame] == 1 + id;
 }
 
 /* ---- frames ---- */
@@ -160,8 +172,24 @@ static void claim_slot(struct sim *sim, slot_number slot, frame_number frame, pa
     owner[slot] = page;
 }
 
+/* Nobody reads, writes, trims or stores to it: its bytes can be compared. */
+static bool owed_content(const struct sim *sim, pfn_word word)
+{
+    return sim->invariants->whole && !(word & (PFN_MODIFIED_BIT | PFN_WRITING | PFN_READING)) &&
+           pfn_references(word) == 0;
+}
+
+static bool same_content(const struct sim *sim, frame_number frame, slot_number slot)
+{
+    static const unsigned char zeros[MM_PAGE_SIZE];
+    const void *content = slot == SLOT_NONE ? zeros : faults_content(sim, slot);
+
+    return content == NULL ||
+           memcmp(content, soft_frame(sim->assembly.soft, frame), MM_PAGE_SIZE) == 0;
+}
+
 /* A frame that nobody has locked and a page owns. */
-static void look_at_owned(struct sim *sim, frame_number frame, pfn_word word, bool all_lists)
+static void look_at_owned(struct sim *sim, frame_number frame, pfn_word word)
 {
     struct engine *engine = sim->assembly.engine;
     struct pfn *pfn = frame_pfn(engine, frame);
@@ -177,10 +205,11 @@ static void look_at_owned(struct sim *sim, frame_number frame, pfn_word word, bo
           frame, page);
     HOLDS(sim, active || !(word & PFN_MODIFIED_BIT) == (pfn_state(word) == PFN_STANDBY),
           "a page on modified is modified, one on standby is not", frame, page);
-    HOLDS(sim, active || !all_lists || sim->invariants->listed[frame] != 0,
-          "a frame at rest is on a list", frame, page);
-    HOLDS(sim, !active || !all_lists || sim->invariants->listed[frame] == 0,
-          "an active frame is on no list", frame, page);
+    HOLDS(sim, active || listed_right(sim, frame, word), "a frame at rest is on its list", frame,
+          page);
+    HOLDS(sim, !active || unlisted(sim, frame), "an active frame is on no list", frame, page);
+    HOLDS(sim, !owed_content(sim, word) || same_content(sim, frame, slot),
+          "a clean page is what its slot holds, or zeros without one", frame, page);
     if (slot != SLOT_NONE)
         claim_slot(sim, slot, frame, page);
     if (!region_unlocked(engine, page))
@@ -197,7 +226,7 @@ static void look_at_owned(struct sim *sim, frame_number frame, pfn_word word, bo
           "PTE and frame agree about the protection", frame, page);
 }
 
-static void look_at_frame(struct sim *sim, frame_number frame, bool all_lists)
+static void look_at_frame(struct sim *sim, frame_number frame)
 {
     struct engine *engine = sim->assembly.engine;
     pfn_word word = pfn_load(frame_pfn(engine, frame));
@@ -208,13 +237,12 @@ static void look_at_frame(struct sim *sim, frame_number frame, bool all_lists)
     case PFN_ACTIVE:
     case PFN_STANDBY:
     case PFN_MODIFIED:
-        look_at_owned(sim, frame, word, all_lists);
+        look_at_owned(sim, frame, word);
         break;
     case PFN_TRANSITION:
         HOLDS(sim, pfn_references(word) > 0 || (word & (PFN_READING | PFN_GIVING_UP | PFN_DELETED)),
               "a frame in flight is held by somebody", frame, PAGE_NONE);
-        HOLDS(sim, !all_lists || sim->invariants->listed[frame] == 0,
-              "a frame in flight is on no list", frame, PAGE_NONE);
+        HOLDS(sim, unlisted(sim, frame), "a frame in flight is on no list", frame, PAGE_NONE);
         break;
     case PFN_FREE:
     case PFN_ZEROED:
@@ -276,13 +304,12 @@ static void look_at_everything(struct sim *sim)
 {
     struct engine *engine = sim->assembly.engine;
     uint64_t resident = 0;
-    bool all_lists;
 
     memset(sim->invariants->slot_owner, 0xff,
            ((size_t)engine->config.slots + 1) * sizeof(*sim->invariants->slot_owner));
-    all_lists = look_at_lists(sim);
+    look_at_lists(sim);
     for (frame_number frame = 0; frame < engine->config.frames; frame++)
-        look_at_frame(sim, frame, all_lists);
+        look_at_frame(sim, frame);
     for (uint32_t region = 0; region < engine->region_count; region++)
         resident += look_at_region(sim, region);
     HOLDS(sim, resident <= engine->config.frames, "no more pages are resident than frames",
@@ -297,7 +324,7 @@ static void look_at_part(struct sim *sim)
 
     for (uint32_t i = 0; i < MIN_OF(PART_FRAMES, engine->config.frames); i++) {
         own->frame_hand = (own->frame_hand + 1) % engine->config.frames;
-        look_at_frame(sim, own->frame_hand, false);
+        look_at_frame(sim, own->frame_hand);
     }
     for (uint32_t i = 0; i < MIN_OF(PART_REGIONS, engine->region_count); i++) {
         own->region_hand = (own->region_hand + 1) % engine->region_count;
@@ -309,6 +336,7 @@ void invariants_look(struct sim *sim)
 {
     struct engine *engine = sim->assembly.engine;
 
+    sim->invariants->walked = 0;
     sim->invariants->whole = sim->invariants->looks++ % WHOLE_EVERY == 0;
     if (sim->invariants->whole)
         look_at_everything(sim);

@@ -586,6 +586,11 @@ enum faulty_slot_state faulty_slot_state(const struct store *store, slot_number 
     return state;
 }
 
+enum faulty_slot_state faulty_slot_look(const struct store *store, slot_number slot)
+{
+    return (enum faulty_slot_state)slot_at(store->self, slot)->state;
+}
+
 bool faulty_slot_destroyed(const struct store *store, slot_number slot)
 {
     return faulty_slot_state(store, slot) == FAULTY_SLOT_DESTROYED;

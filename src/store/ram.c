@@ -168,6 +168,13 @@ int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
     return 0;
 }
 
+const void *ram_slot(const struct store *store, slot_number slot)
+{
+    const struct ram *ram = store->self;
+
+    return ram->memory + ((size_t)(slot - 1) << PAGE_SHIFT);
+}
+
 void ram_reset(struct store *store)
 {
     struct ram *ram = store->self;

@@ -10,6 +10,8 @@
 int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store);
 /* No slot was ever written, nothing is in flight: as just created, the latency apart. */
 void ram_reset(struct store *store);
+/* The bytes of a slot themselves, for one who looks while nobody moves. */
+const void *ram_slot(const struct store *store, slot_number slot);
 
 /*
  * Play a device: a request is done no earlier than this after it was submitted, and no later than
