@@ -20,6 +20,7 @@
 static struct assembly assembly;
 static const struct scenario *scenario;
 static struct history history;
+static struct outcome *step_under_way[SCENARIO_FIBERS];
 static uint32_t clock_now, running, steps_used;
 static _Atomic uint32_t all_ended;
 static uint64_t seen[1 + COUNTER_COUNT + WHY_COUNT];
@@ -169,6 +170,17 @@ static void take_step(uint32_t thread, const struct step *step, struct outcome *
     }
 }
 
+/* A read of a page failed: noted with the step that read, the one its fiber is at. */
+static void read_failed(uint32_t thread, const void *buffer)
+{
+    const unsigned char *frames = soft_frame(assembly.soft, 0);
+    uint64_t frame = (uint64_t)((const unsigned char *)buffer - frames) >> PAGE_SHIFT;
+    page_number page = frame_pfn(assembly.engine, (frame_number)frame)->page;
+
+    if (thread - 1 < SCENARIO_FIBERS && step_under_way[thread - 1] != NULL)
+        step_under_way[thread - 1]->reads_failed |= 1u << page;
+}
+
 static void fiber_steps(void *argument)
 {
     uint32_t fiber = (uint32_t)(uintptr_t)argument, thread = 1 + fiber;
@@ -180,6 +192,8 @@ static void fiber_steps(void *argument)
 
         outcome->version = 2 + fiber * SCENARIO_STEPS + i;
         outcome->begin = clock_now++;
+        outcome->reads_failed = 0;
+        step_under_way[fiber] = outcome;
         take_step(thread, &steps[i], outcome);
         outcome->end = clock_now++;
         lock_check_none_held(engine_thread(thread));
@@ -260,6 +274,7 @@ static void begin_pages(void)
     engine->config.fault_around = assembly.config.engine.fault_around;
     engine_leave(engine, SCENARIO_BEGIN);
     soft_detach(assembly.soft, SCENARIO_BEGIN);
+    scenario_store_watch(&assembly.store, read_failed);
     scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail);
 }
 

@@ -101,6 +101,7 @@ struct outcome {
     int result;       /* of the call */
     uint32_t version; /* READ, PIN_READ: found; WRITE, PIN_WRITE: written */
     uint32_t begin, end;
+    uint32_t reads_failed; /* a bit for each page whose read by this step failed */
 };
 
 struct history {
@@ -121,6 +122,8 @@ bool model_explains(const struct scenario *scenario, const struct history *histo
 extern const struct assembly_store scenario_store;
 /* The next reads and writes that fail. */
 void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes);
+/* Told of every read that fails, before the engine is: the queue, and where it was read to. */
+void scenario_store_watch(struct store *store, void (*failed)(uint32_t queue, const void *buffer));
 
 /* ---- running ---- */
 

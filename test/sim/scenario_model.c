@@ -25,10 +25,27 @@ struct situation {
     uint32_t next[SCENARIO_FIBERS];
 };
 
-/* Could the access end so? If it got through, it has done its act. */
-static bool access_explained(const struct scenario *scenario, struct model_page *page, bool write,
-                             const struct outcome *outcome)
+/* Did a read of the page fail in a step that was under way together with this one, or in itself? */
+static bool read_failed(const struct model *model, page_number page, const struct outcome *outcome)
 {
+    for (unsigned fiber = 0; fiber < SCENARIO_FIBERS; fiber++) {
+        for (unsigned i = 0; i < SCENARIO_STEPS && model->scenario->fibers[fiber][i].act != NOTHING;
+             i++) {
+            const struct outcome *reader = &model->history->steps[fiber][i];
+
+            if ((reader->reads_failed >> page & 1) && reader->begin <= outcome->end &&
+                outcome->begin <= reader->end)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Could the access end so? If it got through, it has done its act. */
+static bool access_explained(const struct model *model, struct situation *now, page_number number,
+                             bool write, const struct outcome *outcome)
+{
+    struct model_page *page = &now->pages[number];
     bool permitted = page->committed && (!write || page->writable);
 
     switch (outcome->result) {
@@ -40,23 +57,23 @@ static bool access_explained(const struct scenario *scenario, struct model_page 
     case FAULT_ACCESS_VIOLATION:
         return !permitted;
     default:
-        return scenario->reads_fail > 0;
+        return permitted && read_failed(model, number, outcome);
     }
 }
 
-static bool pin_explained(const struct scenario *scenario, struct model_page *page, bool write,
-                          const struct outcome *outcome)
+static bool pin_explained(const struct model *model, struct situation *now, page_number page,
+                          bool write, const struct outcome *outcome)
 {
     struct outcome access = *outcome;
 
     if (outcome->result == PIN_LIMIT)
-        return scenario->pins_full;
+        return model->scenario->pins_full;
     access.result = outcome->result == PIN_DONE               ? FAULT_RESOLVED
                     : outcome->result == PIN_ACCESS_VIOLATION ? FAULT_ACCESS_VIOLATION
                                                               : FAULT_IN_PAGE_ERROR;
-    if (!access_explained(scenario, page, write, &access))
+    if (!access_explained(model, now, page, write, &access))
         return false;
-    page->pins += outcome->result == PIN_DONE;
+    now->pages[page].pins += outcome->result == PIN_DONE;
     return true;
 }
 
@@ -102,10 +119,10 @@ static bool take_step(const struct model *model, struct situation *now, const st
     switch (step->act) {
     case READ:
     case WRITE:
-        return access_explained(model->scenario, page, step->act == WRITE, outcome);
+        return access_explained(model, now, step->page, step->act == WRITE, outcome);
     case PIN_READ:
     case PIN_WRITE:
-        return pin_explained(model->scenario, page, step->act == PIN_WRITE, outcome);
+        return pin_explained(model, now, step->page, step->act == PIN_WRITE, outcome);
     case UNPIN:
         page->pins -= (outcome - 1)->result == PIN_DONE;
         return true;
@@ -133,9 +150,9 @@ static bool all_taken(const struct model *model, const struct situation *now)
 static bool end_explained(const struct model *model, const struct situation *now)
 {
     for (page_number page = 0; page < model->pages; page++) {
-        struct model_page copy = now->pages[page];
+        struct situation copy = *now;
 
-        if (!access_explained(model->scenario, &copy, false, &model->history->last[page]))
+        if (!access_explained(model, &copy, page, false, &model->history->last[page]))
             return false;
     }
     return true;

@@ -16,7 +16,8 @@ struct slow_store {
     slot_number slots;
     uint32_t queues;
     uint32_t fail[2]; /* by operation: how many more */
-    bool *busy;       /* by slot: a request is under way */
+    void (*failed)(uint32_t queue, const void *buffer);
+    bool *busy; /* by slot: a request is under way */
     unsigned char *bytes;
     struct store_request *first[]; /* by queue */
 };
@@ -101,6 +102,8 @@ static uint32_t slow_reap(void *store, uint32_t queue, struct store_request **re
         else
             spoil(slow, request);
         mark_busy(slow, request, false);
+        if (request->result != 0 && request->operation == STORE_READ && slow->failed != NULL)
+            slow->failed(queue, request->pages[0]);
         ret_requests[reaped++] = request;
     }
     return reaped;
@@ -153,4 +156,11 @@ void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes)
 
     slow->fail[STORE_READ] = reads;
     slow->fail[STORE_WRITE] = writes;
+}
+
+void scenario_store_watch(struct store *store, void (*failed)(uint32_t queue, const void *buffer))
+{
+    struct slow_store *slow = store->self;
+
+    slow->failed = failed;
 }
