@@ -47,7 +47,7 @@ static bool reads_explained(const struct faults *faults)
     const struct store *faulty = &faults->faulty;
 
     return faults->reads_refused <=
-               faulty_count(faulty, FAULTY_READ_ERROR) + faulty_count(faulty, FAULTY_SHORT) &&
+               faulty_count(faulty, FAULTY_READ_ERROR) + faulty_count_short_reads(faulty) &&
            faults->reads_damaged <=
                faulty_count(faulty, FAULTY_STALE) + faulty_count(faulty, FAULTY_FLIP_READ);
 }

@@ -53,7 +53,7 @@ struct faulty {
     /* Guarded by the lock, and so is the memory. */
     struct random_generator random;
     uint32_t rates[FAULTY_CLASS_COUNT]; /* per million */
-    uint64_t counts[FAULTY_CLASS_COUNT];
+    uint64_t counts[FAULTY_CLASS_COUNT], short_reads;
     uint64_t slow_ns;
     struct faulty_trap traps[2]; /* by operation */
     struct faulty_slot *slots;   /* slot s is slots[s - 1] */
@@ -206,6 +206,7 @@ static bool cut_short(struct faulty *faulty, struct store_request *request)
 {
     if (!draw_and_count(faulty, FAULTY_SHORT))
         return false;
+    faulty->short_reads += request->operation == STORE_READ;
     request->result = -EIO;
     request->pages_done = some_page(faulty, request);
     return true;
@@ -571,6 +572,17 @@ uint64_t faulty_count(const struct store *store, enum faulty_class class)
 
     account_lock(faulty);
     count = faulty->counts[class];
+    account_unlock(faulty);
+    return count;
+}
+
+uint64_t faulty_count_short_reads(const struct store *store)
+{
+    struct faulty *faulty = store->self;
+    uint64_t count;
+
+    account_lock(faulty);
+    count = faulty->short_reads;
     account_unlock(faulty);
     return count;
 }

@@ -67,6 +67,8 @@ void faulty_heal(struct store *store);
 
 /* How many faults of the class took effect: a tear between equal pages is none. */
 uint64_t faulty_count(const struct store *store, enum faulty_class class);
+/* Of those that ended half way, how many were reads. */
+uint64_t faulty_count_short_reads(const struct store *store);
 enum faulty_slot_state faulty_slot_state(const struct store *store, slot_number slot);
 /* The same without the lock, for one who looks while nobody moves. */
 enum faulty_slot_state faulty_slot_look(const struct store *store, slot_number slot);

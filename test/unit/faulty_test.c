@@ -149,6 +149,7 @@ static void a_short_request_ends_after_its_first_pages(void **state)
     for (unsigned p = 0; p < RUN_MAX; p++)
         assert_true(seen[p]);
     assert_only(FAULTY_SHORT, 400);
+    assert_int_equal(faulty_count_short_reads(&faulty), 200);
     assert_int_equal(faulty_slot_state(&faulty, 9), FAULTY_SLOT_INTACT);
 }
 
