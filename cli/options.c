@@ -84,6 +84,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                           "off: every mapped page counts as written (default: on)"},
     [OPTION_SLOT_SEARCH] = {"slot-search", OPTION_CHOICE, 0, 0, "next-fit|first-fit", NULL, NULL,
                             "how free slots are found (default: next-fit)"},
+    [OPTION_SLOT_RESERVATION] = {"slot-reservation", OPTION_POWER_OF_TWO, 1, 64, NULL, NULL, NULL,
+                                 "slots kept together for neighbouring pages, a power of\n"
+                                 "two; 1: off (default: 64)"},
     [OPTION_LATENCY] = {"latency", OPTION_CHOICE, 0, 0, "off|on", "on", "Checks and report",
                         "time every access and every fault (default: on)"},
     [OPTION_VERIFY] = {"verify", OPTION_CHOICE, 0, 0, "off|full", "full", NULL,
@@ -112,7 +115,8 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_FRAME_CACHE, frame_cache)                                                             \
     X(OPTION_FAULT_AROUND, fault_around)                                                           \
     X(OPTION_READ_CLUSTER, read_cluster)                                                           \
-    X(OPTION_TLB, tlb_entries)
+    X(OPTION_TLB, tlb_entries)                                                                     \
+    X(OPTION_SLOT_RESERVATION, slot_reservation)
 
 #define ENGINE_SWITCHES(X)                                                                         \
     X(OPTION_LIST_LOCK, list_lock_shared)                                                          \

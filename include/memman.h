@@ -99,6 +99,8 @@ struct mm_options {
     bool dirty_bit;          /* off: every page that is mapped counts as written */
     bool latency;            /* time every fault */
     enum mm_slot_search slot_search;
+    uint32_t
+        slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */
 };
 
 MM_API void mm_options_init(struct mm_options *options);

@@ -47,6 +47,7 @@ void mm_options_init(struct mm_options *options)
         .dirty_bit = true,
         .latency = true,
         .slot_search = MM_SLOTS_NEXT_FIT,
+        .slot_reservation = 64,
     };
 }
 
@@ -79,6 +80,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("fault_handlers", o->fault_handlers, 1, 64, ret_detail) ||
         !in_range("write_batch", o->write_batch, 1, BATCH_MAX, ret_detail) ||
         !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||
+        !in_range("slot_reservation", o->slot_reservation, 1, RESERVATION_MAX, ret_detail) ||
         !in_range("tlb_entries", o->tlb_entries, 0, 1u << 20, ret_detail)) {
         return false;
     }
@@ -92,9 +94,11 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
          !in_range("read_cluster", o->read_cluster, 1, READ_RUN_MAX, ret_detail))) {
         return false;
     }
-    if (!power_of_two(o->region_ptes) || (o->tlb_entries != 0 && !power_of_two(o->tlb_entries)) ||
+    if (!power_of_two(o->region_ptes) || !power_of_two(o->slot_reservation) ||
+        (o->tlb_entries != 0 && !power_of_two(o->tlb_entries)) ||
         (o->fault_around != MM_DEFAULT_COUNT && !power_of_two(o->fault_around))) {
-        manager_say(ret_detail, "region_ptes, fault_around and tlb_entries must be powers of two");
+        manager_say(ret_detail, "region_ptes, slot_reservation, fault_around and tlb_entries must "
+                                "be powers of two");
         return false;
     }
     return true;
@@ -188,7 +192,8 @@ int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detai
 {
     uint64_t available = available_bytes();
     uint64_t store = MIN_OF(o->pagefile_bytes, o->memory_bytes);
-    uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48;
+    uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48 +
+                      o->pagefile_bytes / MM_PAGE_SIZE * 8;
     uint64_t needed = o->frames_bytes + store + tables;
     if (available == 0 || needed <= available) {
         return MM_OK;

@@ -123,6 +123,7 @@ static struct engine_config engine_options(const mm *manager)
         .dirty_bit = o->dirty_bit,
         .latency = o->latency,
         .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
+        .slot_reservation = o->slot_reservation,
         .complain = complain,
     };
 }
@@ -145,6 +146,13 @@ static int create_engine(mm *manager, const struct machine *machine, struct mm_d
     madvise(memory, manager->memory_bytes, MADV_DONTFORK);
     madvise(memory, manager->memory_bytes, MADV_HUGEPAGE);
     manager->engine = engine_init(memory, &config, machine, &manager->store, policy);
+    /* The reverse map costs memory only where slots were used, a page for 512 of them. */
+    uintptr_t owners = ((uintptr_t)manager->engine->slot_owners + MM_PAGE_SIZE - 1) &
+                       ~(uintptr_t)(MM_PAGE_SIZE - 1);
+    uintptr_t end = (uintptr_t)memory + manager->memory_bytes;
+    if (owners < end) {
+        madvise((void *)owners, end - owners, MADV_NOHUGEPAGE);
+    }
     return MM_OK;
 }
 

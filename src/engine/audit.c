@@ -220,6 +220,8 @@ static void claim_slot(struct audit *audit, slot_number slot, page_number page)
                possible && slots_in_use(engine, slot));
     if (possible) {
         bitmap_clear(engine->slot_bits, slot - 1);
+        CHECK_EQUAL(audit, "the reverse map names the slot's page", FRAME_NONE, page, slot, page,
+                    slot_owner_page(slots_owner(engine, slot)));
     }
 }
 
@@ -261,6 +263,26 @@ static void audit_slots(struct audit *audit)
     }
     CHECK_EQUAL(audit, "the count of free slots is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
                 engine->config.slots - used, slots_free(engine));
+}
+
+/* Blocks and runs name each other. */
+static void audit_reservations(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    uint32_t blocks = (engine->config.pages >> engine->run_shift) + 1;
+    uint32_t runs = engine->config.slots >> engine->run_shift, reserved = 0;
+    for (uint32_t block = 0; engine->run_shift > 0 && block < blocks; block++) {
+        uint32_t run = PFN_FIELD(engine, reservations[block]);
+        page_number first = block << engine->run_shift;
+        CHECK_TRUE(audit, "a block's run is its own", FRAME_NONE, first,
+                   run <= runs && (run == 0 || engine->run_owners[run - 1] == block + 1));
+        reserved += run != 0;
+    }
+    for (uint32_t run = 0; engine->run_shift > 0 && run < runs; run++) {
+        reserved -= engine->run_owners[run] != 0;
+    }
+    CHECK_EQUAL(audit, "a reserved run's block knows of it", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+                reserved);
 }
 
 static void audit_ptes(struct audit *audit)
@@ -335,6 +357,7 @@ void engine_audit(struct engine *engine, audit_complain *complain, void *context
     }
     audit_ptes(&audit);
     audit_slots(&audit);
+    audit_reservations(&audit);
     audit_rest(&audit, pinned);
     *ret_result = audit.result;
 }

@@ -9,8 +9,8 @@
 /* ---- memory ---- */
 
 struct layout {
-    size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits, vads,
-        workers, starts;
+    size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits,
+        reservations, runs, vads, workers, starts, owners;
     size_t total;
 };
 
@@ -37,6 +37,12 @@ static uint32_t count_slot_areas(const struct engine_config *config)
     return MAX_OF(1, MIN_OF(16, config->slots / 4096));
 }
 
+/* Of pages or of slots, as many as make a reserved run; 0: there are none. */
+static size_t count_runs(const struct engine_config *config, uint32_t of)
+{
+    return config->slot_reservation > 1 ? of / config->slot_reservation + 1 : 0;
+}
+
 static uint32_t count_workers(const struct engine_config *config)
 {
     uint32_t sum = 0;
@@ -60,9 +66,13 @@ static struct layout lay_out(const struct engine_config *config)
     l.lists = place(&l, LIST_COUNT * sizeof(struct page_list));
     l.areas = place(&l, (areas + 1) * sizeof(struct slot_area));
     l.bits = place(&l, (BITMAP_WORDS(config->slots) + 2 * (areas + 1)) * sizeof(uint64_t));
+    l.reservations = place(&l, count_runs(config, config->pages) * sizeof(uint32_t));
+    l.runs = place(&l, count_runs(config, config->slots) * sizeof(uint32_t));
     l.vads = place(&l, config->vads_max * sizeof(struct vad));
     l.workers = place(&l, count_workers(config) * sizeof(struct world_thread *));
     l.starts = place(&l, count_workers(config) * sizeof(struct worker_start));
+    /* Last, and read or written for clusters in use only: what is not is never touched. */
+    l.owners = place(&l, (size_t)config->slots * sizeof(uint64_t));
     return l;
 }
 
@@ -158,6 +168,9 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->lists = (struct page_list *)(void *)(base + l.lists);
     engine->slot_areas = (struct slot_area *)(void *)(base + l.areas);
     engine->slot_bits = (uint64_t *)(void *)(base + l.bits);
+    engine->slot_owners = (_Atomic uint64_t *)(void *)(base + l.owners);
+    engine->reservations = (_Atomic uint32_t *)(void *)(base + l.reservations);
+    engine->run_owners = (uint32_t *)(void *)(base + l.runs);
     engine->vads = (struct vad *)(void *)(base + l.vads);
     engine->worker_threads = (struct world_thread **)(void *)(base + l.workers);
     engine->worker_starts = (struct worker_start *)(void *)(base + l.starts);

@@ -20,6 +20,9 @@
 #define BATCH_MAX          512 /* pages in one trim or write batch */
 #define AROUND_MAX         64  /* pages in one fault-around window */
 #define READ_RUN_MAX       256 /* pages that one read brings */
+#define WRITE_RUN_MAX      256 /* pages that one write takes */
+#define SLOT_CLUSTER       512 /* slots whose owners fill a page of the reverse map */
+#define RESERVATION_MAX    64  /* slots in a reserved run: a word of the bitmap */
 #define REGION_PTES_MAX    512
 #define BLOCK_NONE         UINT32_MAX
 
@@ -68,6 +71,9 @@ struct slot_area {
     CACHE_ALIGNED lock_word lock;
     uint32_t first, count; /* slots */
     uint32_t hint;         /* next-fit: where the last search ended */
+    uint32_t reserve_hand; /* run that the next search for an empty one begins with */
+    uint32_t given_back;   /* so far; wraps around */
+    uint32_t barren_until; /* given_back at which a search for long runs is worth while again */
     _Atomic uint32_t free;
 };
 
@@ -138,7 +144,8 @@ struct engine_config {
     uint32_t vads_max;
     uint32_t workers[WORKER_KINDS];
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
-    uint32_t standby_percent; /* of the frames that trimming keeps available */
+    uint32_t standby_percent;  /* of the frames that trimming keeps available */
+    uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     /* Told in one line who has made no progress; may be NULL. */
     void (*complain)(void *context, const char *text);
@@ -160,9 +167,15 @@ struct engine {
     struct page_list *lists;
     struct slot_area *slot_areas;
     uint64_t *slot_bits;
+    /* The reverse map: by slot - 1, the page that took it last; the bitmap says whether it still has it. */
+    _Atomic uint64_t *slot_owners;
+    /* By block of pages: 1 + the run reserved for it, or 0; changed under that run's area lock. */
+    _Atomic uint32_t *reservations;
+    uint32_t *run_owners; /* by run: 1 + the block, or 0; area lock */
     struct vad *vads;
     uint32_t region_count, region_shift, slot_area_count, block_count;
-    bool track_dirty; /* the machine can, and the option is on */
+    uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
+    bool track_dirty;   /* the machine can, and the option is on */
 
     CACHE_ALIGNED lock_word space_lock;
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
@@ -186,6 +199,7 @@ struct engine {
     _Atomic uint64_t move_sequence;                /* checked builds */
     _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
+    _Atomic uint32_t extents[BATCH_MAX + 1];       /* write batches by their number of requests */
 
     struct worker_event events[WORKER_KINDS];
     _Atomic bool stopping;
@@ -390,12 +404,36 @@ uint32_t trim_goal(const struct engine *engine);
 
 /* ---- slots.c ---- */
 void slots_init(struct engine *engine);
-/* Up to `count` slots, neighbours as far as possible; returns how many. */
+/*
+ * A slot for each of the pages, which are in order of address (PAGE_NONE: for nobody): its place in
+ * the run reserved for its block, else neighbours as far as possible. Returns how many got one; the
+ * others get SLOT_NONE.
+ */
 uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
-                    slot_number *ret_slots);
+                    const page_number *pages, slot_number *ret_slots);
+/* The pages are gone: runs reserved for blocks of nothing else are nobody's. */
+void slots_unreserve(struct engine *engine, struct thread *self, page_number first,
+                     page_number count);
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot);
 uint64_t slots_free(const struct engine *engine);
 bool slots_in_use(const struct engine *engine, slot_number slot);
+/*
+ * Who took the slot last: the page, and a generation that grows each time the slot is taken. It is
+ * true for as long as the slot is in use.
+ */
+uint64_t slots_owner(const struct engine *engine, slot_number slot);
+static inline uint64_t slot_owner_make(page_number page, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | page;
+}
+static inline page_number slot_owner_page(uint64_t owner)
+{
+    return (page_number)owner;
+}
+static inline uint32_t slot_owner_generation(uint64_t owner)
+{
+    return (uint32_t)(owner >> 32);
+}
 
 /* ---- small helpers ---- */
 /* Frames that are not retired, nor about to be. */

@@ -1,13 +1,24 @@
 /*
- * slots.c - which page-file slots are in use: a bitmap in parts, each with a lock of its own.
+ * slots.c - which page-file slots are in use, whose they are, and which a page should get.
  *
  * Slots are numbered from 1; a slot belongs to the writer while it is being written, then to the
- * frame whose content it holds, then to the page-file PTE (docs/races.md, R13). A batch gets neighbouring
- * slots as far as there are any, so that it can be written with few I/Os.
+ * frame whose content it holds, then to the page-file PTE (docs/races.md, R13). The bitmap is the
+ * truth: a slot whose bit is clear can be had by anybody. It is in parts, each with a lock of its own.
+ *
+ * Reservations are a hint on top: an aligned block of pages owns a run of as many slots, and page
+ * p of the block goes to slot p of the run, so that neighbours in memory are neighbours in the page
+ * file however late they were written. When no run is left, one with nothing in it is taken back;
+ * at last single slots of others' runs are used, so a free slot is always found. What has no run
+ * gets neighbouring slots as far as there are any, next-fit, with a minimum length first.
  */
 #include "base/bitmap.h"
 #include "base/mutant.h"
 #include "engine/engine.h"
+
+#define RUN_LEAST     16 /* slots that a search wants in one piece as long as it finds any */
+#define RESERVE_LOOKS 64 /* runs of each part that are looked at for an empty one */
+
+/* ---- the bitmap ---- */
 
 static inline uint64_t *area_bits(struct engine *engine, const struct slot_area *area)
 {
@@ -24,7 +35,7 @@ void slots_init(struct engine *engine)
 {
     slot_number slots = engine->config.slots, first = 1;
     uint32_t areas = engine->slot_area_count;
-    uint32_t per_area = (slots / areas + BITMAP_WORD_BITS) / BITMAP_WORD_BITS * BITMAP_WORD_BITS;
+    uint32_t per_area = (slots / areas + SLOT_CLUSTER) / SLOT_CLUSTER * SLOT_CLUSTER;
     uint32_t used = 0;
     while (first <= slots) {
         struct slot_area *area = &engine->slot_areas[used++];
@@ -34,51 +45,337 @@ void slots_init(struct engine *engine)
         first += area->count;
     }
     engine->slot_area_count = used;
+    while (2u << engine->run_shift <= engine->config.slot_reservation) {
+        engine->run_shift++;
+    }
 }
 
-/* Take what one area has, in runs. */
-static uint32_t take_from_area(struct engine *engine, struct thread *self, struct slot_area *area,
-                               uint32_t count, slot_number *ret_slots)
+uint64_t slots_owner(const struct engine *engine, slot_number slot)
 {
-    uint64_t *bits = area_bits(engine, area);
-    uint32_t taken = 0;
+    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&engine->slot_owners[slot - 1],
+                                memory_order_acquire);
+}
+
+/* ---- taking ---- */
+
+/* What one call of slots_take() still has to find. */
+struct wanted {
+    const page_number *pages;
+    slot_number *slots;
+    uint32_t missing, next; /* no page before `next` misses a slot */
+};
+
+/* Area lock held; the slot is free. */
+static void take_slot(struct engine *engine, struct slot_area *area, uint32_t bit, page_number page,
+                      slot_number *ret_slot)
+{
+    _Atomic uint64_t *owner = &engine->slot_owners[area->first - 1 + bit];
+    uint64_t before = atomic_load_explicit(owner, memory_order_relaxed);
+    if (!MUTANT(SLOT_OWNER_IS_FORGOTTEN)) {
+        atomic_store_explicit(
+            owner,
+            slot_owner_make(page, slot_owner_generation(before) + !MUTANT(SLOT_GENERATION_STANDS)),
+            memory_order_release);
+    }
+    bitmap_set(area_bits(engine, area), bit);
+    *ret_slot = area->first + bit;
+}
+
+/* The same for a run; the pages that miss a slot get them in order. */
+static void take_run(struct engine *engine, struct slot_area *area, uint32_t first, uint32_t run,
+                     struct wanted *wanted)
+{
+    for (uint32_t i = 0; i < run; i++) {
+        while (wanted->slots[wanted->next] != SLOT_NONE) {
+            wanted->next++;
+        }
+        take_slot(engine, area, first + i, wanted->pages[wanted->next],
+                  &wanted->slots[wanted->next]);
+    }
+    if (run > 1 && MUTANT(SLOT_GIVEN_TWICE)) {
+        bitmap_clear(area_bits(engine, area), first + run - 1);
+    }
+    wanted->missing -= run;
+    PFN_SET_FIELD(area, free, PFN_FIELD(area, free) - run);
+}
+
+/* ---- reservations ---- */
+
+static inline uint64_t run_mask(const struct engine *engine)
+{
+    return UINT64_MAX >> (BITMAP_WORD_BITS - (1u << engine->run_shift));
+}
+
+/* Area lock held: nothing is in the run, and all of it is there. */
+static bool run_is_empty(struct engine *engine, const struct slot_area *area, uint32_t run)
+{
+    uint32_t bit = (run << engine->run_shift) - (area->first - 1);
+    uint64_t word = area_bits(engine, area)[bit / BITMAP_WORD_BITS];
+    return bit + (1u << engine->run_shift) <= area->count &&
+           ((word >> bit % BITMAP_WORD_BITS) & run_mask(engine)) == 0;
+}
+
+/* Area lock held: the run has no owner from here on. */
+static void run_disown(struct engine *engine, uint32_t run)
+{
+    uint32_t owner = engine->run_owners[run];
+    if (owner != 0 && !MUTANT(RESERVATION_LEAKS)) {
+        atomic_store_explicit(&engine->reservations[owner - 1], 0, memory_order_release);
+    }
+    engine->run_owners[run] = 0;
+}
+
+/* Area lock held, the run is empty. False: the block has got another run meanwhile. */
+static bool run_own(struct engine *engine, uint32_t run, uint32_t block)
+{
+    uint32_t none = 0;
+    if (!atomic_compare_exchange_strong_explicit(&engine->reservations[block], &none, run + 1,
+                                                 memory_order_acq_rel, memory_order_acquire)) {
+        return false;
+    }
+    run_disown(engine, run);
+    engine->run_owners[run] = block + 1;
+    return true;
+}
+
+/* This run, if it is empty and nobody's. */
+static bool reserve_exactly(struct engine *engine, struct thread *self, uint32_t run,
+                            uint32_t block)
+{
+    struct slot_area *area = slot_area_of(engine, (run << engine->run_shift) + 1);
+    bool owned = false;
+    if (PFN_FIELD(area, free) >= 1u << engine->run_shift) {
+        lock_acquire(self, &area->lock, RANK_SLOTS);
+        owned = engine->run_owners[run] == 0 && run_is_empty(engine, area, run) &&
+                run_own(engine, run, block);
+        lock_release(self, &area->lock, RANK_SLOTS);
+    }
+    return owned;
+}
+
+/* Some run of the area: one that is nobody's, else one whose owner has nothing in it. */
+static bool reserve_any(struct engine *engine, struct thread *self, struct slot_area *area,
+                        uint32_t block)
+{
+    uint32_t runs = area->count >> engine->run_shift, empty = UINT32_MAX, run = 0;
+    uint32_t first = (area->first - 1) >> engine->run_shift;
+    bool owned = false;
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    for (uint32_t i = 0; i < MIN_OF(runs, RESERVE_LOOKS); i++) {
+        run = first + area->reserve_hand++ % runs;
+        if (run_is_empty(engine, area, run)) {
+            empty = run;
+            if (engine->run_owners[run] == 0) {
+                break;
+            }
+        }
+    }
+    if (empty != UINT32_MAX) {
+        owned = run_own(engine, empty, block);
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return owned;
+}
+
+/*
+ * A run for the block: where its number in memory would put it, so that a page file as large as
+ * the memory is in order as a whole; else behind the run of the block before; else any.
+ */
+static void reserve_run(struct engine *engine, struct thread *self, uint32_t block)
+{
+    uint32_t runs = engine->config.slots >> engine->run_shift;
+    uint32_t before =
+        block > 0 ? atomic_load_explicit(&engine->reservations[block - 1], memory_order_relaxed)
+                  : 0;
+    bool owned = runs == 0 || reserve_exactly(engine, self, block % runs, block) ||
+                 (before != 0 && before < runs && reserve_exactly(engine, self, before, block));
+    for (uint32_t i = 0; i < engine->slot_area_count && !owned; i++) {
+        struct slot_area *area = &engine->slot_areas[(self->number + i) % engine->slot_area_count];
+        if (PFN_FIELD(area, free) >= 1u << engine->run_shift) {
+            owned = reserve_any(engine, self, area, block);
+        }
+    }
+}
+
+/* Pages from..to-1 are of one block: those whose place in its run is free get it. */
+static void take_reserved(struct engine *engine, struct thread *self, struct wanted *wanted,
+                          uint32_t from, uint32_t to)
+{
+    uint32_t block = wanted->pages[from] >> engine->run_shift;
+    _Atomic uint32_t *reservation = &engine->reservations[block];
+    if (atomic_load_explicit(reservation, memory_order_acquire) == 0) {
+        reserve_run(engine, self, block);
+    }
+    uint32_t run = atomic_load_explicit(reservation, memory_order_acquire);
+    if (run == 0) {
+        return;
+    }
+    slot_number first = ((run - 1) << engine->run_shift) + 1;
+    struct slot_area *area = slot_area_of(engine, first);
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    /* Without the lock it may have been taken back. */
+    for (uint32_t i = from; i < to && engine->run_owners[run - 1] == block + 1; i++) {
+        uint32_t place = wanted->pages[i] & ((1u << engine->run_shift) - 1);
+        uint32_t bit = first + place - area->first;
+        if (!bitmap_test(area_bits(engine, area), bit) || MUTANT(RESERVED_SLOT_IS_NOT_ASKED)) {
+            take_slot(engine, area, bit, wanted->pages[i], &wanted->slots[i]);
+            PFN_SET_FIELD(area, free, PFN_FIELD(area, free) - 1);
+            wanted->missing--;
+        }
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+}
+
+static void take_all_reserved(struct engine *engine, struct thread *self, struct wanted *wanted,
+                              uint32_t count)
+{
+    uint32_t to = 0;
+    for (uint32_t from = 0; from < count; from = to) {
+        to = from + 1;
+        while (to < count &&
+               wanted->pages[to] >> engine->run_shift == wanted->pages[from] >> engine->run_shift) {
+            to++;
+        }
+        if (wanted->pages[from] != PAGE_NONE) {
+            take_reserved(engine, self, wanted, from, to);
+        }
+    }
+}
+
+void slots_unreserve(struct engine *engine, struct thread *self, page_number first,
+                     page_number count)
+{
+    uint32_t length = 1u << engine->run_shift;
+    uint32_t block = (first + length - 1) >> engine->run_shift;
+    for (; length > 1 && ((block + 1) << engine->run_shift) <= first + count; block++) {
+        uint32_t run = atomic_load_explicit(&engine->reservations[block], memory_order_acquire);
+        if (run != 0) {
+            struct slot_area *area = slot_area_of(engine, ((run - 1) << engine->run_shift) + 1);
+            lock_acquire(self, &area->lock, RANK_SLOTS);
+            if (engine->run_owners[run - 1] == block + 1) {
+                run_disown(engine, run - 1);
+            }
+            lock_release(self, &area->lock, RANK_SLOTS);
+        }
+    }
+}
+
+/* ---- the search ---- */
+
+/* Bits of a word that may be taken; those of others' runs only with `steal`. */
+static uint64_t free_bits(struct engine *engine, const struct slot_area *area, uint32_t word,
+                          bool steal)
+{
+    uint64_t bits = ~area_bits(engine, area)[word];
+    uint32_t left = area->count - word * BITMAP_WORD_BITS, length = 1u << engine->run_shift;
+    if (left < BITMAP_WORD_BITS) {
+        bits &= (1ull << left) - 1;
+    }
+    uint32_t run = (area->first - 1 + word * BITMAP_WORD_BITS) >> engine->run_shift;
+    for (uint32_t at = 0; length > 1 && !steal && bits != 0 && at < MIN_OF(left, BITMAP_WORD_BITS);
+         at += length, run++) {
+        if (engine->run_owners[run] != 0) {
+            bits &= ~(run_mask(engine) << at);
+        }
+    }
+    return bits;
+}
+
+/* How many bits from `at` on may be taken, at most `most`. */
+static uint32_t measure_run(struct engine *engine, const struct slot_area *area, uint32_t at,
+                            uint32_t most, bool steal)
+{
+    uint32_t first = at;
+    while (at < area->count && at - first < most) {
+        uint32_t in_word = at % BITMAP_WORD_BITS;
+        uint64_t taken = ~(free_bits(engine, area, at / BITMAP_WORD_BITS, steal) >> in_word);
+        uint32_t length = taken == 0 ? BITMAP_WORD_BITS : (uint32_t)__builtin_ctzll(taken);
+        at += length;
+        if (length < BITMAP_WORD_BITS - in_word) {
+            break;
+        }
+    }
+    return MIN_OF(at - first, most);
+}
+
+/* The first run of `least` to `most` bits at or after `from`; its length, 0: there is none. */
+static uint32_t find_run(struct engine *engine, const struct slot_area *area, uint32_t from,
+                         uint32_t least, uint32_t most, bool steal, uint32_t *ret_first)
+{
+    for (uint32_t at = from; at < area->count;) {
+        uint64_t free =
+            free_bits(engine, area, at / BITMAP_WORD_BITS, steal) >> at % BITMAP_WORD_BITS;
+        if (free == 0) {
+            at = (at / BITMAP_WORD_BITS + 1) * BITMAP_WORD_BITS;
+            continue;
+        }
+        at += (uint32_t)__builtin_ctzll(free);
+        uint32_t run = measure_run(engine, area, at, most, steal);
+        if (run >= least) {
+            *ret_first = at;
+            return run;
+        }
+        at += run;
+    }
+    return 0;
+}
+
+/* Take what one area has, in runs of at least `least`. */
+static void take_from_area(struct engine *engine, struct thread *self, struct slot_area *area,
+                           uint32_t least, bool steal, struct wanted *wanted)
+{
     lock_acquire(self, &area->lock, RANK_SLOTS);
     uint32_t from = engine->config.slots_next_fit ? area->hint : 0;
     bool wrapped = from == 0;
-    while (taken < count && PFN_FIELD(area, free) > 0) {
-        uint32_t first = 0;
-        uint32_t run = bitmap_find_zeros(bits, area->count, from, count - taken, &first);
+    /* A search that found no long run is not made again before much was given back. */
+    bool barren = least > 1 && (int32_t)(area->given_back - area->barren_until) < 0;
+    while (wanted->missing > 0 && PFN_FIELD(area, free) > 0 && !barren) {
+        uint32_t first = 0, aim = MIN_OF(least, wanted->missing);
+        uint32_t run = find_run(engine, area, from, aim, wanted->missing, steal, &first);
         if (run == 0) {
             if (wrapped || MUTANT(SLOT_SEARCH_ENDS_EARLY)) {
+                if (least > 1) {
+                    area->barren_until = area->given_back + SLOT_CLUSTER / 8;
+                }
                 break;
             }
             wrapped = true;
             from = 0;
             continue;
         }
-        bitmap_set_run(bits, first, run - (run > 1 && MUTANT(SLOT_GIVEN_TWICE)));
-        for (uint32_t i = 0; i < run; i++) {
-            ret_slots[taken++] = area->first + first + i;
-        }
-        PFN_SET_FIELD(area, free, PFN_FIELD(area, free) - run);
+        take_run(engine, area, first, run, wanted);
         from = area->hint = first + run;
     }
     lock_release(self, &area->lock, RANK_SLOTS);
-    return taken;
 }
 
 uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
-                    slot_number *ret_slots)
+                    const page_number *pages, slot_number *ret_slots)
 {
-    uint32_t taken = 0, areas = engine->slot_area_count;
-    for (uint32_t i = 0; i < areas && taken < count; i++) {
-        struct slot_area *area = &engine->slot_areas[(self->number + i) % areas];
-        if (PFN_FIELD(area, free) > 0) {
-            taken += take_from_area(engine, self, area, count - taken, ret_slots + taken);
+    struct wanted wanted = {pages, ret_slots, count, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        ret_slots[i] = SLOT_NONE;
+    }
+    if (engine->run_shift > 0) {
+        take_all_reserved(engine, self, &wanted, count);
+    }
+    /* Long runs, then any; then the same in the runs of others. */
+    unsigned rounds = engine->run_shift > 0 && !MUTANT(RESERVED_SLOTS_ARE_SACRED) ? 4 : 2;
+    for (unsigned round = engine->config.slots_next_fit ? 0 : 1;
+         round < rounds && wanted.missing > 0; round++) {
+        for (uint32_t i = 0; i < engine->slot_area_count && wanted.missing > 0; i++) {
+            struct slot_area *area =
+                &engine->slot_areas[(self->number + i) % engine->slot_area_count];
+            if (PFN_FIELD(area, free) > 0) {
+                take_from_area(engine, self, area, round % 2 == 0 ? RUN_LEAST : 1, round >= 2,
+                               &wanted);
+            }
         }
     }
-    return taken;
+    return count - wanted.missing;
 }
+
+/* ---- giving back, and looking ---- */
 
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot)
 {
@@ -90,6 +387,7 @@ void slots_give_back(struct engine *engine, struct thread *self, slot_number slo
     lock_acquire(self, &area->lock, RANK_SLOTS);
     MUST(bitmap_test(bits, bit)); /* given back twice */
     bitmap_clear(bits, bit);
+    area->given_back++;
     PFN_SET_FIELD(area, free, PFN_FIELD(area, free) + !MUTANT(SLOT_GIVEN_BACK_UNCOUNTED));
     lock_release(self, &area->lock, RANK_SLOTS);
 }

@@ -448,6 +448,7 @@ static enum space_result decommit_locked(struct engine *engine, struct thread *s
         }
     }
     finish_deletes(engine, self, &batch);
+    slots_unreserve(engine, self, first, page - first);
     return result;
 }
 

@@ -1,8 +1,9 @@
 /*
  * write.c - the modified writer: modified pages to their slots, many at once.
  *
- * Slots are taken first, then pages from the modified list, oldest first. A page being written is
- * on no list, referenced by the writer, and counts as clean; a rescue takes it without waiting.
+ * Pages are taken from the modified list, oldest first, and sorted by address; then each gets its
+ * slot (slots.c), and neighbours in neighbouring slots go with one I/O. A page being written is on
+ * no list, referenced by the writer, and counts as clean; a rescue takes it without waiting.
  * When the write is complete the writer locks the frame again and sees what happened: written
  * again (the slot is worthless), decommitted, failed - or still clean, and then the slot is its
  * copy. While the write is under way the slot belongs to the writer (R13). Any number of writers
@@ -10,6 +11,8 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+
+#define WRITE_NO_SLOT (-1) /* not an errno of a store: the page was not written at all */
 
 bool write_needed(struct engine *engine)
 {
@@ -56,14 +59,14 @@ static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32
     return found;
 }
 
-static uint32_t take_slots(struct engine *engine, struct thread *self, uint32_t wanted,
-                           slot_number *ret_slots)
+/* How many of `wanted` pages can be written: as many as there are slots. */
+static uint32_t count_room(struct engine *engine, struct thread *self, uint32_t wanted)
 {
-    uint32_t taken = slots_take(engine, self, wanted, ret_slots);
-    if (taken == 0 && reclaim_slots(engine, self, wanted) > 0) {
-        taken = slots_take(engine, self, wanted, ret_slots);
+    uint64_t room = slots_free(engine);
+    if (room == 0 && wanted > 0 && reclaim_slots(engine, self, wanted) > 0) {
+        room = slots_free(engine);
     }
-    return taken;
+    return (uint32_t)MIN_OF(wanted, room);
 }
 
 /* ---- begin ---- */
@@ -83,13 +86,38 @@ static void start_page(struct engine *engine, struct thread *self, frame_number 
                WHY_WRITE_START);
 }
 
+static void swap_pages(struct write_batch *batch, uint32_t a, uint32_t b)
+{
+    page_number page = batch->pages[a];
+    frame_number frame = batch->frames[a];
+    uint32_t generation = batch->generations[a];
+    batch->pages[a] = batch->pages[b];
+    batch->frames[a] = batch->frames[b];
+    batch->generations[a] = batch->generations[b];
+    batch->pages[b] = page;
+    batch->frames[b] = frame;
+    batch->generations[b] = generation;
+}
+
+/* By address, so that neighbours get neighbouring slots and go together (Shell's sort). */
+static void sort_pages(struct write_batch *batch)
+{
+    for (uint32_t gap = batch->count / 2; gap > 0 && !MUTANT(WRITE_SORTS_NOTHING); gap /= 2) {
+        for (uint32_t i = gap; i < batch->count; i++) {
+            for (uint32_t j = i; j >= gap && batch->pages[j - gap] > batch->pages[j]; j -= gap) {
+                swap_pages(batch, j - gap, j);
+            }
+        }
+    }
+}
+
 static void begin_batch(struct engine *engine, struct thread *self, struct write_batch *batch)
 {
-    uint32_t wanted = MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED));
-    uint32_t slots = take_slots(engine, self, wanted, batch->slots);
+    uint32_t wanted = count_room(
+        engine, self, MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED)));
     uint32_t taken = 1;
-    while (batch->count < slots && taken > 0) {
-        taken = list_take(engine, self, LIST_MODIFIED, MIN_OF(32, slots - batch->count),
+    while (batch->count < wanted && taken > 0) {
+        taken = list_take(engine, self, LIST_MODIFIED, MIN_OF(32, wanted - batch->count),
                           batch->frames + batch->count);
         atomic_fetch_add_explicit(&engine->in_flight, taken, memory_order_seq_cst);
         for (uint32_t i = batch->count; i < batch->count + taken; i++) {
@@ -100,9 +128,8 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
         }
         batch->count += taken;
     }
-    for (uint32_t i = batch->count; i < slots && !MUTANT(WRITE_LEAKS_SPARE_SLOTS); i++) {
-        slots_give_back(engine, self, batch->slots[i]);
-    }
+    sort_pages(batch);
+    slots_take(engine, self, batch->count, batch->pages, batch->slots);
 }
 
 /* ---- write ---- */
@@ -110,20 +137,23 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
 static void build_requests(struct write_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
-        if (batch->requests > 0) {
-            struct store_request *last = &batch->request[batch->requests - 1];
-            if (last->slot + last->count == batch->slots[i] ||
-                (MUTANT(WRITE_JOINS_OVER_A_GAP) && batch->slots[i] > last->slot)) {
-                last->count++;
-                continue;
-            }
+        struct store_request *last =
+            batch->requests > 0 ? &batch->request[batch->requests - 1] : NULL;
+        if (batch->slots[i] == SLOT_NONE) { /* another writer was faster */
+            batch->results[i] = WRITE_NO_SLOT;
+        } else if (last != NULL && batch->slots[i - 1] != SLOT_NONE &&
+                   last->count < WRITE_RUN_MAX &&
+                   (last->slot + last->count == batch->slots[i] ||
+                    (MUTANT(WRITE_JOINS_OVER_A_GAP) && batch->slots[i] > last->slot))) {
+            last->count++;
+        } else {
+            batch->request[batch->requests++] = (struct store_request){
+                .operation = STORE_WRITE,
+                .slot = batch->slots[i],
+                .count = 1,
+                .pages = &batch->buffers[i],
+            };
         }
-        batch->request[batch->requests++] = (struct store_request){
-            .operation = STORE_WRITE,
-            .slot = batch->slots[i],
-            .count = 1,
-            .pages = &batch->buffers[i],
-        };
     }
 }
 
@@ -138,7 +168,10 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
     for (uint32_t i = 0; i < batch->requests; i++) {
         requests[i] = &batch->request[i];
     }
-    engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
+    if (batch->requests > 0) {
+        engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
+        atomic_fetch_add_explicit(&engine->extents[batch->requests], 1, memory_order_relaxed);
+    }
     while (done < batch->requests) {
         struct store_request *reaped[32];
         uint32_t count =
@@ -166,15 +199,15 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
     MUST_FRAME(engine, frame, word & PFN_WRITING);
     MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
     word &= ~(PFN_WRITING | (MUTANT(WRITE_CLEANS_AT_THE_END) ? PFN_MODIFIED_BIT : 0));
-    if (error != 0 && !MUTANT(WRITE_FAILED_IS_DONE)) {
-        count_one(self, COUNT_IO_ERRORS);
+    if (error != 0 && (!MUTANT(WRITE_FAILED_IS_DONE) || slot == SLOT_NONE)) {
+        count_add(self, COUNT_IO_ERRORS, slot != SLOT_NONE);
         word |= word & PFN_DELETED ? 0 : PFN_MODIFIED_BIT;
     } else {
         count_one(self, COUNT_IO_PAGES_WRITTEN);
         count_one(self, COUNT_WRITTEN);
     }
     if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
-        if (!MUTANT(WRITE_KEEPS_WORTHLESS_SLOT)) {
+        if (slot != SLOT_NONE && !MUTANT(WRITE_KEEPS_WORTHLESS_SLOT)) {
             slots_give_back(engine, self, slot);
         }
     } else {

@@ -95,6 +95,7 @@ static void draw_mechanisms(struct draw *draw)
     set(draw, SIM_BACKOFF, chance(draw, 50));
     set(draw, SIM_DIRTY_BIT, chance(draw, 80));
     set(draw, SIM_SLOT_SEARCH, between(draw, 0, 1));
+    set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
 }
 
 /* Reads and writes more often than the rest; half of the rest is off. */

@@ -166,6 +166,8 @@ static void claim_slot(struct sim *sim, slot_number slot, frame_number frame, pa
 
     HOLDS(sim, slot <= engine->config.slots, "a slot is one of the page file's", frame, page);
     HOLDS(sim, slots_in_use(engine, slot), "a page's slot is marked used", frame, page);
+    HOLDS(sim, slot_owner_page(slots_owner(engine, slot)) == page,
+          "the reverse map names the slot's page", frame, page);
     if (!sim->invariants->whole)
         return;
     HOLDS(sim, owner[slot] == NOBODY || owner[slot] == page, "a slot has one owner", frame, page);

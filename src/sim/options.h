@@ -51,6 +51,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(DIRTY_BIT, "dirty-bit", SIM_CHOICE, 0, 1, 1, "off|on", "off: every mapped page is written")  \
     X(SLOT_SEARCH, "slot-search", SIM_CHOICE, 0, 1, 0, "next-fit|first-fit",                       \
       "how free slots are found")                                                                  \
+    X(SLOT_RESERVATION, "slot-reservation", SIM_POWER, 1, 64, 1, NULL,                             \
+      "slots kept together for neighbouring pages")                                                \
     X(OP_READ, "op-read", SIM_NUMBER, 0, 1000, 0, NULL, "weight of: read a word")                  \
     X(OP_WRITE, "op-write", SIM_NUMBER, 0, 1000, 0, NULL, "write one's word of a page")            \
     X(OP_ACROSS, "op-across", SIM_NUMBER, 0, 1000, 0, NULL, "read over a page boundary")           \

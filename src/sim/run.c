@@ -42,6 +42,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .backoff = value[SIM_BACKOFF] != 0,
         .dirty_bit = value[SIM_DIRTY_BIT] != 0,
         .slots_next_fit = value[SIM_SLOT_SEARCH] == 0,
+        .slot_reservation = (uint32_t)value[SIM_SLOT_RESERVATION],
     };
 
     config.threads = (uint32_t)value[SIM_THREADS] + 1;

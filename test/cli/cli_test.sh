@@ -171,7 +171,7 @@ test_help()
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            slot-search latency verify json quiet; do
+            slot-search slot-reservation latency verify json quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done
@@ -235,7 +235,7 @@ test_runs()
     for switch in '--policy fifo' '--trimmers 2' '--writers 2' '--zeroers 2' '--trim-batch 1' \
         '--write-batch 1' '--region-ptes 1' '--frame-cache 0' '--fault-around 1' \
         '--list-lock exclusive' '--list-lock shared' '--backoff off' '--dirty-bit off' \
-        '--slot-search first-fit' '--latency off'; do
+        '--slot-search first-fit' '--slot-reservation 16' '--latency off'; do
         good "$1" $light $switch
     done
     status 0 run --machine "$1" $light --verify off --quiet
@@ -271,7 +271,7 @@ test_json()
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
         workload write_ratio seed policy trimmers writers zeroers fault_handlers trim_batch
         write_batch region_ptes frame_cache fault_around tlb list_lock backoff dirty_bit
-        slot_search latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
+        slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
         'rescues standby modified writing' \
         'pages zeroed free standby modified active transition bad' \

@@ -1077,6 +1077,9 @@ static void test_bad_options(void **state)
     REFUSE(fault_around, 0);
     REFUSE(fault_around, 3);
     REFUSE(fault_around, 1u << 20);
+    REFUSE(slot_reservation, 0);
+    REFUSE(slot_reservation, 3);
+    REFUSE(slot_reservation, 128);
     REFUSE(tlb_entries, 100);
     REFUSE(tlb_entries, 1u << 30);
     REFUSE(machine, (enum mm_machine)77);

@@ -292,8 +292,9 @@ static void take_and_return(void *argument)
 {
     uint32_t thread = (uint32_t)(uintptr_t)argument;
     struct thread *self = &looked_at.engine->threads[thread];
+    static const page_number nobody[2] = {PAGE_NONE, PAGE_NONE};
     slot_number slots[2];
-    uint32_t taken = slots_take(looked_at.engine, self, 2, slots);
+    uint32_t taken = slots_take(looked_at.engine, self, 2, nobody, slots);
 
     for (uint32_t i = 0; i < taken; i++) {
         /* Given back twice, or taken while another has it, ends the run. */

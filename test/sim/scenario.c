@@ -495,6 +495,7 @@ static void create(struct scenario *row)
                    .fault_around = or_else(row->fault_around, 1),
                    .read_cluster = or_else(row->read_cluster, 1),
                    .standby_percent = 25,
+                   .slot_reservation = row->slot_reservation,
                    .list_lock_shared = !row->list_lock_plain,
                    .backoff = true,
                    .dirty_bit = true},

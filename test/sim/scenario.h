@@ -82,7 +82,7 @@ struct scenario {
     page_number pages;
     frame_number frames;
     slot_number slots;
-    uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster;
+    uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation;
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */
     bool no_slots, list_lock_plain;
     bool patient; /* a shootdown waits a moment for threads to fence themselves */

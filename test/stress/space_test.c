@@ -506,6 +506,7 @@ static bool make(struct stress *stress, struct mm_options *options, uint64_t *ra
     options->dirty_bit = draw(random, 4) != 0;
     options->policy = draw(random, 2) ? "age8" : "fifo";
     options->slot_search = draw(random, 2) ? MM_SLOTS_NEXT_FIT : MM_SLOTS_FIRST_FIT;
+    options->slot_reservation = 1u << draw(random, 7);
     options->store = draw(random, 3) ? "ram:latency=20000" : "ram";
     snprintf(about, sizeof(about),
              "machine %d faults %d frames %llu slots %llu trimmers %u writers %u region_ptes %u "

@@ -228,6 +228,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .dirty_bit = !config->no_dirty_bit,
         .latency = true,
         .slots_next_fit = !config->first_fit,
+        .slot_reservation = config->slot_reservation,
         .complain = count_stuck,
         .complain_context = rig,
     };

@@ -7,6 +7,7 @@
 #include "base/copy.h"
 #include "base/random.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SLOTS_MANY   20000u
@@ -19,9 +20,18 @@ static void begin(struct rig *rig, slot_number slots, bool first_fit)
                   .slots = slots, .no_slots = slots == 0, .first_fit = first_fit, .commit = 8});
 }
 
+/* For nobody. */
 static uint32_t take(struct rig *rig, uint32_t thread, uint32_t count, slot_number *ret_slots)
 {
-    return slots_take(rig->engine, rig_thread(rig, thread), count, ret_slots);
+    page_number *pages = malloc(count * sizeof(*pages));
+    uint32_t taken;
+
+    assert_non_null(pages);
+    for (uint32_t i = 0; i < count; i++)
+        pages[i] = PAGE_NONE;
+    taken = slots_take(rig->engine, rig_thread(rig, thread), count, pages, ret_slots);
+    free(pages);
+    return taken;
 }
 
 static void give(struct rig *rig, const slot_number *slots, uint32_t count)
@@ -117,6 +127,133 @@ static void full_is_full(void **state)
     rig_end(&rig);
 }
 
+/* ---- reservations --------------------------------------------------------------------------- */
+
+#define RUN 8u
+
+static void begin_reserved(struct rig *rig, page_number pages, slot_number slots)
+{
+    rig_begin(rig, &(struct rig_config){
+                       .pages = pages, .slots = slots, .slot_reservation = RUN, .no_commit = true});
+}
+
+static slot_number take_for(struct rig *rig, page_number page)
+{
+    slot_number slot = SLOT_NONE;
+    uint32_t taken = slots_take(rig->engine, rig_thread(rig, 0), 1, &page, &slot);
+
+    assert_int_equal(taken, slot != SLOT_NONE);
+    return slot;
+}
+
+/* However late and in whatever order pages come, neighbours are neighbours. */
+static void a_block_is_in_order(void **state)
+{
+    slot_number slots[64];
+    struct rig rig;
+
+    (void)state;
+    begin_reserved(&rig, 64, 64);
+    for (page_number i = 0; i < 64; i++) {
+        page_number page = i * 37 % 64;
+
+        slots[page] = take_for(&rig, page);
+        assert_int_equal(slot_owner_page(slots_owner(rig.engine, slots[page])), page);
+    }
+    assert_true(is_run(slots, 64, slots[0])); /* as many slots as pages: blocks follow each other */
+    /* A page that comes back gets the slot it had, and the slot another generation. */
+    for (page_number page = 3; page < 64; page += 9) {
+        uint64_t before = slots_owner(rig.engine, slots[page]);
+
+        give(&rig, &slots[page], 1);
+        assert_int_equal(take_for(&rig, page), slots[page]);
+        assert_int_equal(slot_owner_generation(slots_owner(rig.engine, slots[page])),
+                         slot_owner_generation(before) + 1);
+    }
+    give_all(&rig);
+    rig_end(&rig);
+}
+
+/* Pages of one call: each gets its own place, whatever block it is of. */
+static void a_batch_of_many_blocks(void **state)
+{
+    static const page_number pages[] = {0, 1, 5, 8, 15, 16, 40, 41, 63};
+    slot_number slots[ARRAY_COUNT(pages)];
+    struct rig rig;
+
+    (void)state;
+    begin_reserved(&rig, 64, 64);
+    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, 0), ARRAY_COUNT(pages), pages, slots),
+                     ARRAY_COUNT(pages));
+    for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
+        assert_int_equal(slots[i], 1 + pages[i]);
+    assert_int_equal(slots_free(rig.engine), 64 - ARRAY_COUNT(pages));
+    give_all(&rig);
+    rig_end(&rig);
+}
+
+/* No run is left: one with nothing in it changes hands, one with something does not. */
+static void an_empty_run_is_taken_back(void **state)
+{
+    slot_number first, second, third;
+    struct rig rig;
+
+    (void)state;
+    begin_reserved(&rig, 64, 2 * RUN);
+    first = take_for(&rig, 0);
+    second = take_for(&rig, RUN);
+    give(&rig, &second, 1);
+    third = take_for(&rig, 2 * RUN + 5);
+    assert_int_equal((third - 1) / RUN, (second - 1) / RUN);
+    assert_int_equal(third % RUN, 6);
+    assert_int_equal(take_for(&rig, 1), first + 1);
+    assert_int_equal(rig_audit(&rig),
+                     2 * 1); /* three slots that no page has; once, and their count */
+    give_all(&rig);
+    rig_end(&rig);
+}
+
+/* A free slot is found wherever it is, and not one too many. */
+static void the_last_slot_is_stolen(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_reserved(&rig, 512, 100); /* the last run is not whole */
+    for (page_number block = 0; block < 12; block++)
+        assert_int_not_equal(take_for(&rig, block * RUN), SLOT_NONE); /* every run is reserved */
+    for (uint32_t left = 88; left > 0; left--) {
+        assert_int_equal(slots_free(rig.engine), left);
+        assert_int_not_equal(take_for(&rig, 500 + left % 4), SLOT_NONE);
+    }
+    assert_int_equal(take_for(&rig, 1), SLOT_NONE);
+    /* Its place is another's: the page goes wherever there is room. */
+    give(&rig, (slot_number[]){77}, 1);
+    assert_int_equal(take_for(&rig, 1), 77);
+    give_all(&rig);
+    rig_end(&rig);
+}
+
+/* A run is nobody's when all memory of its block is decommitted. */
+static void decommit_gives_up_runs(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.slot_reservation = RUN, .region_ptes = 16});
+    for (page_number page = 0; page < 3 * RUN; page++)
+        rig_put_in_slot(&rig, page, 1 + page);
+    for (uint32_t block = 0; block < 3; block++)
+        assert_int_equal(rig.engine->reservations[block], 1 + block);
+    assert_int_equal(space_decommit(rig.engine, OTHER, 1, 2 * RUN + 1), SPACE_DONE);
+    assert_int_equal(rig.engine->reservations[0], 1); /* page 0 is still there */
+    assert_int_equal(rig.engine->reservations[1], 0);
+    assert_int_equal(rig.engine->reservations[2], 3);
+    rig_expect(&rig, 0, 0, 1);
+    rig_expect(&rig, 0, 2 * RUN + 2, 1 + 2 * RUN + 2);
+    rig_end(&rig);
+}
+
 static void several_areas(void **state)
 {
     static slot_number slots[SLOTS_MANY];
@@ -187,15 +324,38 @@ static void wrong_give_backs_end_the_process(void **state)
 struct model {
     struct rig rig;
     bool used[SLOTS_MANY + 1];
-    slot_number held[SLOTS_MANY];
-    uint32_t held_count;
+    slot_number held[2 * SLOTS_MANY];
+    uint32_t held_count, from;
 };
+
+/* A run of pages from anywhere, or nobody's. */
+static uint32_t take_pages(struct model *model, uint32_t thread, uint32_t count,
+                           slot_number *ret_slots)
+{
+    static page_number pages[SLOTS_MANY];
+    uint32_t taken, kept = 0;
+
+    if (model->rig.engine->run_shift == 0)
+        return take(&model->rig, thread, count, ret_slots);
+    for (uint32_t i = 0; i < count; i++)
+        pages[i] = (model->from + i) % model->rig.engine->config.pages;
+    model->from += count * 7 + 1;
+    taken = slots_take(model->rig.engine, rig_thread(&model->rig, thread), count, pages, ret_slots);
+    for (uint32_t i = 0; i < count; i++) {
+        if (ret_slots[i] == SLOT_NONE)
+            continue;
+        assert_int_equal(slot_owner_page(slots_owner(model->rig.engine, ret_slots[i])), pages[i]);
+        ret_slots[kept++] = ret_slots[i];
+    }
+    assert_int_equal(kept, taken);
+    return taken;
+}
 
 static void model_take(struct model *model, uint32_t thread, uint32_t count)
 {
     slot_number *slots = model->held + model->held_count;
     uint32_t free = model->rig.engine->config.slots - model->held_count;
-    uint32_t taken = take(&model->rig, thread, count, slots);
+    uint32_t taken = take_pages(model, thread, count, slots);
 
     assert_int_equal(taken, MIN_OF(count, free));
     for (uint32_t i = 0; i < taken; i++) {
@@ -232,12 +392,15 @@ static void any_order_agrees_with_the_model(void **state)
     struct random_generator generator;
 
     (void)state;
-    for (size_t s = 0; s < 2 * ARRAY_COUNT(sizes); s++) {
-        slot_number slots = sizes[s / 2];
+    for (size_t s = 0; s < 3 * ARRAY_COUNT(sizes); s++) {
+        slot_number slots = sizes[s / 3];
 
         memset(&model, 0, sizeof(model));
         random_seed(&generator, 3, s);
-        begin(&model.rig, slots, s % 2);
+        if (s % 3 == 2)
+            begin_reserved(&model.rig, 300 + slots, slots);
+        else
+            begin(&model.rig, slots, s % 3);
         for (unsigned round = 0; round < MODEL_ROUNDS; round++) {
             uint32_t count = 1 + (uint32_t)random_below(&generator, MAX_OF(slots / 8, 4));
 
@@ -314,6 +477,11 @@ int main(void)
         cmocka_unit_test(runs_are_contiguous_when_free),
         cmocka_unit_test(next_fit_goes_on_and_first_fit_goes_back),
         cmocka_unit_test(full_is_full),
+        cmocka_unit_test(a_block_is_in_order),
+        cmocka_unit_test(a_batch_of_many_blocks),
+        cmocka_unit_test(an_empty_run_is_taken_back),
+        cmocka_unit_test(the_last_slot_is_stolen),
+        cmocka_unit_test(decommit_gives_up_runs),
         cmocka_unit_test(several_areas),
         cmocka_unit_test(wrong_give_backs_end_the_process),
         cmocka_unit_test(any_order_agrees_with_the_model),

@@ -363,15 +363,41 @@ static void a_failed_write_of_a_rescued_page(void **state)
     }
 }
 
+/* Pages that were modified in any order go with one request, if their slots are a run. */
+static void neighbours_go_together(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    for (uint32_t reservation = 1; reservation <= 8; reservation *= 8) {
+        rig_begin(&rig, &(struct rig_config){.slot_reservation = reservation});
+        for (page_number i = 0; i < 12; i++) {
+            rig_fill(&rig, 0, i * 5 % 12, 70 + i * 5 % 12);
+            rig_trim(&rig, TRIMMER, i * 5 % 12);
+        }
+        assert_true(write_round(rig.engine, rig_thread(&rig, WRITER)));
+        assert_int_equal(gate_count(&rig, STORE_WRITE), 1);
+        assert_int_equal(PFN_FIELD(rig.engine, extents[1]), 1);
+        for (page_number page = 0; page < 12; page++) {
+            assert_int_equal(rig_slot(&rig, page), 1 + page);
+            rig_page_out(&rig, page);
+            rig_expect(&rig, 0, page, 70 + page);
+        }
+        rig_end(&rig);
+    }
+}
+
 /* Of several runs in one batch only those that failed go back. */
 static void only_the_failed_run_goes_back(void **state)
 {
+    page_number nobody[64];
     slot_number slots[64];
     struct rig rig;
 
     (void)state;
     rig_begin(&rig, &(struct rig_config){.first_fit = true});
-    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, OTHER), 64, slots), 64);
+    memset(nobody, 0xff, sizeof(nobody)); /* PAGE_NONE */
+    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, OTHER), 64, nobody, slots), 64);
     for (uint32_t i = 0; i < 64; i += 2) /* no two free slots are neighbours */
         slots_give_back(rig.engine, rig_thread(&rig, OTHER), slots[i]);
     for (page_number page = 0; page < 8; page++) {
@@ -773,6 +799,7 @@ int main(void)
         cmocka_unit_test(the_last_to_let_go_decides),
         cmocka_unit_test(a_failed_write_loses_nothing),
         cmocka_unit_test(a_failed_write_of_a_rescued_page),
+        cmocka_unit_test(neighbours_go_together),
         cmocka_unit_test(only_the_failed_run_goes_back),
         cmocka_unit_test(neighbours_are_written_as_one),
         cmocka_unit_test(a_decommitted_page_is_gone_after_its_write),
