@@ -83,13 +83,17 @@ static void name_stuck(struct engine *engine, uint32_t waiters)
     engine->config.complain(engine->config.complain_context, text.bytes);
 }
 
-/* Only one balance worker watches at a time; which one does not matter. */
+/*
+ * Only one balance worker watches at a time; which one does not matter. Who waits already at the
+ * first look has waited since then, for all we know.
+ */
 static void watch(struct engine *engine)
 {
     uint32_t waiters = PFN_FIELD(engine, waiters);
     uint64_t served = atomic_load_explicit(&engine->served, memory_order_relaxed);
     uint64_t now_ns = world_now_ns();
-    if (waiters == 0 || served != PFN_FIELD(engine, watch_served)) {
+    if (waiters == 0 || served != PFN_FIELD(engine, watch_served) ||
+        PFN_FIELD(engine, watch_since_ns) == 0) {
         PFN_SET_FIELD(engine, watch_served, served);
         PFN_SET_FIELD(engine, watch_since_ns, now_ns);
     } else if (now_ns - PFN_FIELD(engine, watch_since_ns) > STUCK_NS && !MUTANT(WATCH_IS_SILENT)) {
