@@ -31,8 +31,16 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_PAGEFILE] = {"pagefile", OPTION_SIZE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
                          "page file; 0 for none (default: as the memory)"},
     [OPTION_STORE] = {"store", OPTION_TEXT, 0, 0, NULL, "ram", NULL,
-                      "where the page file is: ram, or ram:latency=NANOSECONDS\n"
-                      "to play a device (default: ram)"},
+                      "where the page file is (default: ram):\n"
+                      "  ram[:latency=NANOSECONDS]  in memory, may play a device\n"
+                      "  file  a file without a name in $TMPDIR or /var/tmp\n"
+                      "  file:PATH[,io=uring|sync][,cache=on|off]  a file by that\n"
+                      "  name, made here and removed at the end"},
+    [OPTION_OVERWRITE] = {"overwrite", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
+                          "the file of --store file:PATH may exist; it is emptied"},
+    [OPTION_ENCRYPT] = {"encrypt", OPTION_CHOICE, 0, 0, "auto|on|off", NULL, NULL,
+                        "the page file tells nothing to whoever finds it; auto: on\n"
+                        "for file:PATH (default: auto)"},
     [OPTION_THREADS] = {"threads", OPTION_NUMBER, 1, THREADS_MAX, NULL, NULL, "The load",
                         "user threads (default: the CPUs)"},
     [OPTION_ACCESSES] = {"accesses", OPTION_NUMBER, 1, UINT64_MAX / THREADS_MAX, NULL, "262144",
@@ -126,6 +134,7 @@ const struct option_info option_table[OPTION_COUNT] = {
 
 _Static_assert(MM_FAULTS_SIGNAL == 0 && MM_FAULTS_THREAD == 1, "choices of --faults");
 _Static_assert(MM_SLOTS_NEXT_FIT == 0 && MM_SLOTS_FIRST_FIT == 1, "choices of --slot-search");
+_Static_assert(MM_ENCRYPT_AUTO == 0 && MM_ENCRYPT_OFF == 2, "choices of --encrypt");
 
 void options_engine(const struct options *options, struct mm_options *ret_engine)
 {
@@ -142,10 +151,14 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     if (value[OPTION_SLOT_SEARCH].present) {
         ret_engine->slot_search = (enum mm_slot_search)value[OPTION_SLOT_SEARCH].number;
     }
+    if (value[OPTION_ENCRYPT].present) {
+        ret_engine->encrypt = (enum mm_encrypt)value[OPTION_ENCRYPT].number;
+    }
     if (value[OPTION_POLICY].present) {
         ret_engine->policy = value[OPTION_POLICY].text;
     }
     ret_engine->store = value[OPTION_STORE].text;
+    ret_engine->overwrite = value[OPTION_OVERWRITE].present;
     ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
 #define X(option, field)                                                                           \
     if (value[option].present) {                                                                   \
@@ -178,6 +191,7 @@ void options_resolve(struct options *options, const struct mm_options *engine)
     value_set(options, OPTION_MACHINE, engine->machine == MM_MACHINE_LINUX ? 0 : 1);
     value_set(options, OPTION_FAULTS, engine->faults);
     value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
+    value_set(options, OPTION_ENCRYPT, engine->encrypt);
     options->value[OPTION_POLICY].present = true;
     options->value[OPTION_POLICY].text = engine->policy;
 #define X(option, field) value_set(options, option, engine->field);

@@ -67,6 +67,9 @@ enum mm_machine { MM_MACHINE_AUTO, MM_MACHINE_SOFT, MM_MACHINE_LINUX };
 enum mm_faults { MM_FAULTS_SIGNAL, MM_FAULTS_THREAD };
 enum mm_slot_search { MM_SLOTS_NEXT_FIT, MM_SLOTS_FIRST_FIT };
 
+/* AUTO: what outlives the process's control, a file with a path. */
+enum mm_encrypt { MM_ENCRYPT_AUTO, MM_ENCRYPT_ON, MM_ENCRYPT_OFF };
+
 #define MM_DEFAULT_SIZE  UINT64_MAX
 #define MM_DEFAULT_COUNT UINT32_MAX
 
@@ -82,7 +85,7 @@ struct mm_options {
     uint64_t pagefile_bytes; /* default: the memory; 0: none */
     uint32_t threads_max;    /* threads that may use the manager at once */
     const char *policy;      /* "age8" or "fifo"; NULL: what suits the machine */
-    const char *store;       /* "ram" or "ram:latency=NANOSECONDS" */
+    const char *store;       /* KIND or KIND:REST, as `memman help` lists them; "ram" */
     uint32_t trimmers;       /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
@@ -101,6 +104,8 @@ struct mm_options {
     enum mm_slot_search slot_search;
     uint32_t
         slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */
+    enum mm_encrypt encrypt; /* the page file, with a key that only this process has */
+    bool overwrite;          /* a page file with a path may exist; what is in it is lost */
 };
 
 MM_API void mm_options_init(struct mm_options *options);

@@ -58,13 +58,32 @@ int manager_check_memory(const struct mm_options *options, struct mm_detail *ret
 void manager_say(struct mm_detail *ret_detail, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* To what stands in ret_detail already. */
+void manager_note(struct mm_detail *ret_detail, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* manager_store.c: is there such a store? Touches nothing. 0 or MM_ERROR_OPTION. */
 int manager_store_check(const struct mm_options *options, struct mm_detail *ret_detail);
 /* Make the store that options.store names, each layer with so many queues. 0 or an mm_error. */
 int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail);
 void manager_store_destroy(mm *manager);
+/* Bytes of memory that the store takes at most, pages and tables. */
+uint64_t manager_store_memory(const struct mm_options *options);
+/* Where the next layer goes; push_layer() makes it the top one. */
+struct store *manager_store_next(mm *manager);
+void manager_store_push(mm *manager);
+/*
+ * The layer that keeps a device honest: it knows what was written. It encrypts if that is asked
+ * for, or if the pages `leave` the process's control and the choice is free. 0 or an mm_error.
+ */
+int manager_store_push_guard(mm *manager, bool leave, struct mm_detail *ret_detail);
 /* Nobody wants to wait for a check: a store that plays a device stops playing, or goes on. */
 void manager_store_pause(mm *manager, bool pause);
+
+/* manager_file.c: the kind "file" of manager_store.c. */
+int manager_file_check(const char *rest, const struct mm_options *options,
+                       struct mm_detail *ret_detail);
+int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail);
 
 /* manager_threads.c: the number the calling thread runs as; false: none is left. */
 bool manager_thread(mm *manager, uint32_t *ret_thread);

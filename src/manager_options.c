@@ -20,6 +20,21 @@ void manager_say(struct mm_detail *ret_detail, const char *format, ...)
     }
 }
 
+void manager_note(struct mm_detail *ret_detail, const char *format, ...)
+{
+    if (ret_detail != NULL) {
+        size_t used = strlen(ret_detail->text);
+        va_list arguments;
+        va_start(arguments, format);
+        if (used > 0 && used + 2 < sizeof(ret_detail->text)) {
+            used +=
+                (size_t)snprintf(ret_detail->text + used, sizeof(ret_detail->text) - used, "; ");
+        }
+        vsnprintf(ret_detail->text + used, sizeof(ret_detail->text) - used, format, arguments);
+        va_end(arguments);
+    }
+}
+
 void mm_options_init(struct mm_options *options)
 {
     *options = (struct mm_options){
@@ -73,6 +88,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
     if (!in_range("machine", o->machine, 0, MM_MACHINE_LINUX, ret_detail) ||
         !in_range("faults", o->faults, 0, MM_FAULTS_THREAD, ret_detail) ||
         !in_range("slot_search", o->slot_search, 0, MM_SLOTS_FIRST_FIT, ret_detail) ||
+        !in_range("encrypt", o->encrypt, 0, MM_ENCRYPT_OFF, ret_detail) ||
         !in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
         !in_range("writers", o->writers, 1, 64, ret_detail) ||
@@ -191,7 +207,7 @@ static uint64_t available_bytes(void)
 int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detail)
 {
     uint64_t available = available_bytes();
-    uint64_t store = MIN_OF(o->pagefile_bytes, o->memory_bytes);
+    uint64_t store = manager_store_memory(o);
     uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48 +
                       o->pagefile_bytes / MM_PAGE_SIZE * 8;
     uint64_t needed = o->frames_bytes + store + tables;
@@ -199,7 +215,7 @@ int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detai
         return MM_OK;
     }
     manager_say(ret_detail,
-                "%llu MiB are needed (frames %llu, RAM store up to %llu, tables %llu) and %llu MiB "
+                "%llu MiB are needed (frames %llu, store up to %llu, tables %llu) and %llu MiB "
                 "are available; use less --memory, --frames or --pagefile",
                 (unsigned long long)(needed >> 20), (unsigned long long)(o->frames_bytes >> 20),
                 (unsigned long long)(store >> 20), (unsigned long long)(tables >> 20),

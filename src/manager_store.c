@@ -6,13 +6,17 @@
  * device first. The engine gets the layer on top. Taken down from the top.
  */
 #include "manager.h"
+#include "store/checked.h"
+#include "store/encrypted.h"
 #include "store/ram.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LATENCY_MAX_NS 1000000000u
+#define LATENCY_MAX_NS   1000000000u
+#define SLOT_TABLE_BYTES 32 /* checksums or keys of a slot, at most */
 
 struct store_kind {
     const char *name, *usage;
@@ -20,20 +24,50 @@ struct store_kind {
     int (*check)(const char *rest, const struct mm_options *options, struct mm_detail *ret_detail);
     /* Put the layers on the stack. What was pushed before an error is taken down by the caller. */
     int (*create)(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail);
+    bool in_memory; /* its pages cost memory, not only its tables */
 };
 
 /* ---- the stack ---- */
 
-/* Where the next layer goes; it counts as soon as it has ops. */
-static struct store *next_layer(mm *manager)
+struct store *manager_store_next(mm *manager)
 {
     MUST(manager->store_layers < STORE_LAYERS_MAX);
     return &manager->stores[manager->store_layers];
 }
 
-static void push_layer(mm *manager)
+void manager_store_push(mm *manager)
 {
     manager->store = manager->stores[manager->store_layers++];
+}
+
+static int push_encrypted(mm *manager, struct mm_detail *ret_detail)
+{
+    const struct mm_options *options = &manager->options;
+    struct store below = manager->store;
+    char text[sizeof(ret_detail->text)];
+    uint32_t staging = MIN_OF(below.slots, 2 * options->write_batch * options->writers);
+    int error = encrypted_create(&below, staging, manager_store_next(manager), text, sizeof(text));
+    if (error != 0) {
+        manager_say(ret_detail, "%s", text);
+        return error == -ENOMEM ? MM_ERROR_NO_MEMORY : MM_ERROR_UNSUPPORTED;
+    }
+    manager_store_push(manager);
+    return MM_OK;
+}
+
+int manager_store_push_guard(mm *manager, bool leave, struct mm_detail *ret_detail)
+{
+    enum mm_encrypt encrypt = manager->options.encrypt;
+    struct store below = manager->store;
+    if (encrypt == MM_ENCRYPT_ON || (encrypt == MM_ENCRYPT_AUTO && leave)) {
+        return push_encrypted(manager, ret_detail);
+    }
+    if (checked_create(&below, manager_store_next(manager)) != 0) {
+        manager_say(ret_detail, "no memory for the checksums of the slots; use less --pagefile");
+        return MM_ERROR_NO_MEMORY;
+    }
+    manager_store_push(manager);
+    return MM_OK;
 }
 
 /* ---- ram ---- */
@@ -75,20 +109,22 @@ static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_de
     if (error != MM_OK) {
         return error;
     }
-    if (ram_create(slots, queues, next_layer(manager)) != 0) {
+    if (ram_create(slots, queues, manager_store_next(manager)) != 0) {
         manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
         return MM_ERROR_NO_MEMORY;
     }
-    ram_set_latency(next_layer(manager), manager->latency_ns);
-    manager->ram = next_layer(manager);
-    push_layer(manager);
-    return MM_OK;
+    ram_set_latency(manager_store_next(manager), manager->latency_ns);
+    manager->ram = manager_store_next(manager);
+    manager_store_push(manager);
+    return manager->options.encrypt == MM_ENCRYPT_ON ? push_encrypted(manager, ret_detail) : MM_OK;
 }
 
 /* ---- the kinds ---- */
 
 static const struct store_kind kinds[] = {
-    {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push},
+    {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push, true},
+    {"file", "file[:PATH][,io=uring|sync][,cache=on|off]", manager_file_check, manager_file_push,
+     false},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -121,6 +157,14 @@ int manager_store_check(const struct mm_options *options, struct mm_detail *ret_
     manager_say(ret_detail, "store '%s' is unknown; there is: %s",
                 options->store == NULL ? "" : options->store, usages);
     return MM_ERROR_OPTION;
+}
+
+uint64_t manager_store_memory(const struct mm_options *options)
+{
+    const char *rest;
+    const struct store_kind *kind = find_kind(options->store, &rest);
+    uint64_t tables = options->pagefile_bytes / MM_PAGE_SIZE * SLOT_TABLE_BYTES;
+    return kind->in_memory ? MIN_OF(options->pagefile_bytes, options->memory_bytes) : tables;
 }
 
 /* ---- life ---- */

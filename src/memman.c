@@ -85,7 +85,7 @@ static int create_machine(mm *manager, struct machine *ret_machine, struct mm_de
     manager->options.machine = MM_MACHINE_SOFT;
     error = create_soft(manager, ret_machine, ret_detail);
     if (error == MM_OK) {
-        manager_say(ret_detail, "using the soft machine: %.*s", 448, refused.text);
+        manager_note(ret_detail, "using the soft machine: %.*s", 448, refused.text);
     }
     return error;
 }

@@ -95,7 +95,6 @@ static void draw_mechanisms(struct draw *draw)
     set(draw, SIM_BACKOFF, chance(draw, 50));
     set(draw, SIM_DIRTY_BIT, chance(draw, 80));
     set(draw, SIM_SLOT_SEARCH, between(draw, 0, 1));
-    set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
 }
 
 /* Reads and writes more often than the rest; half of the rest is off. */
@@ -132,6 +131,7 @@ static void draw_schedule(struct draw *draw)
     set(draw, SIM_EARLY_CHANCE, chance(draw, 70) ? 0 : skewed(draw, 1, 3000));
     set(draw, SIM_NET, chance(draw, 10));
     set(draw, SIM_LOOK_EVERY, (uint64_t)1 << 4 * between(draw, 0, 2));
+    set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
 }
 
 /* ---- what goes together ---- */

@@ -82,7 +82,7 @@ test_usage()
     refused 2 --threads run --threads
     refused 2 --quiet=1 run --quiet=1
     refused 2 --accesses run --accesses 5 --seconds 1
-    refused 2 "store 'file:/x'" run --store file:/x
+    refused 2 "store 'disk:/x'" run --store disk:/x
     refused 2 nonsense run --machine nonsense
     refused 2 nonsense run --faults nonsense
     refused 2 nonsense run --policy nonsense
@@ -141,6 +141,42 @@ test_system_refusals()
         status 3 run $small --machine soft --quiet --json /dev/full
         expect 'could not be written' "$err" 'full device'
     fi
+}
+
+# Which files may be page files, from outside; the details are in unit/file_test.c.
+test_page_file()
+{
+    run="run $small --machine soft --quiet"
+    status 0 $run --store "file:$folder/new"
+    [ ! -e "$folder/new" ] || fail 'a page file that was made is still there'
+    for words in ,io=sync ,cache=on ,io=sync,cache=on; do
+        status 0 $run --store "file:$folder/new$words"
+    done
+    status 0 $run --store "file:$folder/new" --encrypt off
+    status 0 $run --store ram --encrypt on
+    refused 2 'io=nonsense' $run --store "file:$folder/new,io=nonsense"
+    refused 2 'encrypt nonsense' $run --encrypt nonsense
+    echo precious >"$folder/old"
+    mkdir "$folder/directory"
+    ln -s old "$folder/link"
+    refused 3 '--overwrite' $run --store "file:$folder/old"
+    refused 3 'is a directory' $run --store "file:$folder/directory"
+    refused 3 'is a symbolic link' $run --store "file:$folder/link" --overwrite
+    refused 3 'is a device' $run --store file:/dev/null --overwrite
+    refused 3 'its folder must exist' $run --store "file:$folder/none/x"
+    refused 3 'or --pagefile' $run --store "file:$folder/new" --pagefile 4096G
+    [ ! -e "$folder/new" ] || fail 'a page file that was refused is still there'
+    checks=$((checks + 1))
+    grep -q precious "$folder/old" || fail 'a file that was refused has changed'
+    status 0 $run --store "file:$folder/old" --overwrite
+    [ ! -s "$folder/old" ] || fail 'a page file that was overwritten is not empty'
+    # Two processes, one path.
+    "$memman" run --memory 2M --frames 512K --machine soft --quiet --seconds 3 \
+        --store "file:$folder/both" >/dev/null 2>&1 &
+    other=$!
+    for i in 1 2 3 4 5 6 7 8 9 10; do [ -s "$folder/both" ] || sleep 0.1; done
+    refused 3 'in use by another process' $run --store "file:$folder/both" --overwrite
+    wait $other || fail 'the process that had the page file first was disturbed'
 }
 
 # The smallest page file that the line offers must do, and one page less must not.
@@ -333,6 +369,7 @@ python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) || {
 test_usage
 test_workload_usage
 test_system_refusals
+test_page_file
 test_commit
 test_help
 test_states

@@ -57,8 +57,12 @@ static const struct killer killers[] = {
     {"store", {"test/mutant-store"}, 77},
     {"store-ram", {"test/mutant-store-ram"}, 77},
     {"store-checked", {"test/mutant-store-checked"}, 77},
+    {"file", {"test/mutant-file"}, 77},
+    {"encrypted", {"test/mutant-encrypted"}, 77},
+    {"secrets", {"test/mutant-secrets"}, 77},
     {"promises", {"test/mutant-promises"}, 77},
     {"inpage", {"test/mutant-inpage"}, 77},
+    {"readrun", {"test/mutant-readrun"}, 77},
     {"engine", {"test/mutant-engine"}, 77},
     {"slots", {"test/mutant-slots"}, 77},
     {"machine", {"test/mutant-machine"}, 77},
@@ -138,13 +142,15 @@ static void redirect_output(const struct job *job, const char *killer)
 
 static _Noreturn void become_killer(const struct job *job, const struct killer *killer)
 {
-    static const struct rlimit no_core = {0, 0};
+    struct rlimit core;
     char path[1024], *arguments[ARGS_MAX + 1] = {NULL};
     sigset_t none;
 
     setpgid(0, 0);
     redirect_output(job, killer->name);
-    setrlimit(RLIMIT_CORE, &no_core);
+    getrlimit(RLIMIT_CORE, &core);
+    core.rlim_cur = 0; /* a test that wants a core may raise it again */
+    setrlimit(RLIMIT_CORE, &core);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setenv("MEMMAN_MUTANT", job->mutant == MUTANT_NONE ? "" : mutants[job->mutant].name, 1);

@@ -296,6 +296,7 @@ static void without_a_page_file_help_is_trimming(void **state)
 static void a_large_page_file_has_sixteen_parts(void **state)
 {
     static slot_number slots[SLOTS_HUGE];
+    static page_number pages[SLOTS_HUGE];
     static bool seen[SLOTS_HUGE + 1];
     slot_number more;
     struct rig rig;
@@ -303,13 +304,16 @@ static void a_large_page_file_has_sixteen_parts(void **state)
     (void)state;
     rig_begin(&rig, &(struct rig_config){.slots = SLOTS_HUGE});
     assert_int_equal(rig.engine->slot_area_count, 16);
-    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, 5), SLOTS_HUGE, slots), SLOTS_HUGE);
+    for (uint32_t i = 0; i < SLOTS_HUGE; i++)
+        pages[i] = i % rig.engine->config.pages;
+    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, 5), SLOTS_HUGE, pages, slots),
+                     SLOTS_HUGE);
     memset(seen, 0, sizeof(seen));
     for (uint32_t i = 0; i < SLOTS_HUGE; i++) {
         assert_true(slots[i] >= 1 && slots[i] <= SLOTS_HUGE && !seen[slots[i]]);
         seen[slots[i]] = true;
     }
-    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, 6), 1, &more), 0);
+    assert_int_equal(slots_take(rig.engine, rig_thread(&rig, 6), 1, pages, &more), 0);
     for (uint32_t i = 0; i < SLOTS_HUGE; i++)
         slots_give_back(rig.engine, rig_thread(&rig, 7), slots[i]);
     assert_int_equal(slots_free(rig.engine), SLOTS_HUGE);
