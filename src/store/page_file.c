@@ -27,7 +27,9 @@
 
 #define MODE          0600
 #define OPEN_FLAGS    (O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-#define LOCK_TRIES    100u
+#define BYTE_OF_FILE  0 /* of the file: they are locked, whatever they hold */
+#define BYTE_OF_OWNER 1
+#define LOCK_TRIES    1500u /* fifteen seconds */
 #define LOCK_PAUSE_NS 10000000u
 #define NAME_TRIES    16
 #define FD_NONE       (-1)
@@ -145,21 +147,36 @@ static int open_folder(struct opening *opening)
     return file->folder < 0 ? refuse_open(opening, errno) : 0;
 }
 
+/* A lock of the process: gone the moment it dies. Only where there is none is waiting worth while. */
+static bool owner_lives(const struct page_file *file)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = BYTE_OF_OWNER, .l_len = 1};
+
+    return fcntl(file->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 /*
- * A process that was killed keeps its file until the kernel has ended the last of its requests,
- * which is a moment later than its death.
+ * A lock of the open file, which ends when the last of its requests has: a process that was killed
+ * has writes under way for a while, and they would hit the slots of the next.
  */
 static int lock_file(const struct opening *opening)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct page_file *file = opening->file;
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = BYTE_OF_FILE, .l_len = 1};
+    struct flock owner = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = BYTE_OF_OWNER, .l_len = 1};
     _Atomic uint32_t nobody_wakes = 0;
     int error = 0;
 
     for (unsigned i = 0; i < LOCK_TRIES; i++) {
-        if (fcntl(opening->file->fd, F_OFD_SETLK, &lock) == 0 || MUTANT(FILE_TAKES_WITHOUT_LOCK))
+        if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0 || MUTANT(FILE_TAKES_WITHOUT_LOCK)) {
+            fcntl(file->fd, F_SETLK, &owner); /* only says sooner what the other lock says */
             return 0;
+        }
         error = errno;
-        if (error != EAGAIN && error != EACCES)
+        if ((error != EAGAIN && error != EACCES) || owner_lives(file))
             break;
         world_wait(&nobody_wakes, 0, LOCK_PAUSE_NS);
     }
@@ -286,20 +303,35 @@ static int judge_file_system(const struct opening *opening)
     return -EINVAL;
 }
 
+/* Asked before it is tried: a file system may fill itself to the brim before it says no. */
+static bool has_room(const struct page_file *file, uint64_t bytes)
+{
+    struct statfs system;
+
+    return fstatfs(file->fd, &system) != 0 || system.f_blocks == 0 ||
+           bytes / (uint64_t)system.f_bsize <= system.f_bavail;
+}
+
 int page_file_reserve(struct page_file *file, uint64_t bytes)
 {
     struct stat status;
     int error;
 
-    if (bytes == 0 || fallocate(file->fd, 0, 0, (off_t)bytes) == 0)
+    if (bytes == 0)
+        return 0;
+    if (fstat(file->fd, &status) != 0)
+        return -errno;
+    if (bytes > (uint64_t)status.st_size && !has_room(file, bytes - (uint64_t)status.st_size))
+        return -ENOSPC;
+    if (fallocate(file->fd, 0, 0, (off_t)bytes) == 0)
         return 0;
     error = errno;
     /* Without fallocate() the file is sparse, and a full disk is an error of the write. */
-    if (error != EOPNOTSUPP || fstat(file->fd, &status) != 0)
-        return -error;
-    if ((uint64_t)status.st_size < bytes && ftruncate(file->fd, (off_t)bytes) != 0)
-        return -errno;
-    return 0;
+    if (error == EOPNOTSUPP)
+        return (uint64_t)status.st_size >= bytes || ftruncate(file->fd, (off_t)bytes) == 0 ? 0
+                                                                                           : -errno;
+    /* Part of it may be there; if it stays, it is only room. */
+    return ftruncate(file->fd, status.st_size) == 0 ? -error : -EIO;
 }
 
 static int reserve(const struct opening *opening)
