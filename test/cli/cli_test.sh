@@ -239,6 +239,19 @@ test_states()
 
 # ---- runs --------------------------------------------------------------------------------------
 
+# crowded MACHINE ARGUMENTS...: as good, but the watch may find the trimmer behind: with hundreds of
+# threads to a processor it waits its turn to run, now and then for seconds.
+crowded()
+{
+    machine=$1
+    shift
+    status 0 run --machine "$machine" --quiet "$@" || return
+    [ "$(wc -l <"$out")" -eq 1 ] && grep -q '^verified: .* 0 errors; .* 0 violations' "$out" ||
+        fail "memman run --machine $machine $*: not one line that it is verified"
+    ! grep -v 'no frame could be given out' "$err" | grep -q . ||
+        fail "memman run --machine $machine $*: more than the watch's word"
+}
+
 # good MACHINE ARGUMENTS...: a quiet, verified run; its line is in $out.
 good()
 {
@@ -260,7 +273,7 @@ test_runs()
     good "$1" --memory 1M --frames 1200K --pagefile 0 --threads 2 --accesses 5000
     good "$1" --memory 1M --frames 16M --threads 2 --accesses 5000
     good "$1" --memory 4m --frames 1024k --threads 64 --accesses 200
-    good "$1" --memory 16M --threads 1000 --accesses 20
+    crowded "$1" --memory 16M --threads 1000 --accesses 20
     good "$1" $light --write-ratio 0
     good "$1" $light --write-ratio 1
     good "$1" --memory 2M --frames 512K --threads 2 --seconds 0.2
