@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "contract/world.h"
 #include "store/request_list.h"
+#include "store/spin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,18 +61,6 @@ struct faulty {
 
     struct faulty_queue queues[];
 };
-
-static void account_lock(struct faulty *faulty)
-{
-    for (unsigned round = 0;
-         atomic_exchange_explicit(&faulty->locked, 1, memory_order_acquire) != 0; round++)
-        world_pause(round, true);
-}
-
-static void account_unlock(struct faulty *faulty)
-{
-    atomic_store_explicit(&faulty->locked, 0, memory_order_release);
-}
 
 /* ---- what slots hold; with the lock ---- */
 
@@ -324,9 +313,9 @@ static bool request_passes(struct faulty *faulty, struct faulty_queue *queue,
 
     if (!store_has_run(faulty->below.slots, request))
         return true;
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     error = request_begin(faulty, request);
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
     if (error == 0)
         return true;
     request->result = error;
@@ -369,7 +358,7 @@ static void request_arrive(struct faulty *faulty, struct faulty_queue *queue,
     uint64_t slow_ns = 0;
 
     if (store_has_run(faulty->below.slots, request)) {
-        account_lock(faulty);
+        spin_acquire(&faulty->locked);
         if (request->operation == STORE_READ)
             read_end(faulty, request);
         else
@@ -377,7 +366,7 @@ static void request_arrive(struct faulty *faulty, struct faulty_queue *queue,
         slow = draw_and_count(faulty, FAULTY_SLOW);
         reordered = !slow && queue->done.first != NULL && draw_and_count(faulty, FAULTY_REORDERED);
         slow_ns = faulty->slow_ns;
-        account_unlock(faulty);
+        spin_release(&faulty->locked);
     }
     if (slow) {
         if (queue->late.first == NULL)
@@ -448,10 +437,10 @@ static void faulty_discard(void *self, slot_number first, uint32_t count)
 {
     struct faulty *faulty = self;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     for (uint32_t i = 0; i < count; i++)
         slot_at(faulty, first + i)->state = FAULTY_SLOT_EMPTY;
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
     if (faulty->below.ops->discard != NULL)
         faulty->below.ops->discard(faulty->below.self, first, count);
 }
@@ -532,37 +521,37 @@ void faulty_set_rate(struct store *store, enum faulty_class class, uint32_t per_
 {
     struct faulty *faulty = store->self;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     faulty->rates[class] = per_million;
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
 }
 
 void faulty_set_slow(struct store *store, uint64_t slow_ns)
 {
     struct faulty *faulty = store->self;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     faulty->slow_ns = slow_ns;
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
 }
 
 void faulty_fail_nth(struct store *store, enum store_operation operation, uint64_t n, bool forever)
 {
     struct faulty *faulty = store->self;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     faulty->traps[operation] = (struct faulty_trap){.left = n, .forever = forever};
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
 }
 
 void faulty_heal(struct store *store)
 {
     struct faulty *faulty = store->self;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     memset(faulty->rates, 0, sizeof(faulty->rates));
     memset(faulty->traps, 0, sizeof(faulty->traps));
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
 }
 
 uint64_t faulty_count(const struct store *store, enum faulty_class class)
@@ -570,9 +559,9 @@ uint64_t faulty_count(const struct store *store, enum faulty_class class)
     struct faulty *faulty = store->self;
     uint64_t count;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     count = faulty->counts[class];
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
     return count;
 }
 
@@ -581,9 +570,9 @@ uint64_t faulty_count_short_reads(const struct store *store)
     struct faulty *faulty = store->self;
     uint64_t count;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     count = faulty->short_reads;
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
     return count;
 }
 
@@ -592,9 +581,9 @@ enum faulty_slot_state faulty_slot_state(const struct store *store, slot_number 
     struct faulty *faulty = store->self;
     enum faulty_slot_state state;
 
-    account_lock(faulty);
+    spin_acquire(&faulty->locked);
     state = (enum faulty_slot_state)slot_at(faulty, slot)->state;
-    account_unlock(faulty);
+    spin_release(&faulty->locked);
     return state;
 }
 

@@ -1,0 +1,20 @@
+/*
+ * compressed.h - the compressed store: pages packed into memory, what does not fit into another
+ * store. Implements contract/store.h on top of any other store.
+ */
+#ifndef MM_STORE_COMPRESSED_H
+#define MM_STORE_COMPRESSED_H
+
+#include "contract/store.h"
+
+/*
+ * 0, -ENOMEM, or -ENOSYS in a build without liblz4. Packed pages take at most the budget; 16 bytes
+ * a slot and 27 KiB for each queue that is used come on top. `below` stays its owner's and must
+ * outlive this store.
+ */
+int compressed_create(const struct store *below, uint64_t budget_bytes, struct store *ret_store);
+
+/* The least budget that holds a page. */
+#define COMPRESSED_BUDGET_MIN MM_PAGE_SIZE
+
+#endif

@@ -1,0 +1,14 @@
+/*
+ * compressed_missing.c - the compressed store of a build without liblz4: there is none.
+ */
+#include "store/compressed.h"
+
+#include <errno.h>
+
+int compressed_create(const struct store *below, uint64_t budget_bytes, struct store *ret_store)
+{
+    (void)below;
+    (void)budget_bytes;
+    (void)ret_store;
+    return -ENOSYS;
+}
