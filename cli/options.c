@@ -35,7 +35,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                       "  ram[:latency=NANOSECONDS]  in memory, may play a device\n"
                       "  file  a file without a name in $TMPDIR or /var/tmp\n"
                       "  file:PATH[,io=uring|sync][,cache=on|off]  a file by that\n"
-                      "  name, made here and removed at the end"},
+                      "  name, made here and removed at the end\n"
+                      "  compressed[:[budget=SIZE,]over=STORE]  packed into a part\n"
+                      "  of the frames (a quarter), what does not fit in STORE (file)"},
     [OPTION_OVERWRITE] = {"overwrite", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
                           "the file of --store file:PATH may exist; it is emptied"},
     [OPTION_ENCRYPT] = {"encrypt", OPTION_CHOICE, 0, 0, "auto|on|off", NULL, NULL,

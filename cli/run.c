@@ -124,7 +124,8 @@ static enum exit_code workload_prepare(struct run *run)
     const struct mm_options *engine = mm_options_of(run->memory.manager);
     struct workload_refusal refusal;
 
-    if (!workload_fit(&run->workload, run->memory.pages, engine->frames_bytes / MM_PAGE_BYTES,
+    if (!workload_fit(&run->workload, run->memory.pages,
+                      (engine->frames_bytes - engine->store_frames_bytes) / MM_PAGE_BYTES,
                       run->options.value[OPTION_SEED].number, &refusal)) {
         usage_complain("--workload", "%s", refusal.text);
         return EXIT_USAGE;

@@ -104,8 +104,9 @@ struct mm_options {
     enum mm_slot_search slot_search;
     uint32_t
         slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */
-    enum mm_encrypt encrypt; /* the page file, with a key that only this process has */
-    bool overwrite;          /* a page file with a path may exist; what is in it is lost */
+    enum mm_encrypt encrypt;     /* the page file, with a key that only this process has */
+    bool overwrite;              /* a page file with a path may exist; what is in it is lost */
+    uint64_t store_frames_bytes; /* result: of frames_bytes, what the store takes for itself */
 };
 
 MM_API void mm_options_init(struct mm_options *options);
@@ -200,7 +201,7 @@ struct mm_counter {
     const char *group, *key, *title;
     uint64_t value;
 };
-/* All counters, in the order of the table; returns how many there are (fill at most `count`). */
+/* All counters, in the order of the table, behind them those of the store (group "store"); returns how many there are (fill at most `count`). */
 MM_API size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t count);
 
 /* Frames by state; their sum is the number of frames when nothing moves. */
@@ -211,7 +212,7 @@ struct mm_pages {
 MM_API void mm_pages(const mm *manager, struct mm_pages *ret_pages);
 
 struct mm_latency {
-    const char *name; /* demand_zero, transition, hard, write_protect, frame_wait */
+    const char *name; /* demand_zero, transition, hard, compressed, write_protect, frame_wait */
     uint64_t count, mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
 };
 MM_API size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t count);

@@ -51,6 +51,11 @@ struct mm {
 
 /* manager_options.c: resolve every default; 0 or MM_ERROR_OPTION. */
 int manager_resolve(struct mm_options *options, struct mm_detail *ret_detail);
+/* Frames that are left for the engine. */
+static inline frame_number manager_frames(const struct mm_options *options)
+{
+    return (frame_number)((options->frames_bytes - options->store_frames_bytes) / MM_PAGE_SIZE);
+}
 /* What depends on the machine that was chosen. */
 void manager_resolve_for(struct mm_options *options);
 /* Would frames and store fit into the memory that is left? 0 or MM_ERROR_NO_MEMORY. */
@@ -67,6 +72,13 @@ int manager_store_check(const struct mm_options *options, struct mm_detail *ret_
 /* Make the store that options.store names, each layer with so many queues. 0 or an mm_error. */
 int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail);
 void manager_store_destroy(mm *manager);
+/* The same two for any name, also of a store that another one stands on. */
+int manager_store_check_name(const char *name, const struct mm_options *options,
+                             struct mm_detail *ret_detail);
+int manager_store_push_name(mm *manager, const char *name, uint32_t queues,
+                            struct mm_detail *ret_detail);
+/* Bytes of the frames that the store takes for itself. */
+uint64_t manager_store_frames(const struct mm_options *options);
 /* Bytes of memory that the store takes at most, pages and tables. */
 uint64_t manager_store_memory(const struct mm_options *options);
 /* Where the next layer goes; push_layer() makes it the top one. */
@@ -77,6 +89,8 @@ void manager_store_push(mm *manager);
  * for, or if the pages `leave` the process's control and the choice is free. 0 or an mm_error.
  */
 int manager_store_push_guard(mm *manager, bool leave, struct mm_detail *ret_detail);
+/* The same without a choice: checksums. 0 or an mm_error. */
+int manager_store_push_checked(mm *manager, struct mm_detail *ret_detail);
 /* Nobody wants to wait for a check: a store that plays a device stops playing, or goes on. */
 void manager_store_pause(mm *manager, bool pause);
 
@@ -84,6 +98,14 @@ void manager_store_pause(mm *manager, bool pause);
 int manager_file_check(const char *rest, const struct mm_options *options,
                        struct mm_detail *ret_detail);
 int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail);
+
+/* manager_compressed.c: the kind "compressed". */
+int manager_compressed_check(const char *rest, const struct mm_options *options,
+                             struct mm_detail *ret_detail);
+int manager_compressed_push(mm *manager, const char *rest, uint32_t queues,
+                            struct mm_detail *ret_detail);
+uint64_t manager_compressed_frames(const char *rest, const struct mm_options *options);
+const char *manager_compressed_over(const char *rest);
 
 /* manager_threads.c: the number the calling thread runs as; false: none is left. */
 bool manager_thread(mm *manager, uint32_t *ret_thread);

@@ -75,8 +75,9 @@ int manager_compressed_check(const char *rest, const struct mm_options *options,
         return MM_ERROR_OPTION;
     }
     if (strncmp(name.over, "compressed", strlen("compressed")) == 0) {
-        manager_say(ret_detail, "store 'compressed:%s': one compressed store is enough; put it "
-                                "over another kind",
+        manager_say(ret_detail,
+                    "store 'compressed:%s': one compressed store is enough; put it "
+                    "over another kind",
                     rest);
         return MM_ERROR_OPTION;
     }
@@ -107,8 +108,7 @@ const char *manager_compressed_over(const char *rest)
 int manager_compressed_push(mm *manager, const char *rest, uint32_t queues,
                             struct mm_detail *ret_detail)
 {
-    int error =
-        manager_store_push_name(manager, manager_compressed_over(rest), queues, ret_detail);
+    int error = manager_store_push_name(manager, manager_compressed_over(rest), queues, ret_detail);
     if (error != MM_OK) {
         return error;
     }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define STORE_COUNTERS_MAX 64u /* of all layers */
+
 const char *mm_error_text(int error)
 {
     switch (error) {
@@ -34,7 +36,14 @@ size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t co
                                               counter_table[i].title,
                                               snapshot_counter(manager->engine, (enum counter)i)};
     }
-    return COUNTER_COUNT;
+    size_t more = count > COUNTER_COUNT ? count - COUNTER_COUNT : 0;
+    struct store_counter own[STORE_COUNTERS_MAX];
+    uint32_t stores = store_counters(&manager->store, own, STORE_COUNTERS_MAX);
+    for (size_t i = 0; i < more && i < MIN_OF(stores, STORE_COUNTERS_MAX); i++) {
+        ret_counters[COUNTER_COUNT + i] =
+            (struct mm_counter){"store", own[i].name, own[i].title, own[i].value};
+    }
+    return COUNTER_COUNT + MIN_OF(stores, STORE_COUNTERS_MAX);
 }
 
 void mm_pages(const mm *manager, struct mm_pages *ret_pages)

@@ -164,12 +164,16 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
         o->policy = strcmp(o->policy, policy_fifo.name) == 0 ? policy_fifo.name
                                                              : policy_aging_register.name;
     }
-    return manager_store_check(o, ret_detail);
+    int error = manager_store_check(o, ret_detail);
+    if (error == MM_OK) {
+        o->store_frames_bytes = manager_store_frames(o);
+    }
+    return error;
 }
 
 void manager_resolve_for(struct mm_options *o)
 {
-    uint64_t frames = o->frames_bytes / MM_PAGE_SIZE;
+    uint64_t frames = manager_frames(o);
     if (o->policy == NULL) {
         /* Without accessed bits the register says nothing; whole neighbourhoods go with one flush. */
         o->policy = o->machine == MM_MACHINE_LINUX ? policy_fifo.name : policy_aging_register.name;

@@ -25,6 +25,9 @@ struct store_kind {
     /* Put the layers on the stack. What was pushed before an error is taken down by the caller. */
     int (*create)(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail);
     bool in_memory; /* its pages cost memory, not only its tables */
+    /* Bytes of the frames that it takes for itself, and the store it stands on; NULL: none. */
+    uint64_t (*frames)(const char *rest, const struct mm_options *options);
+    const char *(*over)(const char *rest);
 };
 
 /* ---- the stack ---- */
@@ -58,10 +61,14 @@ static int push_encrypted(mm *manager, struct mm_detail *ret_detail)
 int manager_store_push_guard(mm *manager, bool leave, struct mm_detail *ret_detail)
 {
     enum mm_encrypt encrypt = manager->options.encrypt;
+    return encrypt == MM_ENCRYPT_ON || (encrypt == MM_ENCRYPT_AUTO && leave)
+               ? push_encrypted(manager, ret_detail)
+               : manager_store_push_checked(manager, ret_detail);
+}
+
+int manager_store_push_checked(mm *manager, struct mm_detail *ret_detail)
+{
     struct store below = manager->store;
-    if (encrypt == MM_ENCRYPT_ON || (encrypt == MM_ENCRYPT_AUTO && leave)) {
-        return push_encrypted(manager, ret_detail);
-    }
     if (checked_create(&below, manager_store_next(manager)) != 0) {
         manager_say(ret_detail, "no memory for the checksums of the slots; use less --pagefile");
         return MM_ERROR_NO_MEMORY;
@@ -125,6 +132,8 @@ static const struct store_kind kinds[] = {
     {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push, true},
     {"file", "file[:PATH][,io=uring|sync][,cache=on|off]", manager_file_check, manager_file_push,
      false},
+    {"compressed", "compressed[:[budget=SIZE,]over=STORE]", manager_compressed_check,
+     manager_compressed_push, false, manager_compressed_frames, manager_compressed_over},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -142,10 +151,11 @@ static const struct store_kind *find_kind(const char *name, const char **ret_res
     return NULL;
 }
 
-int manager_store_check(const struct mm_options *options, struct mm_detail *ret_detail)
+int manager_store_check_name(const char *name, const struct mm_options *options,
+                             struct mm_detail *ret_detail)
 {
     const char *rest;
-    const struct store_kind *kind = find_kind(options->store, &rest);
+    const struct store_kind *kind = find_kind(name, &rest);
     if (kind != NULL) {
         return kind->check(rest, options, ret_detail);
     }
@@ -154,9 +164,21 @@ int manager_store_check(const struct mm_options *options, struct mm_detail *ret_
         used += (size_t)snprintf(usages + used, sizeof(usages) - used, "%s%s", i > 0 ? ", " : "",
                                  kinds[i].usage);
     }
-    manager_say(ret_detail, "store '%s' is unknown; there is: %s",
-                options->store == NULL ? "" : options->store, usages);
+    manager_say(ret_detail, "store '%s' is unknown; there is: %s", name == NULL ? "" : name,
+                usages);
     return MM_ERROR_OPTION;
+}
+
+int manager_store_check(const struct mm_options *options, struct mm_detail *ret_detail)
+{
+    return manager_store_check_name(options->store, options, ret_detail);
+}
+
+uint64_t manager_store_frames(const struct mm_options *options)
+{
+    const char *rest;
+    const struct store_kind *kind = find_kind(options->store, &rest);
+    return kind->frames == NULL ? 0 : kind->frames(rest, options);
 }
 
 uint64_t manager_store_memory(const struct mm_options *options)
@@ -164,16 +186,27 @@ uint64_t manager_store_memory(const struct mm_options *options)
     const char *rest;
     const struct store_kind *kind = find_kind(options->store, &rest);
     uint64_t tables = options->pagefile_bytes / MM_PAGE_SIZE * SLOT_TABLE_BYTES;
+    if (kind->over != NULL) {
+        struct mm_options below = *options;
+        below.store = kind->over(rest);
+        return manager_store_memory(&below) + tables;
+    }
     return kind->in_memory ? MIN_OF(options->pagefile_bytes, options->memory_bytes) : tables;
 }
 
 /* ---- life ---- */
 
-int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail)
+int manager_store_push_name(mm *manager, const char *name, uint32_t queues,
+                            struct mm_detail *ret_detail)
 {
     const char *rest;
-    const struct store_kind *kind = find_kind(manager->options.store, &rest);
+    const struct store_kind *kind = find_kind(name, &rest);
     return kind->create(manager, rest, queues, ret_detail);
+}
+
+int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail)
+{
+    return manager_store_push_name(manager, manager->options.store, queues, ret_detail);
 }
 
 void manager_store_destroy(mm *manager)

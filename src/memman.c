@@ -31,7 +31,7 @@ static int create_soft(mm *manager, struct machine *ret_machine, struct mm_detai
 {
     struct soft_config config = {
         .pages = (page_number)(manager->options.memory_bytes / MM_PAGE_SIZE),
-        .frames = (frame_number)(manager->options.frames_bytes / MM_PAGE_SIZE),
+        .frames = manager_frames(&manager->options),
         .threads_max = total_threads(manager),
         .tlb_entries = manager->options.tlb_entries,
     };
@@ -103,7 +103,7 @@ static struct engine_config engine_options(const mm *manager)
     const struct mm_options *o = &manager->options;
     return (struct engine_config){
         .pages = (page_number)(o->memory_bytes / MM_PAGE_SIZE),
-        .frames = (frame_number)(o->frames_bytes / MM_PAGE_SIZE),
+        .frames = manager_frames(o),
         .slots = manager->store.slots,
         .threads = total_threads(manager),
         .vads_max = VADS_MAX,

@@ -205,6 +205,11 @@ static bool title_is_windows(const char *title)
     return false;
 }
 
+static bool counter_is_store(const struct mm_counter *counter)
+{
+    return strcmp(counter->group, "store") == 0;
+}
+
 static void counters_print(const struct outcome *outcome, FILE *file)
 {
     rule_print(file, "Performance Counters                           Total      Per second");
@@ -220,9 +225,30 @@ static void counters_print(const struct outcome *outcome, FILE *file)
     rule_print(file, "Engine Counters                                Total      Per second");
     for (size_t i = 0; i < outcome->counters; i++) {
         const struct mm_counter *counter = &outcome->counter[i];
-        if (!title_is_windows(counter_title(counter))) {
+        if (!title_is_windows(counter_title(counter)) && !counter_is_store(counter)) {
             counter_print(outcome, file, counter_title(counter), "", counter->value);
         }
+    }
+}
+
+/* Of the store itself; some are sizes and shares, so none has a rate. */
+static void store_print(const struct outcome *outcome, FILE *file)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < outcome->counters; i++) {
+        const struct mm_counter *counter = &outcome->counter[i];
+        char total[NUMBER_TEXT_BYTES];
+
+        if (!counter_is_store(counter)) {
+            continue;
+        }
+        if (!any) {
+            rule_print(file, "Store                                          Total");
+            any = true;
+        }
+        row_print(file, "  %-*s%16s", NAME_WIDTH, counter_title(counter),
+                  cell(counter->value, total));
     }
 }
 
@@ -312,6 +338,7 @@ void report_text(const struct outcome *outcome, FILE *file)
     lists_print(outcome, file);
     commit_print(outcome, file);
     counters_print(outcome, file);
+    store_print(outcome, file);
     latencies_print(outcome, file);
     locks_print(outcome, file);
     verdict_print(outcome, file);

@@ -51,7 +51,11 @@ struct store_ops {
      */
     uint32_t (*reap)(void *store, uint32_t queue, struct store_request **ret_requests,
                      uint32_t count, bool wait);
-    /* The slots' content is no longer needed. A hint. May be NULL. */
+    /*
+     * The slots' content is no longer needed; they are the caller's until it returns, and nothing
+     * is in flight on them. A hint. Never waits for a device, and may be called under locks, from
+     * any thread. May be NULL.
+     */
     void (*discard)(void *store, slot_number first, uint32_t count);
     /*
      * Make slots 1..slots usable; those there are stay. May wait for a device, and be called while

@@ -12,6 +12,7 @@
     X(FAULT_DEMAND_ZERO, "faults", "demand_zero", "Demand Zero Faults")                            \
     X(FAULT_TRANSITION, "faults", "transition", "Transition Faults")                               \
     X(FAULT_HARD, "faults", "hard", "Hard Faults")                                                 \
+    X(FAULT_HARD_COMPRESSED, "faults", "hard_compressed", "Hard Faults from Memory")               \
     X(FAULT_COLLIDED, "faults", "collided", "Collided Faults")                                     \
     X(FAULT_WRITE_PROTECT, "faults", "write_protect", "Write Protect Faults")                      \
     X(FAULT_IN_PAGE_ERROR, "faults", "in_page_error", "In-Page Errors")                            \
@@ -58,6 +59,7 @@ enum counter {
     X(DEMAND_ZERO, "demand_zero")                                                                  \
     X(TRANSITION, "transition")                                                                    \
     X(HARD, "hard")                                                                                \
+    X(COMPRESSED, "compressed")                                                                    \
     X(WRITE_PROTECT, "write_protect")                                                              \
     X(FRAME_WAIT, "frame_wait")
 

@@ -111,6 +111,7 @@ struct read_run {
     page_number first;      /* the page that was touched */
     uint32_t count, window; /* pages read, and how many might have been */
     uint32_t block, mapped, spare;
+    bool from_memory;                  /* the last read asked no device */
     frame_number frames[READ_RUN_MAX]; /* FRAME_NONE: a gap, or no longer ours */
     pte_word entries[READ_RUN_MAX];    /* as seen, then as published */
     void *buffers[READ_RUN_MAX];

@@ -207,6 +207,7 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
     }
     lock_check_none_held(self);
     int error = store_wait_for(&engine->store, self->number, &request);
+    run->from_memory = request.from_memory;
     count_one(self, COUNT_IO_READS);
     count_add(self, COUNT_IO_PAGES_READ, pages);
     if (error != 0) {
@@ -346,6 +347,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
     run_remember(engine, page + run->count, run->window);
     count_one(self, COUNT_FAULT_HARD);
     count_add(self, COUNT_READ_AROUND, run->mapped - 1);
-    self->latency = LATENCY_HARD;
+    count_add(self, COUNT_FAULT_HARD_COMPRESSED, run->from_memory);
+    self->latency = run->from_memory ? LATENCY_COMPRESSED : LATENCY_HARD;
     return STEP_DONE;
 }

@@ -384,6 +384,10 @@ void slots_give_back(struct engine *engine, struct thread *self, slot_number slo
     struct slot_area *area = slot_area_of(engine, slot);
     uint64_t *bits = area_bits(engine, area);
     uint32_t bit = slot - area->first;
+    /* While the slot is still the caller's: a moment later it may be written by somebody else. */
+    if (engine->store.ops->discard != NULL && !MUTANT(SLOT_FREED_UNSAID)) {
+        engine->store.ops->discard(engine->store.self, slot, 1);
+    }
     lock_acquire(self, &area->lock, RANK_SLOTS);
     MUST(bitmap_test(bits, bit)); /* given back twice */
     bitmap_clear(bits, bit);

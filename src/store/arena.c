@@ -4,7 +4,7 @@
  * Nothing is ever moved and no room is ever lost between chunks: whatever cells are free make a
  * chunk. The links lie beside the cells, so that a chain is followed in a small table and its bytes
  * can be fetched without waiting for one another. A chunk costs half a cell more than its bytes on
- * average, and the links a sixty-fourth.
+ * average, and the links a thirty-second part.
  *
  * Taking walks as many links as the chunk needs, under the lock; giving back walks its own chain
  * before and hangs it in front with one store.

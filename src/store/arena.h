@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-#define ARENA_CELL_BYTES 256u
+#define ARENA_CELL_BYTES 128u
 #define ARENA_NO_CELL    UINT32_MAX
 
 /* What one cell costs, its place in the table of links included. */

@@ -185,8 +185,8 @@ static int page_fetch(struct compressed *compressed, struct compressed_queue *qu
         return 0;
     }
     arena_fetch(&compressed->arena, slot->first_cell, slot->bytes, queue->packed);
-    int unpacked = LZ4_decompress_safe((const char *)queue->packed, ret_page, slot->bytes,
-                                       MM_PAGE_SIZE);
+    int unpacked =
+        LZ4_decompress_safe((const char *)queue->packed, ret_page, slot->bytes, MM_PAGE_SIZE);
     return unpacked == (int)MM_PAGE_SIZE ? 0 : -EBADMSG;
 }
 
@@ -456,4 +456,11 @@ int compressed_create(const struct store *below, uint64_t budget_bytes, struct s
                                 .slots_ready = below->slots_ready,
                                 .queues = below->queues};
     return 0;
+}
+
+struct arena *compressed_arena(const struct store *store)
+{
+    struct compressed *compressed = store->self;
+
+    return &compressed->arena;
 }

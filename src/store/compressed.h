@@ -14,7 +14,8 @@
  */
 int compressed_create(const struct store *below, uint64_t budget_bytes, struct store *ret_store);
 
-/* The least budget that holds a page. */
-#define COMPRESSED_BUDGET_MIN MM_PAGE_SIZE
+struct arena;
+/* Where packed pages are, for tests that look at it or damage it. */
+struct arena *compressed_arena(const struct store *store);
 
 #endif

@@ -154,6 +154,17 @@ test_page_file()
     done
     status 0 $run --store "file:$folder/new" --encrypt off
     status 0 $run --store ram --encrypt on
+    status 0 $run --store compressed
+    status 0 $run --store compressed:budget=64K,over=ram:latency=1000
+    status 0 $run --store "compressed:over=file:$folder/new,io=sync" --encrypt on
+    for words in budget= budget=0 budget=x budget=1M, budget=1M,under=ram budget=1Mover=ram over \
+        budget=99999999999999999999 budget=99999999999999G; do
+        refused 2 "store 'compressed:$words' is unknown" $run --store "compressed:$words"
+    done
+    refused 2 'one compressed store is enough' $run --store compressed:over=compressed
+    refused 2 "store 'disk' is unknown" $run --store compressed:over=disk
+    refused 2 'use more --frames' $run --store compressed:budget=4G
+    refused 2 'use more --frames' $run --store compressed --frames 4K
     refused 2 'io=nonsense' $run --store "file:$folder/new,io=nonsense"
     refused 2 'encrypt nonsense' $run --encrypt nonsense
     echo precious >"$folder/old"

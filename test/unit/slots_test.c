@@ -471,10 +471,43 @@ static void no_slot_has_two_owners(void **state)
     }
 }
 
+static slot_number discarded[4];
+static uint32_t discards;
+
+static void note_discard(void *store, slot_number first, uint32_t count)
+{
+    (void)store;
+    for (uint32_t i = 0; i < count && discards < ARRAY_COUNT(discarded); i++)
+        discarded[discards++] = first + i;
+}
+
+/* So that it can free what the slot costs it. */
+static void the_store_hears_of_a_slot_given_back(void **state)
+{
+    static struct store_ops ops;
+    slot_number slots[2];
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 64, false);
+    ops = *rig.engine->store.ops;
+    ops.discard = note_discard;
+    rig.engine->store.ops = &ops;
+    discards = 0;
+    assert_int_equal(take(&rig, 0, 2, slots), 2);
+    assert_int_equal(discards, 0);
+    give(&rig, slots, 2);
+    assert_int_equal(discards, 2);
+    assert_int_equal(discarded[0], slots[0]);
+    assert_int_equal(discarded[1], slots[1]);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_are_contiguous_when_free),
+        cmocka_unit_test(the_store_hears_of_a_slot_given_back),
         cmocka_unit_test(next_fit_goes_on_and_first_fit_goes_back),
         cmocka_unit_test(full_is_full),
         cmocka_unit_test(a_block_is_in_order),
