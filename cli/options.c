@@ -37,7 +37,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                       "  file:PATH[,io=uring|sync][,cache=on|off]  a file by that\n"
                       "  name, made here and removed at the end\n"
                       "  compressed[:[budget=SIZE,]over=STORE]  packed into a part\n"
-                      "  of the frames (a quarter), what does not fit in STORE (file)"},
+                      "  of the frames (a quarter), what does not fit in STORE (file)\n"
+                      "  nbd:URI  on a server: nbd://HOST/EXPORT, unix:PATH,\n"
+                      "  nbd+unix:///EXPORT?socket=PATH, nbds://... with TLS"},
     [OPTION_OVERWRITE] = {"overwrite", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
                           "the file of --store file:PATH may exist; it is emptied"},
     [OPTION_ENCRYPT] = {"encrypt", OPTION_CHOICE, 0, 0, "auto|on|off", NULL, NULL,

@@ -107,6 +107,12 @@ int manager_compressed_push(mm *manager, const char *rest, uint32_t queues,
 uint64_t manager_compressed_frames(const char *rest, const struct mm_options *options);
 const char *manager_compressed_over(const char *rest);
 
+/* manager_remote.c: the kind "nbd". */
+int manager_remote_check(const char *rest, const struct mm_options *options,
+                         struct mm_detail *ret_detail);
+int manager_remote_push(mm *manager, const char *rest, uint32_t queues,
+                        struct mm_detail *ret_detail);
+
 /* manager_threads.c: the number the calling thread runs as; false: none is left. */
 bool manager_thread(mm *manager, uint32_t *ret_thread);
 /*

@@ -134,6 +134,7 @@ static const struct store_kind kinds[] = {
      false},
     {"compressed", "compressed[:[budget=SIZE,]over=STORE]", manager_compressed_check,
      manager_compressed_push, false, manager_compressed_frames, manager_compressed_over},
+    {"nbd", "nbd:URI", manager_remote_check, manager_remote_push, false, NULL, NULL},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 

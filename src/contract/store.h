@@ -32,6 +32,7 @@ struct store_request {
     uint32_t pages_done;        /* page that failed, counted from 0, or `count`; set when reaped */
     bool from_memory;           /* read without asking any device; set when reaped */
     struct store_request *next; /* for the store, while it owns the request */
+    uint32_t queue;             /* the same: by which queue it came */
 };
 
 /* What a store counts beside the engine's own I/O counters. Names are JSON keys, all static. */

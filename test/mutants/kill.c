@@ -58,6 +58,7 @@ static const struct killer killers[] = {
     {"store-ram", {"test/mutant-store-ram"}, 77},
     {"store-checked", {"test/mutant-store-checked"}, 77},
     {"file", {"test/mutant-file"}, 77},
+    {"remote", {"test/mutant-remote"}, 77},
     {"compressed", {"test/mutant-compressed"}, 77},
     {"encrypted", {"test/mutant-encrypted"}, 77},
     {"secrets", {"test/mutant-secrets"}, 77},
