@@ -70,7 +70,7 @@ enum remote_count { REMOTE_READS, REMOTE_WRITES, REMOTE_ERRORS, REMOTE_LOST, REM
 
 struct remote {
     struct remote_config config;
-    char *uri;
+    char *uri; /* behind the queues */
     struct world_thread *thread;
     int bell;                 /* eventfd, in both tables */
     _Atomic uint32_t deaf;    /* the program closed its end */
@@ -587,7 +587,6 @@ static void remote_destroy(void *self)
     }
     if (remote->bell >= 0)
         close(remote->bell);
-    free(remote->uri);
     free(remote);
 }
 
@@ -641,7 +640,8 @@ static int remote_start(struct remote *remote, char *ret_text, size_t bytes)
 int remote_create(const struct remote_config *config, struct store *ret_store, char *ret_text,
                   size_t text_bytes)
 {
-    size_t bytes = sizeof(struct remote) + config->queues * sizeof(struct remote_queue);
+    size_t head = sizeof(struct remote) + config->queues * sizeof(struct remote_queue);
+    size_t bytes = head + strlen(config->uri) + 1;
     struct remote *remote;
 
     if (posix_memalign((void **)&remote, CACHE_LINE, bytes) != 0) {
@@ -653,12 +653,8 @@ int remote_create(const struct remote_config *config, struct store *ret_store, c
     remote->bell = -1;
     remote->wait_ns = RETRY_NS;
     remote->config.patience_ns = config->patience_ns == 0 ? PATIENCE_NS : config->patience_ns;
-    remote->uri = strdup(config->uri);
-    int error = -ENOMEM;
-    if (remote->uri == NULL)
-        snprintf(ret_text, text_bytes, "no memory for the NBD store");
-    else
-        error = remote_start(remote, ret_text, text_bytes);
+    remote->uri = memcpy((char *)remote + head, config->uri, bytes - head);
+    int error = remote_start(remote, ret_text, text_bytes);
     if (error != 0) {
         remote_destroy(remote);
         return error;

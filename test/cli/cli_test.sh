@@ -161,6 +161,19 @@ test_page_file()
         budget=99999999999999999999 budget=99999999999999G; do
         refused 2 "store 'compressed:$words' is unknown" $run --store "compressed:$words"
     done
+    for words in x unix: unix tcp:x nbd:x; do
+        refused 2 "store 'nbd:$words' names no server" $run --store "nbd:$words"
+    done
+    refused 2 'names no server' $run --store nbd
+    refused 3 'start it, or correct the name' $run --store "nbd:unix:$folder/none"
+    refused 3 'start it, or correct the name' $run --store nbd://127.0.0.1:1/pages
+    if command -v nbdkit >/dev/null; then
+        for words in "nbd:unix:$folder/socket" "nbd:nbd+unix:///pages?socket=$folder/socket"; do
+            nbdkit -U "$folder/socket" memory 2M --run "'$memman' $run --store '$words'" ||
+                fail "memman $run --store $words"
+            rm -f "$folder/socket"
+        done
+    fi
     refused 2 'one compressed store is enough' $run --store compressed:over=compressed
     refused 2 "store 'disk' is unknown" $run --store compressed:over=disk
     refused 2 'use more --frames' $run --store compressed:budget=4G

@@ -4,11 +4,14 @@
  * Each case runs over each store of the table at the end.
  */
 #include "base/copy.h"
+#include "nbd_server.h"
 #include "store/checked.h"
+#include "store/compressed.h"
 #include "store/encrypted.h"
 #include "store/faulty.h"
 #include "store/file.h"
 #include "store/ram.h"
+#include "store/remote.h"
 #include "store_rig.h"
 
 #include <pthread.h>
@@ -19,6 +22,8 @@
 #define QUEUES     4u
 #define LATENCY_NS 200000ull
 #define REWRITES   300u
+#define BUDGET     (SLOTS * MM_PAGE_SIZE)
+#define TINY       (MM_PAGE_SIZE / 2)
 
 static unsigned char pages[SLOTS][MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
 static void *page_pointers[SLOTS];
@@ -27,11 +32,11 @@ static void *page_pointers[SLOTS];
 
 /* From the bottom up; what is not used has no ops. */
 struct stack {
-    struct store device, faulty, guard;
+    struct store device, faulty, packed, guard;
     struct store *top;
 };
 
-enum device { DEVICE_RAM, DEVICE_FILE };
+enum device { DEVICE_RAM, DEVICE_FILE, DEVICE_NBD };
 enum guard { GUARD_NONE, GUARD_CHECKED, GUARD_ENCRYPTED };
 
 struct stack_kind {
@@ -41,11 +46,15 @@ struct stack_kind {
     bool buffered;
     uint64_t latency_ns;
     bool faulty;
+    uint64_t budget;   /* of a compressed store; 0: none */
+    bool faulty_first; /* the faulty store lies below it, not above */
     enum guard guard;
 };
 
 static const struct stack_kind *kind;
 static struct stack stack;
+static struct nbd_server server;
+static bool server_running;
 
 static int device_create(struct store *ret_store)
 {
@@ -64,9 +73,23 @@ static int device_create(struct store *ret_store)
             print_message("%s: %s\n", kind->name, text);
         return error;
     }
+    if (kind->device == DEVICE_NBD) {
+        struct remote_config remote = {.uri = server.uri, .slots = SLOTS, .queues = QUEUES};
+        int error = remote_create(&remote, ret_store, text, sizeof(text));
+
+        if (error != 0)
+            print_message("%s: %s\n", kind->name, text);
+        return error;
+    }
     assert_int_equal(ram_create(SLOTS, QUEUES, ret_store), 0);
     ram_set_latency(ret_store, kind->latency_ns);
     return 0;
+}
+
+static void push_faulty(void)
+{
+    assert_int_equal(faulty_create(stack.top, 1, &stack.faulty), 0);
+    stack.top = &stack.faulty;
 }
 
 static int stack_create(void **state)
@@ -75,10 +98,14 @@ static int stack_create(void **state)
 
     stack = (struct stack){.top = &stack.device};
     assert_int_equal(device_create(&stack.device), 0);
-    if (kind->faulty) {
-        assert_int_equal(faulty_create(stack.top, 1, &stack.faulty), 0);
-        stack.top = &stack.faulty;
+    if (kind->faulty && kind->faulty_first)
+        push_faulty();
+    if (kind->budget != 0) {
+        assert_int_equal(compressed_create(stack.top, kind->budget, &stack.packed), 0);
+        stack.top = &stack.packed;
     }
+    if (kind->faulty && !kind->faulty_first)
+        push_faulty();
     if (kind->guard == GUARD_CHECKED)
         assert_int_equal(checked_create(stack.top, &stack.guard), 0);
     if (kind->guard == GUARD_ENCRYPTED)
@@ -96,7 +123,11 @@ static int stack_destroy(void **state)
     (void)state;
     if (kind->guard != GUARD_NONE)
         store_destroy(&stack.guard);
-    if (kind->faulty)
+    if (kind->faulty && !kind->faulty_first)
+        store_destroy(&stack.faulty);
+    if (kind->budget != 0)
+        store_destroy(&stack.packed);
+    if (kind->faulty && kind->faulty_first)
         store_destroy(&stack.faulty);
     store_destroy(&stack.device);
     return 0;
@@ -354,7 +385,57 @@ static const struct stack_kind kinds[] = {
      .device = DEVICE_FILE,
      .faulty = true,
      .guard = GUARD_ENCRYPTED},
+    {.name = "compressed(ram)", .budget = BUDGET},
+    {.name = "compressed(ram) with room for nothing", .budget = 1},
+    {.name = "compressed(ram) with room for little", .budget = TINY},
+    {.name = "compressed(ram with latency)", .budget = TINY, .latency_ns = LATENCY_NS},
+    {.name = "checked(compressed(ram))", .budget = TINY, .guard = GUARD_CHECKED},
+    {.name = "checked(faulty(compressed(ram)))",
+     .budget = TINY,
+     .faulty = true,
+     .guard = GUARD_CHECKED},
+    {.name = "checked(compressed(faulty(ram)))",
+     .budget = TINY,
+     .faulty = true,
+     .faulty_first = true,
+     .guard = GUARD_CHECKED},
+    {.name = "checked(compressed(file))",
+     .device = DEVICE_FILE,
+     .budget = TINY,
+     .guard = GUARD_CHECKED},
+    {.name = "nbd", .device = DEVICE_NBD},
+    {.name = "checked(nbd)", .device = DEVICE_NBD, .guard = GUARD_CHECKED},
+    {.name = "checked(faulty(nbd))", .device = DEVICE_NBD, .faulty = true, .guard = GUARD_CHECKED},
+    {.name = "encrypted(nbd)", .device = DEVICE_NBD, .guard = GUARD_ENCRYPTED},
+    {.name = "checked(compressed(nbd))",
+     .device = DEVICE_NBD,
+     .budget = TINY,
+     .guard = GUARD_CHECKED},
 };
+
+/* A kind that this build or this system has not, with a word about it. */
+static bool kind_is_missing(void)
+{
+    struct store below, none;
+    char text[512];
+    bool missing = false;
+
+    if (kind->budget != 0) {
+        assert_int_equal(ram_create(1, 1, &below), 0);
+        missing = compressed_create(&below, 1, &none) == -ENOSYS;
+        if (!missing)
+            store_destroy(&none);
+        store_destroy(&below);
+    }
+    if (kind->device == DEVICE_NBD) {
+        struct remote_config remote = {.uri = "", .slots = 1, .queues = 1};
+
+        missing |= !server_running || remote_create(&remote, &none, text, sizeof(text)) == -ENOSYS;
+    }
+    if (missing)
+        print_message("%s: left out, it needs liblz4, or libnbd and nbdkit\n", kind->name);
+    return missing;
+}
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, stack_create, stack_destroy)
 
@@ -371,10 +452,15 @@ int main(void)
     };
     int failed = 0;
 
+    server_running = nbd_server_start(&server, (const char *const[]){"memory", "64K", NULL});
     setenv("TMPDIR", ".", 1); /* the build directory is on a disk */
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         kind = &kinds[i];
+        if (kind_is_missing())
+            continue;
         failed += cmocka_run_group_tests_name(kind->name, cases, NULL, NULL);
     }
+    if (server_running)
+        nbd_server_end(&server, SIGTERM);
     return failed;
 }

@@ -2,6 +2,7 @@
  * remote_test.c - the remote store against servers that refuse, fail, are slow, say nothing, die and
  * come back.
  */
+#include "memman.h"
 #include "nbd_server.h"
 #include "store/remote.h"
 #include "store_rig.h"
@@ -318,6 +319,74 @@ static void descriptors_of_the_program_are_its_own(void **state)
     nbd_server_end(&server, SIGTERM);
 }
 
+/* ---- a manager on it ---- */
+
+#define MANAGED_PAGES 128u
+
+/* How many pages are what they should be; the others must be in-page errors. */
+static unsigned good_pages(mm *manager, uint64_t address)
+{
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < MANAGED_PAGES; i++) {
+        int error = mm_read(manager, address + i * MM_PAGE_BYTES, pages[0], MM_PAGE_SIZE);
+
+        assert_true(error == MM_OK || error == MM_ERROR_IN_PAGE);
+        good += error == MM_OK;
+        if (error == MM_OK)
+            assert_true(page_is(pages[0], 500 + i));
+    }
+    return good;
+}
+
+/* Its server dies: in-page errors, and what is in frames is there; it returns: nothing was lost. */
+static void a_manager_outlives_its_server(void **state)
+{
+    static const char *const words[] = {"file", DISK, NULL};
+    struct mm_options options;
+    struct mm_detail detail;
+    char name[160];
+    uint64_t address;
+    unsigned good = 0;
+    mm *manager;
+
+    (void)state;
+    int disk = open(DISK, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(disk >= 0 && ftruncate(disk, (off_t)(SLOTS * MM_PAGE_SIZE)) == 0);
+    close(disk);
+    serve(words);
+    snprintf(name, sizeof(name), "nbd:unix:%s", server.socket);
+    mm_options_init(&options);
+    options.machine = MM_MACHINE_SOFT;
+    options.memory_bytes = MANAGED_PAGES * MM_PAGE_SIZE;
+    options.frames_bytes = 16 * MM_PAGE_SIZE;
+    options.threads_max = 4;
+    options.encrypt = MM_ENCRYPT_OFF;
+    options.store = name;
+    if (mm_create(&options, &manager, &detail) != MM_OK)
+        fail_msg("%s", detail.text);
+    assert_int_equal(mm_reserve(manager, MANAGED_PAGES * MM_PAGE_SIZE, &address), MM_OK);
+    assert_int_equal(mm_commit(manager, address, MANAGED_PAGES * MM_PAGE_SIZE, MM_READ_WRITE),
+                     MM_OK);
+    for (unsigned i = 0; i < MANAGED_PAGES; i++) {
+        page_fill(pages[0], 500 + i);
+        assert_int_equal(mm_write(manager, address + i * MM_PAGE_BYTES, pages[0], MM_PAGE_SIZE),
+                         MM_OK);
+    }
+    assert_int_equal(good_pages(manager, address), MANAGED_PAGES);
+    nbd_server_end(&server, SIGKILL);
+    assert_in_range(good_pages(manager, address), 1, 16);
+    assert_true(nbd_server_start(&server, words));
+    for (unsigned i = 0; i < RECOVERY_MS / 10 && good < MANAGED_PAGES; i++) {
+        good = good_pages(manager, address);
+        usleep(10000);
+    }
+    assert_int_equal(good, MANAGED_PAGES);
+    mm_destroy(manager);
+    nbd_server_end(&server, SIGTERM);
+    unlink(DISK);
+}
+
 /* ---- refusals ---- */
 
 static void refused(const char *uri, const char *reason, const char *remedy)
@@ -385,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_server_that_returns_smaller_is_refused),
         cmocka_unit_test(a_server_that_hangs_is_lost),
         cmocka_unit_test(descriptors_of_the_program_are_its_own),
+        cmocka_unit_test(a_manager_outlives_its_server),
         cmocka_unit_test(what_will_not_do_is_refused_at_the_start),
     };
 
