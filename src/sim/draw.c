@@ -7,6 +7,7 @@
 #include "sim/options.h"
 
 #include "base/random.h"
+#include "store/compressed.h"
 
 #define STREAM_OPTIONS 3u
 
@@ -132,6 +133,8 @@ static void draw_schedule(struct draw *draw)
     set(draw, SIM_NET, chance(draw, 10));
     set(draw, SIM_LOOK_EVERY, (uint64_t)1 << 4 * between(draw, 0, 2));
     set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
+    set(draw, SIM_STORE, chance(draw, 30) && compressed_exists());
+    set(draw, SIM_STORE_BUDGET, chance(draw, 50) ? skewed(draw, 1, 8192) : 1 << 20);
 }
 
 /* ---- what goes together ---- */

@@ -1,16 +1,17 @@
 /*
  * faults.c - the store of a simulated world, and what goes wrong in it.
  *
- * RAM, on it a store that goes wrong by seed, on that one that finds out; on top a layer of our own
+ * RAM, in some worlds with packed pages over it, on it a store that goes wrong by seed, on that one that finds out; on top a layer of our own
  * that sees what the engine is told. It knows the page of each read by the frame that is read into,
  * so the oracle can ask for every in-page error whether that page's read failed; and each failed
  * read must have a cause in the account of the faulty store: damage, or a fault of its own.
- * Where nothing may go wrong the engine stands on the bare RAM store.
+ * Where nothing may go wrong the engine stands on the bare device.
  */
 #include "sim/faults.h"
 
 #include "sim/sim.h"
 #include "store/checked.h"
+#include "store/compressed.h"
 #include "store/ram.h"
 
 #include <errno.h>
@@ -20,8 +21,10 @@
 
 struct faults {
     struct sim *sim;
-    struct store ram, faulty, checked;
-    bool plain;                            /* nothing goes wrong: RAM alone */
+    struct store ram, compressed, faulty, checked;
+    struct store *device;                  /* ram or compressed */
+    unsigned char page[MM_PAGE_SIZE];      /* of faults_content() */
+    bool plain;                            /* nothing goes wrong: the device alone */
     uint32_t *page_errors;                 /* by page: failed reads that the engine was told of */
     uint64_t reads_refused, reads_damaged; /* failed reads of pages that are not destroyed */
 };
@@ -136,11 +139,20 @@ static int create_store(void *context, slot_number slots, uint32_t queues, struc
     if (error != 0)
         return error;
     ram_set_latency(&faults->ram, sim_value(faults->sim, SIM_LATENCY));
+    faults->device = &faults->ram;
     *ret_store = faults->ram;
+    if (sim_value(faults->sim, SIM_STORE) == 1) {
+        error = compressed_create(&faults->ram, sim_value(faults->sim, SIM_STORE_BUDGET),
+                                  &faults->compressed);
+        if (error != 0)
+            return error;
+        faults->device = &faults->compressed;
+    }
+    *ret_store = *faults->device;
     if (faults->plain)
         return 0;
     random_seed(&random, faults->sim->options->seed, STREAM_FAULTS);
-    error = faulty_create(&faults->ram, random_next(&random), &faults->faulty);
+    error = faulty_create(faults->device, random_next(&random), &faults->faulty);
     if (error == 0)
         error = checked_create(&faults->faulty, &faults->checked);
     if (error == 0)
@@ -166,6 +178,8 @@ static void destroy_store(void *context, struct store *store)
         store_destroy(&faults->checked);
     if (faults->faulty.ops != NULL)
         store_destroy(&faults->faulty);
+    if (faults->compressed.ops != NULL)
+        store_destroy(&faults->compressed);
     store_destroy(&faults->ram);
 }
 
@@ -249,10 +263,13 @@ void faults_heal(struct sim *sim)
 
 const void *faults_content(const struct sim *sim, slot_number slot)
 {
-    const struct faults *faults = sim->faults;
+    struct faults *faults = sim->faults;
 
     if (!faults->plain && faulty_slot_look(&faults->faulty, slot) != FAULTY_SLOT_INTACT)
         return NULL;
+    if (faults->device == &faults->compressed &&
+        compressed_look(&faults->compressed, slot, faults->page))
+        return faults->page;
     return ram_slot(&faults->ram, slot);
 }
 

@@ -171,12 +171,9 @@ static bool page_keep(struct compressed *compressed, struct compressed_queue *qu
     return false;
 }
 
-/* Read a page that is here; 0 or -EBADMSG. */
-static int page_fetch(struct compressed *compressed, struct compressed_queue *queue,
-                      const struct compressed_slot *slot, void *ret_page)
+static int slot_unpack(const struct compressed *compressed, const struct compressed_slot *slot,
+                       unsigned char *packed, void *ret_page)
 {
-    world_work(WORLD_COPY_PAGE, 1);
-    count_add(queue, COUNT_HITS, 1);
     if (slot->place == PLACE_REPEATED) {
         uint64_t *words = ret_page;
 
@@ -184,10 +181,18 @@ static int page_fetch(struct compressed *compressed, struct compressed_queue *qu
             words[i] = slot->word;
         return 0;
     }
-    arena_fetch(&compressed->arena, slot->first_cell, slot->bytes, queue->packed);
-    int unpacked =
-        LZ4_decompress_safe((const char *)queue->packed, ret_page, slot->bytes, MM_PAGE_SIZE);
+    arena_fetch(&compressed->arena, slot->first_cell, slot->bytes, packed);
+    int unpacked = LZ4_decompress_safe((const char *)packed, ret_page, slot->bytes, MM_PAGE_SIZE);
     return unpacked == (int)MM_PAGE_SIZE ? 0 : -EBADMSG;
+}
+
+/* Read a page that is here; 0 or -EBADMSG. */
+static int page_fetch(struct compressed *compressed, struct compressed_queue *queue,
+                      const struct compressed_slot *slot, void *ret_page)
+{
+    world_work(WORLD_COPY_PAGE, 1);
+    count_add(queue, COUNT_HITS, 1);
+    return slot_unpack(compressed, slot, queue->packed, ret_page);
 }
 
 static void request_fail(struct store_request *request, uint32_t page, int error)
@@ -463,4 +468,18 @@ struct arena *compressed_arena(const struct store *store)
     struct compressed *compressed = store->self;
 
     return &compressed->arena;
+}
+
+bool compressed_look(const struct store *store, slot_number slot, void *ret_page)
+{
+    const struct compressed *compressed = store->self;
+    unsigned char packed[PACKED_MAX];
+
+    return compressed->slots[slot - 1].place != PLACE_BELOW &&
+           slot_unpack(compressed, &compressed->slots[slot - 1], packed, ret_page) == 0;
+}
+
+bool compressed_exists(void)
+{
+    return true;
 }

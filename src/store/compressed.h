@@ -14,6 +14,12 @@
  */
 int compressed_create(const struct store *below, uint64_t budget_bytes, struct store *ret_store);
 
+/* Does this build have it? */
+bool compressed_exists(void);
+
+/* For tests and simulations, in a world where nothing moves: the page, if it is not below. */
+bool compressed_look(const struct store *store, slot_number slot, void *ret_page);
+
 struct arena;
 /* Where packed pages are, for tests that look at it or damage it. */
 struct arena *compressed_arena(const struct store *store);

@@ -18,3 +18,16 @@ struct arena *compressed_arena(const struct store *store)
     (void)store;
     return NULL;
 }
+
+bool compressed_look(const struct store *store, slot_number slot, void *ret_page)
+{
+    (void)store;
+    (void)slot;
+    (void)ret_page;
+    return false;
+}
+
+bool compressed_exists(void)
+{
+    return false;
+}

@@ -3,6 +3,7 @@
  * and the account is right under every schedule.
  */
 #include "store/checked.h"
+#include "store/compressed.h"
 #include "store/faulty.h"
 #include "store/ram.h"
 #include "store_rig.h"
@@ -14,6 +15,7 @@
 #define LATENCY_NS 20000ull
 #define SLOW_NS    100000ull
 #define SEEDS      40u
+#define BUDGET     1024u /* room for some pages, not for all */
 
 struct user {
     uint32_t queue;
@@ -21,7 +23,8 @@ struct user {
     unsigned char page[MM_PAGE_SIZE];
 };
 
-static struct store ram, faulty, checked;
+static struct store ram, compressed, faulty, checked;
+static bool packed; /* the compressed store is between ram and faulty */
 static struct user users[USERS];
 /* Content last written with success; a slot belongs to the user of its remainder. */
 static unsigned seed_of[SLOTS + 1];
@@ -88,7 +91,9 @@ static void stores_create(uint64_t seed)
 {
     assert_int_equal(ram_create(SLOTS, USERS, &ram), 0);
     ram_set_latency(&ram, LATENCY_NS);
-    assert_int_equal(faulty_create(&ram, seed, &faulty), 0);
+    if (packed)
+        assert_int_equal(compressed_create(&ram, BUDGET, &compressed), 0);
+    assert_int_equal(faulty_create(packed ? &compressed : &ram, seed, &faulty), 0);
     assert_int_equal(checked_create(&faulty, &checked), 0);
     faulty_set_slow(&faulty, SLOW_NS);
     for (unsigned i = 0; i < FAULTY_CLASS_COUNT; i++)
@@ -102,6 +107,8 @@ static void stores_destroy(void)
 {
     store_destroy(&checked);
     store_destroy(&faulty);
+    if (packed)
+        store_destroy(&compressed);
     store_destroy(&ram);
 }
 
@@ -173,11 +180,25 @@ static void schedules_by_priority_repeat(void **state)
     same_seed_same_harm(FIBERS_PCT);
 }
 
+static void packed_pages_keep_the_account(void **state)
+{
+    (void)state;
+    if (!compressed_exists()) {
+        print_message("this build is without liblz4\n");
+        skip();
+    }
+    packed = true;
+    same_seed_same_harm(FIBERS_RANDOM);
+    same_seed_same_harm(FIBERS_PCT);
+    packed = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_schedules_repeat),
         cmocka_unit_test(schedules_by_priority_repeat),
+        cmocka_unit_test(packed_pages_keep_the_account),
     };
 
     return cmocka_run_group_tests_name("store-sim", tests, NULL, NULL);
