@@ -15,6 +15,7 @@
  */
 #include "store/remote.h"
 
+#include "base/copy.h"
 #include "base/mutant.h"
 #include "contract/world.h"
 #include "store/request_list.h"
@@ -57,6 +58,8 @@ struct command {
     struct remote *remote;
     struct store_request *request; /* NULL: free */
     uint32_t page, pages;
+    /* What is written may be changing, which only ThreadSanitizer minds (base/copy.h). */
+    unsigned char still[UNDER_THREAD_SANITIZER ? COMMAND_PAGES * MM_PAGE_SIZE : 1];
 };
 
 struct remote_queue {
@@ -133,6 +136,12 @@ static bool request_over(const struct remote *remote, const struct store_request
     return true;
 }
 
+/* A connection breaks in many words; whoever waits for a page hears one. */
+static int result_of(int error)
+{
+    return error == EPIPE || error == ECONNRESET || error == ESHUTDOWN ? -ENOTCONN : -error;
+}
+
 static void command_end(struct command *command, int error)
 {
     struct remote *remote = command->remote;
@@ -146,7 +155,7 @@ static void command_end(struct command *command, int error)
     if (error != 0) {
         count_one(remote, REMOTE_ERRORS);
         if (!MUTANT(REMOTE_FORGETS_ERROR))
-            request_fail(request, command->page, -error);
+            request_fail(request, command->page, result_of(error));
     }
     if (request_over(remote, request))
         request_done(remote, request);
@@ -187,6 +196,12 @@ static uint32_t neighbours(const struct store_request *request, uint32_t at)
     return pages;
 }
 
+static bool connection_dead(struct remote *remote)
+{
+    return nbd_aio_is_dead(remote->nbd) || nbd_aio_is_closed(remote->nbd) ||
+           nbd_aio_get_fd(remote->nbd) < 0;
+}
+
 static void command_send(struct remote *remote, struct command *command)
 {
     struct store_request *request = command->request;
@@ -205,10 +220,17 @@ static void command_send(struct remote *remote, struct command *command)
         count_one(remote, REMOTE_WRITES);
         remote->writing++;
         remote->writing_pages += command->pages;
+        if (UNDER_THREAD_SANITIZER) {
+            copy_shared(command->still, buffer, bytes);
+            buffer = command->still;
+        }
         sent = nbd_aio_pwrite(remote->nbd, buffer, bytes, offset, answered, 0);
     }
-    if (sent < 0 && command->request != NULL)
-        command_end(command, nbd_get_errno() != 0 ? nbd_get_errno() : EIO);
+    if (sent < 0 && command->request != NULL) {
+        int error = nbd_get_errno();
+
+        command_end(command, connection_dead(remote) ? ENOTCONN : error != 0 ? error : EIO);
+    }
 }
 
 /* What is wanted of the first waiting request goes out. False: no command is free for it. */
@@ -298,12 +320,6 @@ static int connection_begin(struct remote *remote)
     nbd_set_pread_initialize(remote->nbd, false);    /* a read that fails gives nothing */
     remote->heard_ns = world_now_ns();
     return nbd_aio_connect_uri(remote->nbd, remote->uri) == 0 ? 0 : -EIO;
-}
-
-static bool connection_dead(struct remote *remote)
-{
-    return nbd_aio_is_dead(remote->nbd) || nbd_aio_is_closed(remote->nbd) ||
-           nbd_aio_get_fd(remote->nbd) < 0;
 }
 
 /* Is the export what the page file needs? 0 or -errno with the reason. */

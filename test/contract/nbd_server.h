@@ -5,6 +5,7 @@
 #define MM_TEST_NBD_SERVER_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,9 @@ static inline bool nbd_server_start(struct nbd_server *server, const char *const
     server->process = fork();
     if (server->process == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(nowhere, STDOUT_FILENO);
+        dup2(nowhere, STDERR_FILENO);
         execvp(command[0], (char *const *)(uintptr_t)command);
         _exit(127);
     }
