@@ -22,12 +22,12 @@ struct compressed_name {
 /* "64M" and what follows it. False: no size stands there, or none that fits. */
 static bool take_size(const char **text, uint64_t *ret_bytes)
 {
-    static const char units[] = "KMG";
+    static const char units[] = "KkMmGg";
     char *end;
     errno = 0;
     unsigned long long number = strtoull(*text, &end, 10);
     const char *unit = *end == '\0' ? NULL : strchr(units, *end);
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    unsigned shift = unit == NULL ? 0 : 10 * ((unsigned)(unit - units) / 2 + 1);
     if (**text < '0' || **text > '9' || errno != 0 || number > UINT64_MAX >> shift) {
         return false;
     }

@@ -200,7 +200,6 @@ struct engine {
     _Atomic uint64_t move_sequence;                /* checked builds */
     _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
-    _Atomic uint32_t extents[BATCH_MAX + 1];       /* write batches by their number of requests */
 
     struct worker_event events[WORKER_KINDS];
     _Atomic bool stopping;

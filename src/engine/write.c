@@ -170,7 +170,6 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
     }
     if (batch->requests > 0) {
         engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
-        atomic_fetch_add_explicit(&engine->extents[batch->requests], 1, memory_order_relaxed);
     }
     while (done < batch->requests) {
         struct store_request *reaped[32];

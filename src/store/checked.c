@@ -14,6 +14,7 @@
 
 #include "base/copy.h"
 #include "base/mutant.h"
+#include "store/slot_content.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -21,11 +22,6 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-/* What is known of a slot's content, in the low bits of its word; the generation is above them. */
-enum content { CONTENT_NONE, CONTENT_COMING, CONTENT_KNOWN };
-#define CONTENT_BITS 2
-#define CONTENT_MASK (((uint64_t)1 << CONTENT_BITS) - 1)
 
 struct checked_slot {
     _Atomic uint64_t word;
@@ -51,28 +47,8 @@ static uint64_t page_checksum(const void *page)
 
 static void slot_write_begin(struct checked_slot *slot, const void *page)
 {
-    uint64_t generation = atomic_load_explicit(&slot->word, memory_order_relaxed) >> CONTENT_BITS;
-
-    atomic_store_explicit(&slot->word, (generation + 1) << CONTENT_BITS | CONTENT_COMING,
-                          memory_order_relaxed);
+    content_write_begin(&slot->word);
     atomic_store_explicit(&slot->checksum, page_checksum(page), memory_order_release);
-}
-
-static void slot_forget(struct checked_slot *slot)
-{
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-
-    atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_NONE, memory_order_release);
-}
-
-/* A slot that was forgotten since the write began stays so. */
-static void slot_write_end(struct checked_slot *slot)
-{
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-
-    if ((word & CONTENT_MASK) == CONTENT_COMING)
-        atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_KNOWN,
-                              memory_order_release);
 }
 
 static bool slot_vouches(struct checked_slot *slot, const void *page)
@@ -83,7 +59,7 @@ static bool slot_vouches(struct checked_slot *slot, const void *page)
     if (MUTANT(CHECKED_COMPARES_CHECKSUM_ALONE))
         return same;
     same = same || MUTANT(CHECKED_SKIPS_CHECKSUM);
-    return same && (word & CONTENT_MASK) == CONTENT_KNOWN &&
+    return same && content_is_known(word) &&
            word == atomic_load_explicit(&slot->word, memory_order_relaxed);
 }
 
@@ -103,9 +79,9 @@ static void write_end(struct checked_slot *slots, const struct store_request *re
 {
     for (uint32_t i = 0; i < request->count; i++) {
         if (request->result == 0 || MUTANT(CHECKED_BELIEVES_FAILED_WRITE))
-            slot_write_end(&slots[i]);
+            content_write_end(&slots[i].word);
         else
-            slot_forget(&slots[i]);
+            content_forget(&slots[i].word);
     }
 }
 
@@ -151,7 +127,7 @@ static void checked_discard(void *self, slot_number first, uint32_t count)
     const struct store *below = &checked->below;
 
     for (uint32_t i = 0; i < count; i++)
-        slot_forget(&checked->slots[first - 1 + i]);
+        content_forget(&checked->slots[first - 1 + i].word);
     if (below->ops->discard != NULL)
         below->ops->discard(below->self, first, count);
 }
@@ -205,6 +181,6 @@ uint64_t checked_generation(const struct store *store, slot_number slot)
 {
     struct checked *checked = store->self;
 
-    return atomic_load_explicit(&checked->slots[slot - 1].word, memory_order_relaxed) >>
-           CONTENT_BITS;
+    return content_writes(
+        atomic_load_explicit(&checked->slots[slot - 1].word, memory_order_relaxed));
 }

@@ -18,11 +18,11 @@
 #include "base/mutant.h"
 #include "contract/world.h"
 #include "store/arena.h"
+#include "store/memory.h"
 #include "store/request_list.h"
 
 #include <errno.h>
 #include <lz4.h>
-#include <sys/mman.h>
 
 #define PACKED_MAX (MM_PAGE_SIZE / 4 * 3) /* a page that takes more is not worth the processor */
 #define PARTS      32u
@@ -412,7 +412,7 @@ static void compressed_destroy(void *self)
 {
     struct compressed *compressed = self;
 
-    munmap(compressed, compressed->bytes);
+    store_memory_unmap(compressed, compressed->bytes);
 }
 
 static const struct store_ops compressed_ops = {
@@ -441,12 +441,10 @@ int compressed_create(const struct store *below, uint64_t budget_bytes, struct s
     size_t queues = below->queues * sizeof(struct compressed_queue);
     size_t slots = (size_t)below->slots * sizeof(struct compressed_slot);
     size_t bytes = sizeof(struct compressed) + cell_bytes + links + queues + slots + 5 * CACHE_LINE;
-    unsigned char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *at = store_memory_map(bytes);
 
-    if (at == MAP_FAILED)
+    if (at == NULL)
         return -ENOMEM;
-    madvise(at, bytes, MADV_DONTFORK); /* may be refused: a child then inherits a copy */
     struct compressed *compressed = carve(&at, sizeof(*compressed));
     compressed->below = *below;
     compressed->bytes = bytes;

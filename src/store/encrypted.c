@@ -14,23 +14,19 @@
 
 #include "base/mutant.h"
 #include "store/cipher.h"
+#include "store/memory.h"
 #include "store/request_list.h"
+#include "store/slot_content.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define PIECE_PAGES_MAX 256u
 #define PIECES          256u
 #define WORD_BITS       64u
 #define BATCH           32u
-
-/* What is known of a slot's content, in the low bits of its word; the write count is above them. */
-enum content { CONTENT_NONE, CONTENT_COMING, CONTENT_KNOWN };
-#define CONTENT_BITS 2
-#define CONTENT_MASK (((uint64_t)1 << CONTENT_BITS) - 1)
 
 struct sealed_slot {
     _Atomic uint64_t word;
@@ -155,40 +151,16 @@ static struct piece *piece_take(struct encrypted *encrypted, struct encrypted_qu
 
 /* ---- slots ---- */
 
-static uint64_t slot_count(uint64_t word)
-{
-    return word >> CONTENT_BITS;
-}
-
 static void slot_seal(struct encrypted *encrypted, slot_number number, const void *page,
                       void *ret_page)
 {
     struct sealed_slot *slot = &encrypted->slots[number - 1];
-    uint64_t count = slot_count(atomic_load_explicit(&slot->word, memory_order_relaxed)) + 1;
+    uint64_t count = content_write_begin(&slot->word);
 
-    atomic_store_explicit(&slot->word, count << CONTENT_BITS | CONTENT_COMING,
-                          memory_order_relaxed);
     if (MUTANT(ENCRYPTED_LEAVES_FIRST_PLAIN) && number == 1)
         memcpy(ret_page, page, MM_PAGE_SIZE);
     else
         cipher_seal(encrypted->cipher, number, count, page, ret_page, slot->tag);
-}
-
-static void slot_forget(struct sealed_slot *slot)
-{
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-
-    atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_NONE, memory_order_release);
-}
-
-/* A slot that was forgotten since the write began stays so. */
-static void slot_known(struct sealed_slot *slot)
-{
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-
-    if ((word & CONTENT_MASK) == CONTENT_COMING)
-        atomic_store_explicit(&slot->word, (word & ~CONTENT_MASK) | CONTENT_KNOWN,
-                              memory_order_release);
 }
 
 static bool slot_open(struct encrypted *encrypted, slot_number number, void *page)
@@ -196,11 +168,11 @@ static bool slot_open(struct encrypted *encrypted, slot_number number, void *pag
     struct sealed_slot *slot = &encrypted->slots[number - 1];
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
 
-    if ((word & CONTENT_MASK) != CONTENT_KNOWN)
+    if (!content_is_known(word))
         return false;
     if (MUTANT(ENCRYPTED_LEAVES_FIRST_PLAIN) && number == 1)
         return true;
-    return (cipher_open(encrypted->cipher, number, slot_count(word), page, slot->tag) ||
+    return (cipher_open(encrypted->cipher, number, content_writes(word), page, slot->tag) ||
             MUTANT(ENCRYPTED_IGNORES_TAG)) &&
            word == atomic_load_explicit(&slot->word, memory_order_relaxed);
 }
@@ -240,9 +212,9 @@ static bool piece_end(struct encrypted *encrypted, struct encrypted_queue *queue
 
     for (uint32_t i = 0; i < below->count; i++) {
         if (below->result == 0)
-            slot_known(&slots[i]);
+            content_write_end(&slots[i].word);
         else
-            slot_forget(&slots[i]);
+            content_forget(&slots[i].word);
     }
     if (below->result == 0) {
         piece->first += below->count;
@@ -255,7 +227,7 @@ static bool piece_end(struct encrypted *encrypted, struct encrypted_queue *queue
     } else {
         /* What the whole wrote before and will not write is nobody's any more either. */
         for (uint32_t i = 0; i < whole->count; i++)
-            slot_forget(&encrypted->slots[whole->slot - 1 + i]);
+            content_forget(&encrypted->slots[whole->slot - 1 + i].word);
         whole_end(queue, whole, below->result, piece->first + below->pages_done);
     }
     piece_give_back(encrypted, piece);
@@ -383,7 +355,7 @@ static void encrypted_discard(void *self, slot_number first, uint32_t count)
     const struct store *below = &encrypted->below;
 
     for (uint32_t i = 0; i < count; i++)
-        slot_forget(&encrypted->slots[first - 1 + i]);
+        content_forget(&encrypted->slots[first - 1 + i].word);
     if (below->ops->discard != NULL)
         below->ops->discard(below->self, first, count);
 }
@@ -404,22 +376,16 @@ static uint32_t encrypted_counters(void *self, struct store_counter *ret_counter
 
 /* ---- life ---- */
 
-static void unmap(void *block, size_t bytes)
-{
-    if (block != NULL)
-        munmap(block, bytes);
-}
-
 static void encrypted_destroy(void *self)
 {
     struct encrypted *encrypted = self;
 
     if (encrypted->cipher != NULL)
         cipher_destroy(encrypted->cipher);
-    unmap(encrypted->slots, encrypted->slots_bytes);
-    unmap(encrypted->staging, encrypted->staging_bytes);
-    unmap(encrypted->pieces, encrypted->pieces_bytes);
-    unmap(encrypted, encrypted->bytes);
+    store_memory_unmap(encrypted->slots, encrypted->slots_bytes);
+    store_memory_unmap(encrypted->staging, encrypted->staging_bytes);
+    store_memory_unmap(encrypted->pieces, encrypted->pieces_bytes);
+    store_memory_unmap(encrypted, encrypted->bytes);
 }
 
 static const struct store_ops encrypted_ops = {
@@ -431,18 +397,6 @@ static const struct store_ops encrypted_ops = {
     .counters = encrypted_counters,
     .destroy = encrypted_destroy,
 };
-
-/* Memory that is used as it is touched, and that a child does not inherit; NULL. */
-static void *map_own(size_t bytes)
-{
-    void *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (block == MAP_FAILED)
-        return NULL;
-    madvise(block, bytes, MADV_DONTFORK);
-    return block;
-}
 
 /* Everything free; each queue has its own piece with its own page. */
 static void hand_out(struct encrypted *encrypted, uint32_t queues)
@@ -470,9 +424,9 @@ static bool map_parts(struct encrypted *encrypted, uint32_t staging_pages)
     encrypted->staging_bytes = ((size_t)encrypted->staging_words * WORD_BITS + queues)
                                << PAGE_SHIFT;
     encrypted->pieces_bytes = (PIECES + queues) * sizeof(encrypted->pieces[0]);
-    encrypted->slots = map_own(encrypted->slots_bytes);
-    encrypted->staging = map_own(encrypted->staging_bytes);
-    encrypted->pieces = map_own(encrypted->pieces_bytes);
+    encrypted->slots = store_memory_map(encrypted->slots_bytes);
+    encrypted->staging = store_memory_map(encrypted->staging_bytes);
+    encrypted->pieces = store_memory_map(encrypted->pieces_bytes);
     if (encrypted->slots == NULL || encrypted->staging == NULL || encrypted->pieces == NULL)
         return false;
     hand_out(encrypted, queues);
@@ -483,7 +437,7 @@ int encrypted_create(const struct store *below, uint32_t staging_pages, struct s
                      char *ret_text, size_t text_bytes)
 {
     size_t bytes = sizeof(struct encrypted) + below->queues * sizeof(struct encrypted_queue);
-    struct encrypted *encrypted = map_own(bytes);
+    struct encrypted *encrypted = store_memory_map(bytes);
     int error = -ENOMEM;
 
     snprintf(ret_text, text_bytes, "no memory to encrypt the page file; use less --pagefile");

@@ -12,6 +12,7 @@
 #include "store/file.h"
 
 #include "base/mutant.h"
+#include "store/memory.h"
 #include "store/page_file.h"
 #include "store/ring.h"
 
@@ -19,7 +20,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -220,8 +220,8 @@ static void file_destroy(void *self)
     for (uint32_t i = 0; i < file->rings; i++)
         ring_destroy(file->places[i].ring);
     page_file_close(&file->file);
-    munmap(file->dummy, MM_PAGE_SIZE);
-    munmap(file, file->bytes);
+    store_memory_unmap(file->dummy, MM_PAGE_SIZE);
+    store_memory_unmap(file, file->bytes);
 }
 
 static const struct store_ops file_ops = {
@@ -232,17 +232,6 @@ static const struct store_ops file_ops = {
     .counters = file_counters,
     .destroy = file_destroy,
 };
-
-/* A page or more that a child does not inherit; MAP_FAILED. */
-static void *map_own(size_t bytes)
-{
-    void *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (block != MAP_FAILED)
-        madvise(block, bytes, MADV_DONTFORK);
-    return block;
-}
 
 /* As many rings as we get, if one is asked for by name at least one. 0 or -errno. */
 static int create_rings(struct file *file, const struct file_config *config, char *ret_text,
@@ -286,12 +275,12 @@ int file_create(const struct file_config *config, struct store *ret_store, char 
                 size_t text_bytes)
 {
     size_t bytes = sizeof(struct file) + config->queues * sizeof(struct file_queue);
-    struct file *file = map_own(bytes);
-    void *dummy = map_own(MM_PAGE_SIZE);
+    struct file *file = store_memory_map(bytes);
+    void *dummy = store_memory_map(MM_PAGE_SIZE);
     int error = -ENOMEM;
 
     ret_text[0] = '\0';
-    if (file != MAP_FAILED && dummy != MAP_FAILED) {
+    if (file != NULL && dummy != NULL) {
         file->bytes = bytes;
         file->dummy = dummy;
         file->queues_count = config->queues;
@@ -310,10 +299,8 @@ int file_create(const struct file_config *config, struct store *ret_store, char 
         return 0;
     }
     snprintf(ret_text, text_bytes, "no memory for the file store; use fewer threads");
-    if (file != MAP_FAILED)
-        munmap(file, bytes);
-    if (dummy != MAP_FAILED)
-        munmap(dummy, MM_PAGE_SIZE);
+    store_memory_unmap(file, bytes);
+    store_memory_unmap(dummy, MM_PAGE_SIZE);
     return error;
 }
 

@@ -12,11 +12,11 @@
 #include "base/copy.h"
 #include "base/mutant.h"
 #include "contract/world.h"
+#include "store/memory.h"
 #include "store/request_list.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define SMALL_BYTES ((size_t)1 << 20) /* cleared sooner than given back and taken again */
 
@@ -131,7 +131,7 @@ static void ram_destroy(void *self)
 {
     struct ram *ram = self;
 
-    munmap(ram->memory, ram->bytes);
+    store_memory_unmap(ram->memory, ram->bytes);
     free(ram);
 }
 
@@ -152,15 +152,12 @@ int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
     if (posix_memalign((void **)&ram, CACHE_LINE, head) != 0)
         return -ENOMEM;
     memset(ram, 0, head);
-    ram->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (ram->memory == MAP_FAILED) {
+    ram->memory = store_memory_map(bytes);
+    if (ram->memory == NULL) {
         free(ram);
         return -ENOMEM;
     }
-    /* A child must not inherit a second copy of the page file; both calls may be refused. */
-    madvise(ram->memory, bytes, MADV_DONTFORK);
-    madvise(ram->memory, bytes, MADV_HUGEPAGE);
+    madvise(ram->memory, bytes, MADV_HUGEPAGE); /* may be refused */
     ram->bytes = bytes;
     ram->slots = slots;
     *ret_store = (struct store){

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libnbd.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +33,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1u << 1)
-#endif
 
 #define COMMANDS      64u /* under way at once */
 #define COMMAND_PAGES 64u /* of one command, where buffers are neighbours */

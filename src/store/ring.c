@@ -9,11 +9,11 @@
 #include "store/ring.h"
 
 #include "contract/world.h"
+#include "store/memory.h"
 
 #include <errno.h>
 #include <liburing.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define FLIGHTS     64u  /* as many entries has the ring */
@@ -199,16 +199,14 @@ int ring_create(int fd, void *dummy, struct ring **ret_ring)
 {
     struct io_uring_params parameters = {0};
     struct stat status;
-    struct ring *ring =
-        mmap(NULL, sizeof(*ring), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct ring *ring = store_memory_map(sizeof(*ring));
     int error;
 
-    if (ring == MAP_FAILED)
+    if (ring == NULL)
         return -ENOMEM;
-    madvise(ring, sizeof(*ring), MADV_DONTFORK);
     error = io_uring_queue_init_params(FLIGHTS, &ring->uring, &parameters);
     if (error != 0) {
-        munmap(ring, sizeof(*ring));
+        store_memory_unmap(ring, sizeof(*ring));
         return error;
     }
     ring->dummy = dummy;
@@ -249,5 +247,5 @@ void ring_destroy(struct ring *ring)
     if (!descriptor_is_ours(ring))
         ring->uring.ring_fd = -1;
     io_uring_queue_exit(&ring->uring);
-    munmap(ring, sizeof(*ring));
+    store_memory_unmap(ring, sizeof(*ring));
 }

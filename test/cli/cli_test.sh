@@ -263,28 +263,30 @@ test_states()
 
 # ---- runs --------------------------------------------------------------------------------------
 
-# crowded MACHINE ARGUMENTS...: as good, but the watch may find the trimmer behind: with hundreds of
-# threads to a processor it waits its turn to run, now and then for seconds.
-crowded()
+# verified MACHINE ARGUMENTS...: a run that is right; its line is in $out.
+verified()
 {
     machine=$1
     shift
     status 0 run --machine "$machine" --quiet "$@" || return
     [ "$(wc -l <"$out")" -eq 1 ] && grep -q '^verified: .* 0 errors; .* 0 violations' "$out" ||
         fail "memman run --machine $machine $*: not one line that it is verified"
+}
+
+# crowded MACHINE ARGUMENTS...: the same, but the watch may find the trimmer behind: with hundreds of
+# threads to a processor it waits its turn to run, now and then for seconds.
+crowded()
+{
+    verified "$@" || return
     ! grep -v 'no frame could be given out' "$err" | grep -q . ||
-        fail "memman run --machine $machine $*: more than the watch's word"
+        fail "memman run --machine $*: more than the watch's word"
 }
 
 # good MACHINE ARGUMENTS...: a quiet, verified run; its line is in $out.
 good()
 {
-    machine=$1
-    shift
-    status 0 run --machine "$machine" --quiet "$@" || return
-    [ "$(wc -l <"$out")" -eq 1 ] && grep -q '^verified: .* 0 errors; .* 0 violations' "$out" ||
-        fail "memman run --machine $machine $*: not one line that it is verified"
-    [ ! -s "$err" ] || fail "memman run --machine $machine $*: not quiet"
+    verified "$@" || return
+    [ ! -s "$err" ] || fail "memman run --machine $*: not quiet"
 }
 
 test_runs()
