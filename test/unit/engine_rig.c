@@ -536,6 +536,93 @@ void rig_touch_end(struct rig_toucher *toucher)
     pthread_join(toucher->id, NULL);
 }
 
+struct scene {
+    struct rig *rig;
+    rig_scene *act;
+    unsigned left; /* so many writes are disturbed */
+};
+
+static void disturb(void *context, const struct store_request *request)
+{
+    struct scene *scene = context;
+
+    if (request->operation != STORE_WRITE || scene->left == 0)
+        return;
+    scene->left--;
+    scene->act(scene->rig);
+}
+
+bool rig_write_with(struct rig *rig, rig_scene *act)
+{
+    struct scene scene = {rig, act, 1};
+    bool any;
+
+    gate_call(rig, disturb, &scene);
+    any = write_round(rig->engine, rig_thread(rig, WRITER));
+    assert_int_equal(scene.left, 0);
+    gate_call(rig, NULL, NULL);
+    return any;
+}
+
+void rig_write_all(struct rig *rig)
+{
+    for (unsigned i = 0; list_count(rig->engine, LIST_MODIFIED) > 0; i++) {
+        assert_true(i < 100);
+        write_round(rig->engine, rig_thread(rig, WRITER));
+    }
+}
+
+void rig_check_modified(struct rig *rig, page_number page)
+{
+    assert_int_equal(rig_state(rig, page), PFN_MODIFIED);
+    assert_int_equal(rig_word(rig, page) & PFN_WRITING, 0);
+    assert_int_equal(pfn_references(rig_word(rig, page)), 0);
+    assert_int_equal(list_count(rig->engine, LIST_MODIFIED), 1);
+    assert_int_equal(rig_slots_used(rig), 0);
+}
+
+void rig_end_with(struct rig *rig, page_number page, uint64_t seed)
+{
+    assert_int_equal(rig_audit(rig), 0);
+    rig_page_out(rig, page);
+    assert_int_equal(rig_form(rig, page), PTE_PAGE_FILE);
+    assert_true(bytes_hold(gate_bytes(rig, rig_slot(rig, page)), seed));
+    rig_expect(rig, 1, page, seed);
+    assert_int_equal(rig_slots_used(rig), 1);
+    rig_end(rig);
+}
+
+static void *pinner_run(void *argument)
+{
+    struct rig_pinner *pinner = argument;
+    frame_number frame;
+
+    if (engine_pin(pinner->rig->engine, pinner->thread, pinner->page, false, &frame) == PIN_DONE)
+        atomic_store(&pinner->pinned, true);
+    return NULL;
+}
+
+void rig_pin_begin(struct rig_pinner *pinner, struct rig *rig, uint32_t thread, page_number page)
+{
+    *pinner = (struct rig_pinner){.rig = rig, .thread = thread, .page = page};
+    assert_int_equal(pthread_create(&pinner->id, NULL, pinner_run, pinner), 0);
+}
+
+void rig_pin_waits(struct rig_pinner *pinner)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        rig_nap();
+        assert_false(atomic_load(&pinner->pinned));
+    }
+}
+
+void rig_pin_end(struct rig_pinner *pinner)
+{
+    pthread_join(pinner->id, NULL);
+    assert_true(pinner->pinned);
+    engine_unpin(pinner->rig->engine, pinner->thread, pinner->page);
+}
+
 void rig_nap(void)
 {
     usleep(1000);

@@ -158,6 +158,17 @@ void rig_page_out(struct rig *rig, page_number page);
 void rig_put_in_slot(struct rig *rig, page_number page, uint64_t seed);
 void rig_put_clean(struct rig *rig, page_number page, uint64_t seed);
 
+/* What happens in the middle of a write. */
+typedef void rig_scene(struct rig *rig);
+/* One round of a writer, in the middle of which the act happens. Did it write? */
+bool rig_write_with(struct rig *rig, rig_scene *act);
+/* Until no page is modified. */
+void rig_write_all(struct rig *rig);
+/* The page is the only modified one, and nobody is at it. */
+void rig_check_modified(struct rig *rig, page_number page);
+/* The page comes back from its slot with this content, whatever was in the way; ends the rig. */
+void rig_end_with(struct rig *rig, page_number page, uint64_t seed);
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 /* One access by a thread of its own. */
@@ -175,6 +186,21 @@ struct rig_toucher {
 void rig_touch_begin(struct rig_toucher *toucher, struct rig *rig, uint32_t thread,
                      page_number page, bool write);
 void rig_touch_end(struct rig_toucher *toucher);
+
+/* One pin by a thread of its own. */
+struct rig_pinner {
+    struct rig *rig;
+    uint32_t thread;
+    page_number page;
+    _Atomic bool pinned;
+    pthread_t id;
+};
+
+void rig_pin_begin(struct rig_pinner *pinner, struct rig *rig, uint32_t thread, page_number page);
+/* For a while it is not through; if it is, the test fails. */
+void rig_pin_waits(struct rig_pinner *pinner);
+/* It gets through, and is unpinned. */
+void rig_pin_end(struct rig_pinner *pinner);
 
 /* Wait until the condition holds; ten seconds are a failure. */
 #define RIG_WAIT_UNTIL(condition)                                                                  \

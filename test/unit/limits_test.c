@@ -34,26 +34,10 @@ static void a_page_is_pinned_as_often_as_can_be_counted(void **state)
     rig_end(&rig);
 }
 
-struct pinner {
-    struct rig *rig;
-    _Atomic bool pinned;
-    pthread_t id;
-};
-
-static void *pinner_run(void *argument)
-{
-    struct pinner *pinner = argument;
-    frame_number frame;
-
-    if (engine_pin(pinner->rig->engine, 1, 3, false, &frame) == PIN_DONE)
-        atomic_store(&pinner->pinned, true);
-    return NULL;
-}
-
 /* An unmap of pages around it that looked at the pins before takes the mapping: no pin until then. */
 static void a_pin_waits_for_an_unmap_of_pages_around(void **state)
 {
-    struct pinner pinner;
+    struct rig_pinner pinner;
     struct rig rig;
 
     (void)state;
@@ -61,17 +45,11 @@ static void a_pin_waits_for_an_unmap_of_pages_around(void **state)
     rig.engine->machine.content_by_page = true; /* else the mapping does not matter */
     rig_fill(&rig, 0, 3, 1);
     atomic_store(&rig.engine->near_unmaps, 1);
-    pinner = (struct pinner){.rig = &rig};
-    assert_int_equal(pthread_create(&pinner.id, NULL, pinner_run, &pinner), 0);
+    rig_pin_begin(&pinner, &rig, 1, 3);
     RIG_WAIT_UNTIL(pfn_pins(rig_word(&rig, 3)) == 1);
-    for (unsigned i = 0; i < 30; i++) {
-        rig_nap();
-        assert_false(atomic_load(&pinner.pinned));
-    }
+    rig_pin_waits(&pinner);
     atomic_store(&rig.engine->near_unmaps, 0);
-    pthread_join(pinner.id, NULL);
-    assert_true(pinner.pinned);
-    engine_unpin(rig.engine, 1, 3);
+    rig_pin_end(&pinner);
     rig.engine->machine.content_by_page = false;
     rig_end(&rig);
 }

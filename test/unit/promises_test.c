@@ -253,27 +253,11 @@ static void a_pin_for_writing_is_a_write(void **state)
     rig_end(&rig);
 }
 
-struct pinner {
-    struct rig *rig;
-    _Atomic bool pinned;
-    pthread_t id;
-};
-
-static void *pinner_run(void *argument)
-{
-    struct pinner *pinner = argument;
-    frame_number frame;
-
-    if (engine_pin(pinner->rig->engine, 1, 3, false, &frame) == PIN_DONE)
-        atomic_store(&pinner->pinned, true);
-    return NULL;
-}
-
 /* Rescued from a trimmer that is late, a page will lose its mapping once more: no pin until then. */
 static void a_pin_waits_for_a_late_unmap(void **state)
 {
     struct trim_batch batch = {.count = 0};
-    struct pinner pinner;
+    struct rig_pinner pinner;
     struct rig rig;
 
     (void)state;
@@ -282,17 +266,11 @@ static void a_pin_waits_for_a_late_unmap(void **state)
         true; /* else a pinned frame is used without its mapping */
     rig_fill(&rig, 0, 3, 1);
     rig_detach(&rig, TRIMMER, 3, &batch);
-    pinner = (struct pinner){.rig = &rig};
-    assert_int_equal(pthread_create(&pinner.id, NULL, pinner_run, &pinner), 0);
+    rig_pin_begin(&pinner, &rig, 1, 3);
     RIG_WAIT_UNTIL(rig_form(&rig, 3) == PTE_VALID);
-    for (unsigned i = 0; i < 50; i++) {
-        rig_nap();
-        assert_false(atomic_load(&pinner.pinned));
-    }
+    rig_pin_waits(&pinner);
     trim_finish(rig.engine, rig_thread(&rig, TRIMMER), &batch);
-    pthread_join(pinner.id, NULL);
-    assert_true(pinner.pinned);
-    engine_unpin(rig.engine, 1, 3);
+    rig_pin_end(&pinner);
     rig_end(&rig);
 }
 

@@ -173,12 +173,25 @@ static void a_neighbours_error_is_not_ours(void **state)
     rig_end(&rig);
 }
 
-/* A run over pages 7 to 14 is under way; others touch two of its pages. */
-static void touch_a_run(struct rig *rig, struct rig_toucher *touchers)
+/* A run over pages 7 to 14 is under way. */
+static void start_run(struct rig *rig, struct rig_toucher *toucher)
 {
     gate_shut(rig, STORE_READ);
-    rig_touch_begin(&touchers[0], rig, 0, 7, false);
+    rig_touch_begin(toucher, rig, 0, 7, false);
     gate_wait_held(rig, STORE_READ, 1);
+}
+
+static void end_run(struct rig *rig, struct rig_toucher *toucher, enum fault_result result)
+{
+    gate_open(rig, STORE_READ);
+    rig_touch_end(toucher);
+    assert_int_equal(toucher->result, result);
+}
+
+/* The same, and others touch two of its pages. */
+static void touch_a_run(struct rig *rig, struct rig_toucher *touchers)
+{
+    start_run(rig, &touchers[0]);
     rig_touch_begin(&touchers[1], rig, 1, 7, false);
     rig_touch_begin(&touchers[2], rig, 2, 9, false);
     RIG_WAIT_UNTIL(rig_counter(rig, COUNT_FAULT_COLLIDED) == 2);
@@ -194,10 +207,8 @@ static void who_waits_for_a_neighbour_waits_for_the_run(void **state)
     begin(&rig, 8);
     walk(&rig);
     touch_a_run(&rig, touchers);
-    gate_open(&rig, STORE_READ);
     for (int i = 0; i < 3; i++) {
-        rig_touch_end(&touchers[i]);
-        assert_int_equal(touchers[i].result, FAULT_RESOLVED);
+        end_run(&rig, &touchers[i], FAULT_RESOLVED);
         assert_true(touchers[i].word == rig_word_of(SEED + touchers[i].page, 0));
     }
     assert_int_equal(gate_count(&rig, STORE_READ), 4);
@@ -234,18 +245,14 @@ static void neighbours_change_during_the_read(void **state)
     (void)state;
     begin(&rig, 8);
     walk(&rig);
-    gate_shut(&rig, STORE_READ);
-    rig_touch_begin(&toucher, &rig, 0, 7, false);
-    gate_wait_held(&rig, STORE_READ, 1);
+    start_run(&rig, &toucher);
     uint64_t slots = rig_slots_used(&rig);
     assert_int_equal(space_decommit(rig.engine, OTHER, 8, 1), SPACE_DONE);
     assert_int_equal(space_decommit(rig.engine, OTHER, 10, 1), SPACE_DONE);
     assert_int_equal(space_commit(rig.engine, OTHER, 10, 1, PROTECTION_READ_WRITE), SPACE_DONE);
     rig_fill(&rig, 1, 10, 5000); /* lives again before the old read ends */
     assert_int_equal(space_protect(rig.engine, OTHER, 12, 1, PROTECTION_READ_ONLY), SPACE_DONE);
-    gate_open(&rig, STORE_READ);
-    rig_touch_end(&toucher);
-    assert_int_equal(toucher.result, FAULT_RESOLVED);
+    end_run(&rig, &toucher, FAULT_RESOLVED);
     assert_int_equal(rig_slots_used(&rig), slots - 2); /* each once: twice ends the process */
     assert_true(rig_pte(&rig, 8) == PTE_WORD_DECOMMITTED);
     rig_expect(&rig, 0, 10, 5000);
@@ -263,13 +270,9 @@ static void the_page_itself_goes_during_the_read(void **state)
     (void)state;
     begin(&rig, 8);
     walk(&rig);
-    gate_shut(&rig, STORE_READ);
-    rig_touch_begin(&toucher, &rig, 0, 7, false);
-    gate_wait_held(&rig, STORE_READ, 1);
+    start_run(&rig, &toucher);
     assert_int_equal(space_decommit(rig.engine, OTHER, 7, 1), SPACE_DONE);
-    gate_open(&rig, STORE_READ);
-    rig_touch_end(&toucher);
-    assert_int_equal(toucher.result, FAULT_ACCESS_VIOLATION);
+    end_run(&rig, &toucher, FAULT_ACCESS_VIOLATION);
     for (page_number page = 8; page < 15; page++) {
         assert_int_equal(rig_form(&rig, page), PTE_VALID);
         rig_expect(&rig, 0, page, SEED + page);
