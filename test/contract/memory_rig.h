@@ -40,7 +40,10 @@ extern struct kind soft_kind, signal_kind, thread_kind;
 
 /* Small, and for the kind of machine of the test. */
 struct mm_options options_for(void **state, uint64_t pages, uint64_t frames, uint64_t slots);
-/* Made in the test itself: cmocka puts its own signal handlers in place before it. Skips where the machine is refused. */
+/*
+ * Made in the test itself: cmocka puts its own signal handlers in place before it. A machine that
+ * is refused is a skip.
+ */
 mm *make(const struct mm_options *options);
 /* For mm_audit(). */
 void print_complaint(void *context, const char *text);
