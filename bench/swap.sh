@@ -28,6 +28,13 @@ while [ $# -gt 0 ]; do
 done
 [ -x "$touch" ] || { echo "swap.sh: '$touch' is not memman-bench-touch" >&2; exit 2; }
 
+case $store in
+ram* | *over=ram*)
+    echo "swap.sh: --store $store lies in the memory that is limited; use file or nbd:URI" >&2
+    exit 2
+    ;;
+esac
+
 refuse()
 {
     echo "swap.sh: not run: $1" >&2

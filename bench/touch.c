@@ -11,6 +11,7 @@
 
 #include "base/random.h"
 #include "memman.h"
+#include "numbers.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -23,18 +24,15 @@
 
 #define THREADS_MAX 64
 
-enum pattern { PATTERN_UNIFORM, PATTERN_ZIPF, PATTERN_SEQUENTIAL };
-enum order { ORDER_ADDRESS, ORDER_RANDOM };
-
 struct settings {
-    bool plain;
+    unsigned plain;      /* else libmemman */
+    unsigned sequential; /* else uniform */
+    unsigned scattered;  /* how it was written first; else by address */
     uint64_t memory_bytes, frames_bytes;
     uint32_t threads;
-    enum pattern pattern;
-    enum order order;
     double seconds, write_ratio;
     const char *store;
-    uint32_t read_cluster; /* 0: the default */
+    uint32_t slot_reservation; /* 0: the default */
 };
 
 struct work {
@@ -75,7 +73,7 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 static void write_all(const struct work *work)
 {
     uint64_t step = 1, page = 0;
-    if (work->settings->order == ORDER_RANDOM) {
+    if (work->settings->scattered) {
         for (step = work->pages * 5 / 13 | 1; gcd(step, work->pages) != 1; step += 2) {
         }
     }
@@ -84,20 +82,10 @@ static void write_all(const struct work *work)
     }
 }
 
-/* Zipf-like by a power of a uniform number: the share of the hottest pages is that of theta 0.99. */
 static uint64_t pick(struct random_generator *random, const struct work *work, uint64_t before)
 {
-    switch (work->settings->pattern) {
-    case PATTERN_SEQUENTIAL:
-        return (before + 1) % work->pages;
-    case PATTERN_ZIPF: {
-        double u = (double)(random_next(random) >> 11) * 0x1p-53;
-        uint64_t rank = (uint64_t)(u * u * u * u * (double)work->pages);
-        return rank * 0x9e3779b1u % work->pages;
-    }
-    default:
-        return random_below(random, work->pages);
-    }
+    return work->settings->sequential ? (before + 1) % work->pages
+                                      : random_below(random, work->pages);
 }
 
 static void *worker_main(void *argument)
@@ -228,8 +216,8 @@ static int run_memman(const struct settings *settings)
     options.store = settings->store;
     options.threads_max = settings->threads + 1;
     options.latency = false;
-    if (settings->read_cluster != 0) {
-        options.read_cluster = settings->read_cluster;
+    if (settings->slot_reservation != 0) {
+        options.slot_reservation = settings->slot_reservation;
     }
     if (mm_create(&options, &manager, &detail) != MM_OK) {
         fprintf(stderr, "memman-bench-touch: %s\n", detail.text);
@@ -250,43 +238,56 @@ static int run_memman(const struct settings *settings)
 
 /* ---- the command line ---- */
 
-static uint64_t size_of(const char *text)
+/* Which of two words it is; false: neither. */
+static bool one_of(const char *value, const char *first, const char *second, unsigned *ret_index)
 {
-    char *end;
-    double value = strtod(text, &end);
-    const char *letters = "KMG", *letter = *end == '\0' ? NULL : strchr(letters, *end);
-    return (uint64_t)(letter == NULL ? value
-                                     : value * (double)(1ull << (10 * (letter - letters + 1))));
+    *ret_index = strcmp(value, second) == 0;
+    return *ret_index == 1 || strcmp(value, first) == 0;
 }
 
+static bool count_of(const char *value, uint64_t least, uint64_t most, uint32_t *ret_count)
+{
+    uint64_t number = 0;
+    bool good = number_parse(value, &number) && number >= least && number <= most;
+    *ret_count = (uint32_t)number;
+    return good;
+}
+
+/* False: there is no such option, or it has no such value. */
 static bool setting(struct settings *s, const char *name, const char *value)
 {
     if (strcmp(name, "--on") == 0) {
-        s->plain = strcmp(value, "plain") == 0;
-    } else if (strcmp(name, "--memory") == 0) {
-        s->memory_bytes = size_of(value) / MM_PAGE_BYTES * MM_PAGE_BYTES;
-    } else if (strcmp(name, "--frames") == 0) {
-        s->frames_bytes = size_of(value);
-    } else if (strcmp(name, "--threads") == 0) {
-        s->threads = (uint32_t)atoi(value);
-    } else if (strcmp(name, "--pattern") == 0) {
-        s->pattern = strcmp(value, "uniform") == 0 ? PATTERN_UNIFORM
-                     : strcmp(value, "zipf") == 0  ? PATTERN_ZIPF
-                                                   : PATTERN_SEQUENTIAL;
-    } else if (strcmp(name, "--written") == 0) {
-        s->order = strcmp(value, "random") == 0 ? ORDER_RANDOM : ORDER_ADDRESS;
-    } else if (strcmp(name, "--seconds") == 0) {
-        s->seconds = atof(value);
-    } else if (strcmp(name, "--write-ratio") == 0) {
-        s->write_ratio = atof(value);
-    } else if (strcmp(name, "--store") == 0) {
-        s->store = value;
-    } else if (strcmp(name, "--read-cluster") == 0) {
-        s->read_cluster = (uint32_t)atoi(value);
-    } else {
-        return false;
+        return one_of(value, "memman", "plain", &s->plain);
     }
-    return true;
+    if (strcmp(name, "--memory") == 0) {
+        return size_parse(value, &s->memory_bytes) && s->memory_bytes >= MM_PAGE_BYTES;
+    }
+    if (strcmp(name, "--frames") == 0) {
+        return size_parse(value, &s->frames_bytes);
+    }
+    if (strcmp(name, "--threads") == 0) {
+        return count_of(value, 1, THREADS_MAX, &s->threads);
+    }
+    if (strcmp(name, "--pattern") == 0) {
+        return one_of(value, "uniform", "sequential", &s->sequential);
+    }
+    if (strcmp(name, "--written") == 0) {
+        return one_of(value, "address", "random", &s->scattered);
+    }
+    if (strcmp(name, "--seconds") == 0) {
+        return real_parse(value, &s->seconds) && s->seconds > 0;
+    }
+    if (strcmp(name, "--write-ratio") == 0) {
+        return real_parse(value, &s->write_ratio) && s->write_ratio <= 1;
+    }
+    if (strcmp(name, "--store") == 0) {
+        s->store = value;
+        return true;
+    }
+    if (strcmp(name, "--slot-reservation") == 0) {
+        return count_of(value, 1, 64, &s->slot_reservation);
+    }
+    return false;
 }
 
 int main(int count, char **arguments)
@@ -299,18 +300,15 @@ int main(int count, char **arguments)
                                 .store = "ram"};
     for (int i = 1; i < count; i += 2) {
         if (i + 1 == count || !setting(&settings, arguments[i], arguments[i + 1])) {
-            fprintf(stderr,
-                    "memman-bench-touch: '%s': there are --on plain|memman, --memory, --frames, "
-                    "--threads, --pattern uniform|zipf|sequential, --written address|random, "
-                    "--seconds, --write-ratio, --store, --read-cluster\n",
-                    arguments[i]);
+            fprintf(
+                stderr,
+                "memman-bench-touch: '%s %s': there are --on plain|memman, --memory SIZE, "
+                "--frames SIZE, --threads 1..%d, --pattern uniform|sequential, --written "
+                "address|random, --seconds S, --write-ratio 0..1, --store NAME, --slot-reservation N\n",
+                arguments[i], i + 1 == count ? "" : arguments[i + 1], THREADS_MAX);
             return 2;
         }
     }
-    if (settings.threads < 1 || settings.threads > THREADS_MAX || settings.memory_bytes == 0) {
-        fprintf(stderr, "memman-bench-touch: --threads 1 to %d, --memory at least a page\n",
-                THREADS_MAX);
-        return 2;
-    }
+    settings.memory_bytes = settings.memory_bytes / MM_PAGE_BYTES * MM_PAGE_BYTES;
     return settings.plain ? run_plain(&settings) : run_memman(&settings);
 }
