@@ -369,9 +369,33 @@ static void row_threads(unsigned repeats, const struct pairing *pairing)
     mm_destroy(manager);
 }
 
+/* What the engine's block grows by with each of something, other things being as `mm_create` has them. */
+static void row_memory(void)
+{
+    const uint32_t many = 1u << 20;
+    struct engine_config base = {.pages = many,
+                                 .frames = many,
+                                 .slots = many,
+                                 .threads = 8,
+                                 .vads_max = 16,
+                                 .region_ptes = 256,
+                                 .slot_reservation = 64};
+    struct engine_config frames = base, pages = base, slots = base;
+    struct series per_frame = {0}, per_page = {0};
+    frames.frames *= 2;
+    pages.pages *= 2;
+    slots.slots *= 2;
+    series_add(&per_frame, (double)(engine_bytes(&frames) - engine_bytes(&base)) / many);
+    series_add(&per_page, (double)(engine_bytes(&pages) - engine_bytes(&base)) / many);
+    row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);
+    row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(regions, runs)", 8.25,
+              8);
+    printf("%-34s %8.1f bytes              (reverse map, bitmap, runs; where it was used)\n",
+           "engine memory per slot", (double)(engine_bytes(&slots) - engine_bytes(&base)) / many);
+}
+
 void bench_soft(unsigned repeats)
 {
-    struct series per_frame = {0}, per_page = {0};
     physics_init(4 * FRAMES_BYTES); /* larger than any cache, as the memory is */
     row_resident(repeats);
     row_rescue(repeats, false);
@@ -388,10 +412,6 @@ void bench_soft(unsigned repeats)
     for (size_t i = 0; i < ARRAY_COUNT(pairings); i++) {
         row_threads(repeats, &pairings[i]);
     }
-    series_add(&per_frame, sizeof(struct pfn));
-    series_add(&per_page, sizeof(pte) + sizeof(struct pte_region) / 256.0);
-    row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);
-    row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(with region locks)",
-              8.25, 8);
+    row_memory();
     physics_free();
 }
