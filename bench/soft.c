@@ -388,8 +388,7 @@ static void row_memory(void)
     series_add(&per_frame, (double)(engine_bytes(&frames) - engine_bytes(&base)) / many);
     series_add(&per_page, (double)(engine_bytes(&pages) - engine_bytes(&base)) / many);
     row_print("engine memory per frame", &per_frame, "bytes", NULL, "(bytes)", 48, 48);
-    row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(regions, runs)", 8.25,
-              8);
+    row_print("engine memory per virtual page", &per_page, "bytes", NULL, "(regions, runs)", 8, 8);
     printf("%-34s %8.1f bytes              (reverse map, bitmap, runs; where it was used)\n",
            "engine memory per slot", (double)(engine_bytes(&slots) - engine_bytes(&base)) / many);
 }
