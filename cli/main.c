@@ -41,7 +41,7 @@ int main(int count, char *words[])
         return (int)run_command(count - 2, words + 2);
     }
     if (strcmp(words[1], "sim") == 0) {
-        return (int)sim_command(count - 2, words + 2);
+        return (int)sim_command(words[0], count - 2, words + 2);
     }
     if (strcmp(words[1], "states") == 0) {
         return (int)states_command(count - 2, words + 2);

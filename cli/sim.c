@@ -32,9 +32,9 @@ static bool find_folder(char ret_path[PATH_MAX])
     return slash != NULL;
 }
 
-enum exit_code sim_command(int count, char *words[])
+enum exit_code sim_command(const char *called, int count, char *words[])
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], name[PATH_MAX];
     char **arguments = calloc((size_t)count + 2, sizeof(*arguments));
 
     if (arguments == NULL || !find_folder(path)) {
@@ -43,7 +43,8 @@ enum exit_code sim_command(int count, char *words[])
         return EXIT_REFUSED;
     }
     strcat(path, PROGRAM);
-    arguments[0] = path;
+    snprintf(name, sizeof(name), "%.*s sim", PATH_MAX - 8, called); /* it is said to repeat a run */
+    arguments[0] = name;
     memcpy(arguments + 1, words, (size_t)count * sizeof(*arguments));
     execv(path, arguments);
     fprintf(stderr, "memman: sim: %s cannot be run: %s; it is built and installed beside memman\n",

@@ -6,7 +6,10 @@
 
 #include "exit.h"
 
-/* `words` are those after "sim". Returns only where memman-sim cannot be run. */
-enum exit_code sim_command(int count, char *words[]);
+/*
+ * `called` is how this program was, `words` are those after "sim". Returns only where memman-sim
+ * cannot be run.
+ */
+enum exit_code sim_command(const char *called, int count, char *words[]);
 
 #endif

@@ -57,7 +57,6 @@ static int shrink_seed(struct command *command)
     static struct report report;
     struct sim_options smallest = command->options;
     struct sim_result result = {0};
-    char text[SIM_COMMAND_BYTES];
     int error =
         seeds_run(&command->options, command->first, command->first, NULL, keep_result, &result);
 
@@ -73,9 +72,12 @@ static int shrink_seed(struct command *command)
             return refuse_processes(error);
         if (!command->quiet && isatty(STDERR_FILENO))
             fputs("\r\033[K", stderr);
-        sim_command_print(&smallest, text);
         command->options = smallest;
         command->first = command->last = smallest.seed;
+    } else if (!result.failed) {
+        fprintf(stderr,
+                "memman: --shrink: seed %" PRIu64 " passes; there is nothing to make small\n",
+                command->first);
     }
     report_begin(&report, command);
     report_world(&report, &result);
@@ -102,12 +104,14 @@ int main(int count, char *words[])
 {
     static struct command command;
 
-    if (!command_parse(&command, count - 1, words + 1))
+    if (!command_parse(&command, count, words))
         return 2;
     if (command.help) {
         command_help();
         return report_flush() ? 0 : 3;
     }
+    if (!report_open(&command))
+        return 3;
     if (command.cpu_count > 0)
         return predict(&command);
     return command.shrink ? shrink_seed(&command) : run_seeds(&command);

@@ -102,10 +102,11 @@ void sim_value_print(const struct sim_options *options, enum sim_option option,
     }
 }
 
-void sim_command_print(const struct sim_options *options, char ret_text[SIM_COMMAND_BYTES])
+void sim_command_print(const struct sim_options *options, const char *called,
+                       char ret_text[SIM_COMMAND_BYTES])
 {
-    size_t length =
-        (size_t)snprintf(ret_text, SIM_COMMAND_BYTES, "memman sim --seed %" PRIu64, options->seed);
+    size_t length = (size_t)snprintf(ret_text, SIM_COMMAND_BYTES, "%.*s --seed %" PRIu64,
+                                     (int)SIM_COMMAND_BYTES / 4, called, options->seed);
 
     for (unsigned option = 0; option < SIM_OPTION_COUNT && length < SIM_COMMAND_BYTES; option++) {
         char value[SIM_VALUE_BYTES];

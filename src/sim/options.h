@@ -135,8 +135,9 @@ void sim_draw(struct sim_options *options);
 /* The value as one would write it. */
 void sim_value_print(const struct sim_options *options, enum sim_option option,
                      char ret_text[SIM_VALUE_BYTES]);
-/* What repeats this world. */
-void sim_command_print(const struct sim_options *options, char ret_text[SIM_COMMAND_BYTES]);
+/* What repeats this world; `called` is how this program was. */
+void sim_command_print(const struct sim_options *options, const char *called,
+                       char ret_text[SIM_COMMAND_BYTES]);
 /* The text as a value of the option; false: it is none. */
 bool sim_value_parse(enum sim_option option, const char *text, uint64_t *ret_value);
 /* A whole number and nothing else. */

@@ -33,7 +33,7 @@ void report_command(const struct command *command, uint64_t seed, char ret_text[
     struct sim_options options = command->options;
 
     options.seed = seed;
-    sim_command_print(&options, ret_text);
+    sim_command_print(&options, command->called, ret_text);
 }
 
 /* ---- one world ---- */
@@ -243,27 +243,49 @@ static void json_counts(FILE *file, const struct report *report)
         fprintf(file, "  \"schedule\": \"%016" PRIx64 "\",\n", sum->hash);
 }
 
-static bool json_write(const struct report *report, const char *name)
-{
-    bool standard = strcmp(name, "-") == 0;
-    FILE *file = standard ? stdout : fopen(name, "we");
-    bool good;
+/* What --json names; opened before any work, so that none is done in vain. NULL: nothing. */
+static FILE *json_file;
 
-    if (file == NULL) {
-        fprintf(stderr, "memman: --json %s: %s\n", name, strerror(errno));
-        return false;
+static bool json_is_standard(const struct command *command)
+{
+    return command->json != NULL && strcmp(command->json, "-") == 0;
+}
+
+bool report_open(const struct command *command)
+{
+    if (command->json == NULL)
+        return true;
+    json_file = json_is_standard(command) ? stdout : fopen(command->json, "we");
+    if (json_file != NULL)
+        return true;
+    fprintf(stderr, "memman: --json %s: cannot be opened: %s\n", command->json, strerror(errno));
+    return false;
+}
+
+static bool json_close(const struct command *command)
+{
+    bool good = fflush(json_file) == 0 && !ferror(json_file);
+    int error = errno;
+
+    if (!json_is_standard(command) && fclose(json_file) != 0) {
+        error = good ? errno : error;
+        good = false;
     }
-    fputs("{\n", file);
-    json_config(file, report->command);
-    json_counts(file, report);
-    json_failures(file, report);
-    fputs("}\n", file);
-    good = fflush(file) == 0;
-    if (!standard)
-        good = fclose(file) == 0 && good;
+    json_file = NULL;
     if (!good)
-        fprintf(stderr, "memman: --json %s: cannot be written\n", name);
+        fprintf(stderr, "memman: --json %s: cannot be written: %s\n", command->json,
+                strerror(error));
     return good;
+}
+
+static bool json_write(const struct report *report)
+{
+    fputs("{\n", json_file);
+    json_config(json_file, report->command);
+    json_counts(json_file, report);
+    json_failures(json_file, report);
+    fputs("}\n", json_file);
+    return json_close(report->command);
 }
 
 bool report_flush(void)
@@ -276,12 +298,10 @@ bool report_flush(void)
 
 int report_end(struct report *report)
 {
-    const char *json = report->command->json;
-
     erase_progress(report);
-    if (json == NULL || strcmp(json, "-") != 0)
+    if (!json_is_standard(report->command))
         print_text(report);
-    if (json != NULL && !json_write(report, json))
+    if (json_file != NULL && !json_write(report))
         return 3;
     if (!report_flush())
         return 3;
@@ -301,42 +321,45 @@ static void scaling_json(FILE *file, const struct scaling *rows, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         fprintf(file,
                 "%s\n    {\"cpus\": %u, \"accesses\": %" PRIu64 ", \"hard_faults\": %" PRIu64
-                ", \"cpu_ns_per_access\": %.1f, \"ratio\": %.4f, \"elapsed_ns\": %" PRIu64 "}",
+                ", \"cpu_ns_per_access\": %.1f, \"ratio\": %.4f, \"elapsed_ns\": %" PRIu64
+                ", \"costliest_line\": \"%s\", \"costliest_line_ns\": %" PRIu64 "}",
                 i == 0 ? "" : ",", rows[i].cpus, rows[i].accesses, rows[i].hard_faults,
                 cpu_ns_each(&rows[i]), cpu_ns_each(&rows[i]) / cpu_ns_each(&rows[0]),
-                rows[i].elapsed_ns);
+                rows[i].elapsed_ns, rows[i].costliest, rows[i].costliest_ns);
     fputs("\n  ]\n}\n", file);
 }
 
-static void scaling_text(const struct scaling *rows, uint32_t count)
+/* The last column: where time goes that processors cost each other, and how much of all of it. */
+static void scaling_text(const struct command *command, const struct scaling *rows, uint32_t count)
 {
-    puts("  CPUs      accesses   hard faults   CPU ns/access   ratio");
-    for (uint32_t i = 0; i < count; i++)
-        printf("%6u  %12" PRIu64 "  %12" PRIu64 "  %14.1f  %6.3f\n", rows[i].cpus, rows[i].accesses,
-               rows[i].hard_faults, cpu_ns_each(&rows[i]),
-               cpu_ns_each(&rows[i]) / cpu_ns_each(&rows[0]));
+    if (!command->quiet)
+        puts("  CPUs      accesses   hard faults   CPU ns/access   ratio   costliest line");
+    for (uint32_t i = command->quiet ? count - 1 : 0; i < count; i++) {
+        const struct scaling *row = &rows[i];
+
+        printf("%6u  %12" PRIu64 "  %12" PRIu64 "  %14.1f  %6.3f", row->cpus, row->accesses,
+               row->hard_faults, cpu_ns_each(row), cpu_ns_each(row) / cpu_ns_each(&rows[0]));
+        if (row->costliest_ns > 0)
+            printf("   %s: %.1f %%", row->costliest,
+                   100 * (double)row->costliest_ns / (double)row->cpu_ns);
+        putchar('\n');
+    }
 }
 
 int report_scaling(const struct command *command, const struct scaling *rows, uint32_t count)
 {
-    bool standard = command->json != NULL && strcmp(command->json, "-") == 0;
-    FILE *file;
-
     for (uint32_t i = 0; i < count; i++) {
         if (rows[i].text[0] != '\0') {
             fprintf(stderr, "memman: --cpus %u: %s\n", rows[i].cpus, rows[i].text);
             return 1;
         }
     }
-    if (!standard)
-        scaling_text(rows, count);
-    if (command->json == NULL)
-        return report_flush() ? 0 : 3;
-    file = standard ? stdout : fopen(command->json, "we");
-    if (file == NULL) {
-        fprintf(stderr, "memman: --json %s: %s\n", command->json, strerror(errno));
-        return 3;
+    if (!json_is_standard(command))
+        scaling_text(command, rows, count);
+    if (json_file != NULL) {
+        scaling_json(json_file, rows, count);
+        if (!json_close(command))
+            return 3;
     }
-    scaling_json(file, rows, count);
-    return (standard ? fflush(file) : fclose(file)) == 0 ? 0 : 3;
+    return report_flush() ? 0 : 3;
 }

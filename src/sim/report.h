@@ -20,6 +20,8 @@ struct report {
     uint64_t begin_ns, shown_ns;
 };
 
+/* Opens what --json names, before any work; false: it cannot be, and a line says why. */
+bool report_open(const struct command *command);
 void report_begin(struct report *report, const struct command *command);
 /* One world ended: it is counted, a failure printed at once. A seeds_report. */
 bool report_world(void *report, const struct sim_result *result);

@@ -33,9 +33,28 @@ struct scaling_world {
     struct world_thread *threads[SIM_ACCESSORS_MAX];
 };
 
+bool scaling_reads(enum sim_option option)
+{
+    static const bool reads[SIM_OPTION_COUNT] = {
+        [SIM_FRAMES] = true,       [SIM_MEMORY] = true,           [SIM_PAGEFILE] = true,
+        [SIM_OPERATIONS] = true,   [SIM_WORKLOAD] = true,         [SIM_POLICY] = true,
+        [SIM_TRIMMERS] = true,     [SIM_WRITERS] = true,          [SIM_ZEROERS] = true,
+        [SIM_BALANCERS] = true,    [SIM_TRIM_BATCH] = true,       [SIM_WRITE_BATCH] = true,
+        [SIM_REGION_PTES] = true,  [SIM_FRAME_CACHE] = true,      [SIM_FAULT_AROUND] = true,
+        [SIM_READ_CLUSTER] = true, [SIM_STANDBY_PERCENT] = true,  [SIM_TLB] = true,
+        [SIM_LIST_LOCK] = true,    [SIM_BACKOFF] = true,          [SIM_DIRTY_BIT] = true,
+        [SIM_SLOT_SEARCH] = true,  [SIM_SLOT_RESERVATION] = true, [SIM_OP_READ] = true,
+        [SIM_OP_WRITE] = true,
+    };
+
+    return reads[option];
+}
+
 static uint64_t given_or(const struct sim_options *options, enum sim_option option,
                          uint64_t otherwise)
 {
+    if (!scaling_reads(option))
+        world_abort("memman: scaling: an option is read that the command line refuses");
     return options->given[option] ? options->value[option] : otherwise;
 }
 
@@ -73,6 +92,16 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
     config.frame_cache =
         (uint32_t)MIN_OF(given_or(options, SIM_FRAME_CACHE, 32), frames / 8 / config.threads);
     return config;
+}
+
+uint64_t scaling_pages_needed(const struct sim_options *options, uint32_t cpus)
+{
+    struct engine_config config = config_of(options, cpus);
+    uint64_t slots = config.pages > config.frames ? config.pages - config.frames : 0;
+
+    if (slots > 0)
+        slots += engine_reserve(config.frames);
+    return config.slots < slots ? slots : 0;
 }
 
 static page_number next_page(const struct scaling_world *world, struct random_generator *random,
@@ -165,6 +194,9 @@ void scaling_run(const struct sim_options *options, uint32_t cpus, struct scalin
     ret_scaling->accesses = world.accesses * cpus;
     ret_scaling->cpu_ns = result.cpu_ns;
     ret_scaling->elapsed_ns = result.now_ns;
+    ret_scaling->costliest_ns = result.costliest_ns;
+    if (result.costliest_ns > 0)
+        place_name(&world.assembly, result.costliest_line, ret_scaling->costliest);
     for (uint32_t i = 0; i < config.engine.threads; i++)
         ret_scaling->hard_faults += world.assembly.engine->threads[i].counters[COUNT_FAULT_HARD];
     assembly_destroy(&world.assembly);

@@ -285,9 +285,11 @@ static void reschedule(enum reason reason)
 static void take_step(void)
 {
     run.steps++;
-    run.now_ns += COST_STEP_NS;
-    if (run.now_ns >= run.first_timeout_ns)
-        fibers_expire_timeouts();
+    if (run.config.strategy != FIBERS_TIMING) { /* there, processors have clocks of their own */
+        run.now_ns += COST_STEP_NS;
+        if (run.now_ns >= run.first_timeout_ns)
+            fibers_expire_timeouts();
+    }
     if (run.config.steps_max != 0 && run.steps >= run.config.steps_max) {
         describe_fibers("the bound of steps is reached");
         leave_run(FIBERS_ENDLESS);
@@ -318,7 +320,7 @@ static void step_at(const volatile void *word, int touch)
     fiber->writes = touch != WORLD_LOAD;
     fiber->paused_at = UINT64_MAX;
     if (run.config.strategy == FIBERS_TIMING) {
-        run.steps++;
+        take_step();
         timing_touch(word, touch);
         reschedule(REASON_POINT);
         return;
@@ -582,6 +584,8 @@ void fibers_run(const struct fibers_config *config, fibers_main *main, void *arg
     fiber_order_after(&run.outside);
     ret_result->steps = run.steps;
     ret_result->hash = run.hash;
+    if (run.config.strategy == FIBERS_TIMING)
+        timing_end(ret_result);
     ret_result->now_ns = run.now_ns;
     for (uint32_t i = 0; i < run.fiber_count; i++) {
         ret_result->cpu_ns += run.fibers[i].timing.cpu_ns;

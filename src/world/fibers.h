@@ -86,10 +86,13 @@ enum fibers_outcome {
 struct fibers_result {
     enum fibers_outcome outcome;
     uint64_t steps, switches,
-        preemptions;        /* preemptions: switches that the runner did not ask for */
-    uint64_t hash;          /* of the schedule: equal for equal runs */
-    uint64_t now_ns;        /* virtual time at the end */
-    uint64_t cpu_ns;        /* FIBERS_TIMING: of all fibers together */
+        preemptions; /* preemptions: switches that the runner did not ask for */
+    uint64_t hash;   /* of the schedule: equal for equal runs */
+    uint64_t now_ns; /* virtual time at the end */
+    uint64_t cpu_ns; /* FIBERS_TIMING: of all fibers together */
+    /* FIBERS_TIMING: the cache line whose moves between processors took longest, and how long. */
+    uintptr_t costliest_line;
+    uint64_t costliest_ns;
     char text[FIBERS_TEXT]; /* what broke, or who waits */
 };
 

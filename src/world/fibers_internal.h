@@ -110,5 +110,6 @@ void timing_touch(const volatile void *word, int touch);
 void timing_work(enum world_work work, uint32_t count);
 void timing_pause(uint64_t pause_ns);
 uint32_t timing_pick(enum reason reason);
+void timing_end(struct fibers_result *result);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * timing.c - virtual processors: what a run would take on a machine with more of them.
  *
- * Each processor has a clock, a fiber it runs and a queue of those that wait for it. The processor
- * that is furthest behind runs next, so that what fibers do to each other happens in the order of
- * time, give or take QUANTUM_NS. Each atomic access costs by where the word's cache line is: held,
- * at another processor (then it moves, one move after the other), or in memory. Copies, pauses,
- * wake-ups and switches cost by the table in costs.h.
+ * Each processor has a clock, a fiber it runs and a queue of those that wait for it; one that has
+ * nobody takes from the longest queue. The processor that is furthest behind runs next, so that
+ * what fibers do to each other happens in the order of time, give or take QUANTUM_NS. Each atomic
+ * access costs by where the word's cache line is: held, at another processor (then it moves, one
+ * move after the other), or in memory. Copies, pauses, wake-ups and switches cost by the table in
+ * costs.h.
  *
  * Left out: lines that fall out of a cache, and plain accesses; the copies stand for those.
  */
@@ -24,6 +25,7 @@
 struct line {
     uintptr_t number;               /* address >> LINE_SHIFT; 0: unused */
     uint64_t free_ns;               /* the move before is complete */
+    uint64_t moved_ns;              /* all moves so far, with the waits for each other */
     uint64_t holders[HOLDER_WORDS]; /* a bit for each processor with a copy */
 };
 
@@ -93,6 +95,7 @@ static uint64_t touch_line(struct line *line, uint32_t cpu, int touch, uint64_t 
         uint64_t begins_ns = MAX_OF(now_ns, line->free_ns);
 
         line->free_ns = begins_ns + COST_LINE_MOVES_NS;
+        line->moved_ns += line->free_ns - now_ns;
         took_ns += line->free_ns - now_ns;
     } else {
         took_ns += COST_LINE_FETCH_NS;
@@ -140,16 +143,31 @@ static void queue_on(struct cpu *cpu, uint32_t fiber)
     cpu->queued++;
 }
 
-/* The processor's next fiber, if one is queued; it has none now. */
+/* Whose first fiber the processor takes: its own, or that of the longest queue; NULL: nobody waits. */
+static struct cpu *queue_for(struct cpu *cpu)
+{
+    struct cpu *longest = cpu;
+
+    for (uint32_t i = 0; cpu->queued == 0 && i < run.config.cpus; i++) {
+        if (cpus[i].queued > longest->queued)
+            longest = &cpus[i];
+    }
+    return longest->queued == 0 ? NULL : longest;
+}
+
+/* The next fiber that waits for a processor, on one that has none now. */
 static void take_queued(struct cpu *cpu)
 {
-    uint32_t fiber = cpu->first;
+    struct cpu *queue = queue_for(cpu);
+    uint32_t fiber;
 
     cpu->runs = NOBODY;
-    if (fiber == NOBODY)
+    if (queue == NULL)
         return;
-    cpu->first = run.fibers[fiber].timing.next;
-    cpu->queued--;
+    fiber = queue->first;
+    queue->first = run.fibers[fiber].timing.next;
+    queue->queued--;
+    run.fibers[fiber].timing.cpu = (uint32_t)(cpu - cpus);
     cpu->clock_ns += COST_SWITCH_NS;
     put_on(cpu, fiber);
 }
@@ -264,4 +282,14 @@ uint32_t timing_pick(enum reason reason)
         cpu = furthest_behind();
     }
     return cpu->runs;
+}
+
+void timing_end(struct fibers_result *result)
+{
+    for (uint32_t i = 0; i < LINES_MAX; i++) {
+        if (lines[i].moved_ns > result->costliest_ns) {
+            result->costliest_ns = lines[i].moved_ns;
+            result->costliest_line = lines[i].number << LINE_SHIFT;
+        }
+    }
 }

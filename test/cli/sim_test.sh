@@ -63,13 +63,31 @@ refused --tlb=3 --tlb=3
 refused 'one of random|pct' --strategy best
 refused 5..1 --seeds 5..1
 refused 1..x --seeds 1..x
-refused '--seed must be' --seed -1
+refused '--seed -1: must be' --seed -1
+refused '--seeds 3..2: must be' --seeds 3..2
+refused '--seed: the seeds are given already' --seed 1 --seed 2
+refused '--seeds: the seeds are given already' --seed 1 --seeds 1..2
+refused '--seed: the seeds are given already' --seeds 1..2 --seed 1
+refused '--seeds: the seeds are given already' --seeds 1..2 --seeds 3..4
+refused '--trace: one page or frame' --trace page:1 --trace page:1
+refused '--trace page:x: must be' --trace page:x
+refused '--json=: must be' --json=
+refused '--seed: needs a value' --seed
+refused 'no such option' "--a
+b"
 refused disk:1 --trace disk:1
 refused --trace --seeds 1..2 --trace page:1
 refused --shrink --seeds 1..2 --shrink
 refused 'numbered from 0' --memory 8K --trace page:2
 refused --cpus --cpus 2 --shrink
 refused 0,1 --cpus 0,1
+refused '--cpus 1,: must be' --cpus 1,
+refused 'up to 16 numbers' --cpus 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1
+refused '--cpus: is given twice' --cpus 1 --cpus 2
+refused '--threads: is not for --cpus' --cpus 1 --threads 2
+refused '--fault-lost: is not for --cpus' --cpus 1 --fault-lost 1
+refused '--faults: is not for --cpus' --faults none --cpus 1
+refused '--pagefile: too small' --cpus 1,2 --pagefile 4K
 refused some --faults some
 refused --quiet=1 --quiet=1
 
@@ -80,6 +98,9 @@ status 3 "$folder/memman" sim --seed 1
 check 'a missing memman-sim is named' grep -qF 'memman-sim cannot be run' "$err"
 status 0 "$memman" sim --help
 check 'the help lists what is drawn' grep -qF -e '--switch-chance' "$out"
+cp "$out" "$folder/first"
+status 0 "$memman" sim --seeds 1..2 -h
+check '-h is --help' cmp -s "$out" "$folder/first"
 check 'memman help names sim' sh -c "'$memman' help | grep -q 'memman sim'"
 
 # ---- one world ----
@@ -98,6 +119,14 @@ check 'no faults, none injected' grep -qF ' 0 injected faults' "$out"
 status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K \
     --op-write 50 --operations 300 --fault-lost 200000 --fault-write-error 200000
 check 'faults that are asked for are injected' sh -c "! grep -qF ' 0 injected faults' '$out'"
+for order in '--faults none --fault-slow 200000' '--fault-slow 200000 --faults none'; do
+    # shellcheck disable=SC2086 # words of a command
+    status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K \
+        --op-write 50 --operations 300 $order
+    check "$order: of the classes that are given only" grep -qE ' [0-9]+ injected faults \([0-9]+ slow\)' "$out"
+done
+status 0 "$memman" sim --seed 7 --shrink --quiet
+check 'a good seed is not made small, with a word' grep -qF 'seed 7 passes' "$err"
 
 # ---- many ----
 
@@ -108,7 +137,8 @@ r = json.load(open(sys.argv[1]))
 assert r['seeds'] == {'first': 100, 'last': 140, 'passed': 41, 'failed': 0}, r['seeds']
 assert r['steps'] > 41 * 500 and r['faults']['hard'] > 0 and r['failures'] == []
 " "$out"
-status 3 "$memman" sim --seeds 1..2 --quiet --json "$folder/none/none"
+status 3 "$memman" sim --seeds 1..1000000000 --quiet --json "$folder/none/none"
+check 'a file that cannot be written is named before the work' grep -qF "$folder/none/none: cannot be opened" "$err"
 
 # ---- legal moves that were made, and those that were not ----
 
@@ -144,13 +174,28 @@ check 'of one frame only' sh -c "! grep -q 'frame 2: ' '$out'"
 status 0 "$memman" sim --cpus 1,2 --operations 200
 check 'a row for each number' [ "$(grep -c '^ *[12] ' "$out")" -eq 2 ]
 check 'the first is what others are compared with' grep -q ' 1\.000$' "$out"
+check 'the costliest line is named' grep -qE '^ *2 .*   [a-zA-Z].*: [0-9.]+ %$' "$out"
+status 0 "$memman" sim --cpus 2 --operations 100 --quiet --json "$folder/cpus"
+check 'quiet is one row' [ "$(wc -l <"$out")" -eq 1 ]
+check 'and in JSON' python3 -c "
+import json, sys
+one, two = json.load(open(sys.argv[1]))['cpus']
+assert one['costliest_line'] == '' and one['costliest_line_ns'] == 0, one
+assert two['costliest_line'] != '' and 0 < two['costliest_line_ns'] < two['cpu_ns_per_access'] * two['accesses'], two
+" "$folder/cpus"
 
 # ---- a planted bug is found, named, repeated and made small ----
 
 if [ -n "$mutant" ]; then
     export MEMMAN_MUTANT=TRIM_DROPS_MODIFIED
     status 1 "$mutant" --seeds 1..60 --quiet
-    command=$(sed -n 's/.*repeat with: memman sim //p' "$err" | head -n 1)
+    check 'the command begins as this program was called' grep -qF "repeat with: $mutant --seed " "$err"
+    command=$(sed -n 's/.*repeat with: [^ ]* //p' "$err" | head -n 1)
+    mkdir "$folder/built"
+    cp "$memman" "$folder/built/memman"
+    cp "$mutant" "$folder/built/memman-sim"
+    status 1 "$folder/built/memman" sim --seeds 1..60 --quiet
+    check 'also when it is memman' grep -qF "repeat with: $folder/built/memman sim --seed " "$err"
     check 'the failure comes with a command' [ -n "$command" ]
     # shellcheck disable=SC2086 # words of a command
     status 1 "$mutant" $command --quiet
@@ -160,7 +205,7 @@ if [ -n "$mutant" ]; then
     check 'it is the same failure' cmp -s "$err" "$folder/first"
     # shellcheck disable=SC2086
     status 1 "$mutant" $command --shrink
-    small=$(sed -n 's/.*repeat with: memman sim //p' "$err" | head -n 1)
+    small=$(sed -n 's/.*repeat with: [^ ]* //p' "$err" | head -n 1)
     check 'the small world has few users' grep -qE 'threads [1-4]$' "$out"
     # shellcheck disable=SC2086
     status 1 "$mutant" $small --quiet

@@ -4,7 +4,9 @@
  * A killer is a program of the mutants' build that ends with 0 when all is well. For each bug the
  * expected killer runs first, then the others, from fast to slow, until one fails, dies or hangs,
  * or the bug's time is over: then it survives, and this program ends with 1. A killer counts only
- * if it passes with no bug alive, which is seen first; how long that takes says when it hangs.
+ * if it passes with no bug alive, which is seen first; how long that takes says when it hangs. One
+ * that seems to hang runs once more without the bug, at once: only if that is fast does the hang
+ * count, or else the machine is slow just now and the killer is asked again, with more time.
  *
  * A few children at a time, each in a process group of its own. One thread, no shared state.
  */
@@ -112,7 +114,8 @@ struct job {
     /* while a child runs */
     pid_t child;
     double begin_s, limit_s;
-    bool last; /* its limit is what is left of the budget */
+    bool last;    /* its limit is what is left of the budget */
+    bool doubted; /* it took too long: the killer runs without the bug, to see why */
 };
 
 static const char *build_directory = "build";
@@ -135,8 +138,8 @@ static void redirect_output(const struct job *job, const char *killer)
 
     snprintf(path, sizeof(path), "%s/mutants", build_directory);
     mkdir(path, 0777);
-    snprintf(path, sizeof(path), "%s/mutants/%s-%s.log", build_directory, mutants[job->mutant].name,
-             killer);
+    snprintf(path, sizeof(path), "%s/mutants/%s-%s%s.log", build_directory,
+             mutants[job->mutant].name, killer, job->doubted ? "-without" : "");
     output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (output < 0) {
         perror(path);
@@ -159,7 +162,8 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
     setrlimit(RLIMIT_CORE, &core);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setenv("MEMMAN_MUTANT", job->mutant == MUTANT_NONE ? "" : mutants[job->mutant].name, 1);
+    setenv("MEMMAN_MUTANT",
+           job->mutant == MUTANT_NONE || job->doubted ? "" : mutants[job->mutant].name, 1);
     snprintf(path, sizeof(path), "%s/%s", build_directory, killer->command[0]);
     arguments[0] = path;
     for (unsigned i = 1; i < ARGS_MAX && killer->command[i] != NULL; i++)
@@ -169,26 +173,47 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
     _exit(126);
 }
 
-static void job_begin(struct job *job)
+/* The next killer; its limit is five times as long as it takes when all is well. */
+static void job_turn(struct job *job)
 {
-    unsigned killer = job->order[job->next++];
-    const struct health *health = &healths[killer];
+    const struct health *health;
     double left_s = BUDGET_S - job->spent_s;
 
-    /* A killer that needs five times as long as when all is well hangs. */
+    job->killer = job->order[job->next++];
+    health = &healths[job->killer];
     job->limit_s = health->known ? MAX_OF(5.0, 2.0 + 5 * health->seconds) : BUDGET_S;
     job->last = job->limit_s > left_s;
     job->limit_s = MIN_OF(job->limit_s, left_s);
-    job->killer = killer;
+}
+
+static void job_begin(struct job *job)
+{
+    if (!job->doubted)
+        job_turn(job);
     job->begin_s = now_s();
     job->child = fork();
     if (job->child == 0)
-        become_killer(job, &killers[killer]);
+        become_killer(job, &killers[job->killer]);
     if (job->child < 0) {
         perror("fork");
         exit(2);
     }
     setpgid(job->child, job->child);
+}
+
+/* The killer seemed to hang, and has now run without the bug: was it the bug? */
+static void job_judge_doubt(struct job *job, int status, bool hung)
+{
+    double took_s = now_s() - job->begin_s;
+    struct health *health = &healths[job->killer];
+
+    job->doubted = false;
+    if (!hung && status == 0 && took_s <= job->limit_s / 2) {
+        job->how = "hangs";
+        return;
+    }
+    health->seconds = MAX_OF(health->seconds, took_s);
+    job->next--; /* its turn again, with more time */
 }
 
 /* The child ended, or had to be ended. */
@@ -197,11 +222,17 @@ static void job_judge(struct job *job, int status, bool hung)
     const struct killer *killer = &killers[job->killer];
 
     job->child = 0;
+    if (job->doubted) {
+        job_judge_doubt(job, status, hung);
+        return;
+    }
     job->spent_s += now_s() - job->begin_s;
-    if (hung && job->last && job->mutant != MUTANT_NONE)
+    if (hung && job->mutant == MUTANT_NONE)
+        job->how = "hangs";
+    else if (hung && job->last)
         job->next = job->count; /* its time is over, whatever this killer would have said */
     else if (hung)
-        job->how = "hangs";
+        job->doubted = true;
     else if (WIFSIGNALED(status))
         job->how = "dies";
     else if (WEXITSTATUS(status) == killer->refused || WEXITSTATUS(status) == 125 ||
@@ -213,7 +244,7 @@ static void job_judge(struct job *job, int status, bool hung)
 
 static bool job_over(const struct job *job)
 {
-    return job->child == 0 &&
+    return job->child == 0 && !job->doubted &&
            (job->how != NULL || job->next == job->count || job->spent_s >= BUDGET_S);
 }
 
@@ -447,8 +478,18 @@ static int finish(void)
 
 /* ---- command line ------------------------------------------------------------------------------ */
 
+#define REFUSE(...)                                                                                \
+    do {                                                                                           \
+        fprintf(stderr, "mutants: " __VA_ARGS__);                                                  \
+        fputc('\n', stderr);                                                                       \
+        exit(2);                                                                                   \
+    } while (0)
+
 static void choose(enum mutant mutant)
 {
+    for (unsigned i = 0; i < bug_count; i++)
+        if (bugs[i].mutant == mutant)
+            REFUSE("%s is named twice; once is enough", mutants[mutant].name);
     bugs[bug_count++] = (struct job){.mutant = mutant};
 }
 
@@ -460,8 +501,7 @@ static void choose_named(const char *name)
             return;
         }
     }
-    fprintf(stderr, "mutants: there is no '%s'; src/base/mutants.def lists them\n", name);
-    exit(2);
+    REFUSE("there is no '%s'; src/base/mutants.def lists them", name);
 }
 
 /* The next `count` each day, so that all have their turn. */
@@ -471,10 +511,16 @@ static void choose_rotating(unsigned count)
     unsigned all = MUTANT_COUNT - 1, days = (unsigned)(now / 86400);
     unsigned first = (unsigned)((uint64_t)days * count % all);
 
-    for (unsigned i = 0; i < MIN_OF(count, all); i++)
+    for (unsigned i = 0; i < count; i++)
         choose((enum mutant)(1 + (first + i) % all));
     printf("%u of %u planted bugs, by the day: from %s on\n", bug_count, all,
            mutants[bugs[0].mutant].name);
+}
+
+static void choose_all(void)
+{
+    for (unsigned m = MUTANT_NONE + 1; m < MUTANT_COUNT; m++)
+        choose((enum mutant)m);
 }
 
 static void on_interrupt(int number)
@@ -483,50 +529,72 @@ static void on_interrupt(int number)
     interrupted = 1;
 }
 
-static _Noreturn void usage(void)
-{
-    fprintf(stderr, "usage: mutants BUILD [--jobs N] [--write FILE] [--rotate N | NAME...]\n");
-    exit(2);
-}
-
-static unsigned number_of(const char *text, unsigned max)
+static unsigned number_of(const char *option, const char *text, unsigned max)
 {
     char *end;
-    unsigned long number = strtoul(text == NULL ? "" : text, &end, 10);
+    unsigned long number = strtoul(text, &end, 10);
 
-    if (text == NULL || *end != '\0' || number == 0 || number > max)
-        usage();
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number == 0 || number > max)
+        REFUSE("%s %s: must be a number from 1 to %u", option, text, max);
     return (unsigned)number;
+}
+
+/* What the words say. */
+struct wish {
+    const char *jobs, *rotate, *write;
+};
+
+/* The value of an option, which may be given once. */
+static void take_value(const char **wish, int count, char **arguments, int *at)
+{
+    const char *option = arguments[*at];
+
+    if (*wish != NULL)
+        REFUSE("%s is given twice; once is enough", option);
+    if (++*at == count)
+        REFUSE("%s needs a value; ./dev help says which", option);
+    *wish = arguments[*at];
+}
+
+static void take_words(struct wish *wish, int count, char **arguments)
+{
+    for (int i = 2; i < count; i++) {
+        const char *word = arguments[i];
+        const char **option = strcmp(word, "--jobs") == 0     ? &wish->jobs
+                              : strcmp(word, "--rotate") == 0 ? &wish->rotate
+                              : strcmp(word, "--write") == 0  ? &wish->write
+                                                              : NULL;
+
+        if (option != NULL)
+            take_value(option, count, arguments, &i);
+        else if (word[0] == '-')
+            REFUSE("%s: there are --jobs N, --write FILE, and --rotate N or names", word);
+        else
+            choose_named(word);
+    }
+    if (wish->rotate != NULL && bug_count > 0)
+        REFUSE("--rotate chooses by the day: it goes with no name");
 }
 
 int main(int count, char **arguments)
 {
-    const char *table = NULL;
-    bool none_chosen;
+    struct wish wish = {NULL};
 
     if (count < 2 || arguments[1][0] == '-')
-        usage();
+        REFUSE("the first word must be the build directory");
     build_directory = arguments[1];
-    for (int i = 2; i < count; i++) {
-        if (strcmp(arguments[i], "--jobs") == 0)
-            jobs_at_once = number_of(arguments[++i], JOBS_MAX);
-        else if (strcmp(arguments[i], "--rotate") == 0)
-            choose_rotating(number_of(arguments[++i], MUTANT_COUNT));
-        else if (strcmp(arguments[i], "--write") == 0 && i + 1 < count)
-            table = arguments[++i];
-        else if (arguments[i][0] == '-' || bug_count == MUTANT_COUNT)
-            usage();
-        else
-            choose_named(arguments[i]);
-    }
-    none_chosen = bug_count == 0;
-    for (unsigned m = MUTANT_NONE + 1; none_chosen && m < MUTANT_COUNT; m++)
-        choose((enum mutant)m);
+    take_words(&wish, count, arguments);
+    if (wish.jobs != NULL)
+        jobs_at_once = number_of("--jobs", wish.jobs, JOBS_MAX);
+    if (wish.rotate != NULL)
+        choose_rotating(number_of("--rotate", wish.rotate, MUTANT_COUNT - 1));
+    else if (bug_count == 0)
+        choose_all();
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     meet_expected();
     meet_others();
-    if (table != NULL)
-        write_table(table);
+    if (wish.write != NULL)
+        write_table(wish.write);
     return finish();
 }

@@ -1,0 +1,91 @@
+#!/bin/sh
+# kill_test.sh - kill-mutants from outside: refusals, and that a slow machine is no kill.
+#
+# Usage: kill_test.sh KILL-MUTANTS. A stub stands for the one killer there is; the others are missing and
+# left out. Exit: 0 all passed, 1 some failed, 2 usage.
+set -u
+
+kill=${1:?usage: kill_test.sh KILL-MUTANTS}
+folder=$(mktemp -d) || exit 2
+trap 'rm -rf "$folder"' EXIT
+bug=FILE_READS_SHORT # mutants.def: its killer is `file`
+checks=0
+failures=0
+
+# check WHAT COMMAND...: the command succeeds
+check()
+{
+    what=$1
+    shift
+    checks=$((checks + 1))
+    "$@" && return 0
+    failures=$((failures + 1))
+    echo "FAILED: $what"
+    sed 's/^/    /' "$folder/out" "$folder/err"
+}
+
+# status WANTED ARGUMENTS...
+status()
+{
+    wanted=$1
+    shift
+    "$kill" "$@" >"$folder/out" 2>"$folder/err"
+    got=$?
+    check "$*: exit $got, expected $wanted" [ $got -eq "$wanted" ]
+}
+
+# refused WORDS ARGUMENTS...: exit 2, one line with these words
+refused()
+{
+    words=$1
+    shift
+    status 2 "$folder" "$@"
+    check "$*: one line" [ "$(wc -l <"$folder/err")" -eq 1 ]
+    check "$*: the line says '$words'" grep -qF -e "$words" "$folder/err"
+}
+
+refused '--rotate is given twice' --rotate 100 --rotate 100
+refused '--jobs is given twice' --jobs 1 --jobs 1
+refused '--write is given twice' --write a --write b
+refused "$bug is named twice" $bug $bug
+refused '--rotate chooses' --rotate 3 $bug
+refused '--rotate 10000: must be' --rotate 10000
+refused '--jobs 0: must be' --jobs 0
+refused '--jobs -1: must be' --jobs -1
+refused '--rotate needs' --rotate
+refused '--nonsense: there are' --nonsense
+refused "there is no 'NONSENSE'" NONSENSE
+
+# stub: the killer, with this standard input; $bug_alive, and $runs so far, are there
+mkdir "$folder/test"
+stub()
+{
+    {
+        echo '#!/bin/sh'
+        echo "echo >>'$folder/runs-'\${MEMMAN_MUTANT:-none}"
+        echo "runs=\$(wc -l <'$folder/runs-'\${MEMMAN_MUTANT:-none})"
+        cat
+    } >"$folder/test/mutant-file"
+    chmod +x "$folder/test/mutant-file"
+    rm -f "$folder"/runs-*
+}
+
+stub <<'STUB'
+[ -z "$MEMMAN_MUTANT" ] || sleep 1000
+STUB
+status 0 "$folder" $bug
+check 'who hangs while a healthy run is fast is killed' grep -q 'killed by file *hangs' "$folder/out"
+check 'and that was looked at' [ "$(wc -l <"$folder/runs-none")" -eq 2 ]
+
+# The machine becomes slow after the first run.
+stub <<'STUB'
+[ -n "$MEMMAN_MUTANT" ] && sleep 7
+[ -z "$MEMMAN_MUTANT" ] && [ $runs -gt 1 ] && sleep 4
+exit 0
+STUB
+status 1 "$folder" $bug
+check 'who is only slow as all is survives' grep -q 'SURVIVES' "$folder/out"
+check 'and had more time' [ "$(wc -l <"$folder/runs-$bug")" -eq 2 ]
+
+echo "$checks checks, $failures failed"
+[ $failures -eq 0 ]
