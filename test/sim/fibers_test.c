@@ -396,6 +396,29 @@ static void an_endless_run_ends_at_its_bound(void **state)
     assert_int_equal(result.steps, 1000);
 }
 
+static void count_look(void *context)
+{
+    ++*(unsigned *)context;
+}
+
+static void virtual_processors_end_at_the_bound_too_and_are_looked_at(void **state)
+{
+    unsigned looks = 0;
+    struct fibers_config config = {.strategy = FIBERS_TIMING,
+                                   .cpus = 2,
+                                   .steps_max = 1000,
+                                   .look_every = 10,
+                                   .look = count_look,
+                                   .context = &looks};
+
+    (void)state;
+    reset(1, 1);
+    fibers_run(&config, main_endless, NULL, &result);
+    assert_int_equal(result.outcome, FIBERS_ENDLESS);
+    assert_int_equal(result.steps, 1000);
+    assert_int_equal(looks, 99);
+}
+
 /* ---- its clock ---- */
 
 static void main_timeouts(void *argument)
@@ -453,6 +476,29 @@ static void processors_share_work(void **state)
     assert_in_range(one * 100 / eight, 700, 810);
 }
 
+/* Every second thread has next to nothing to do: what it leaves idle, others use. */
+static void work_unevenly(void *argument)
+{
+    for (unsigned i = 0; i < ((uintptr_t)argument % 2 ? 1 : rounds); i++)
+        world_work(WORLD_COPY_PAGE, 1);
+}
+
+static void main_uneven(void *argument)
+{
+    (void)argument;
+    start_all(work_unevenly);
+}
+
+static void idle_processors_take_what_waits_for_others(void **state)
+{
+    uint64_t one, two;
+
+    (void)state;
+    one = predict(main_uneven, 8, 1);
+    two = predict(main_uneven, 8, 2);
+    assert_in_range(one * 100 / two, 180, 205);
+}
+
 static void a_line_that_all_write_does_not_scale(void **state)
 {
     uint64_t alone, together;
@@ -499,8 +545,10 @@ int main(void)
         cmocka_unit_test(late_stores_break_no_lock),
         cmocka_unit_test(a_broken_promise_ends_the_run),
         cmocka_unit_test(an_endless_run_ends_at_its_bound),
+        cmocka_unit_test(virtual_processors_end_at_the_bound_too_and_are_looked_at),
         cmocka_unit_test(the_clock_jumps_to_a_timeout),
         cmocka_unit_test(processors_share_work),
+        cmocka_unit_test(idle_processors_take_what_waits_for_others),
         cmocka_unit_test(a_line_that_all_write_does_not_scale),
         cmocka_unit_test(a_million_steps_a_second),
     };
