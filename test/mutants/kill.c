@@ -5,8 +5,9 @@
  * expected killer runs first, then the others, from fast to slow, until one fails, dies or hangs,
  * or the bug's time is over: then it survives, and this program ends with 1. A killer counts only
  * if it passes with no bug alive, which is seen first; how long that takes says when it hangs. One
- * that seems to hang runs once more without the bug, at once: only if that is fast does the hang
- * count, or else the machine is slow just now and the killer is asked again, with more time.
+ * that seems to hang runs once more without the bug, at once, and then with it: only if the one is
+ * fast and the other hangs again does the hang count. Else the machine is slow just now, and the
+ * killer is asked again, with more time.
  *
  * A few children at a time, each in a process group of its own. One thread, no shared state.
  */
@@ -24,7 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUDGET_S    60.0 /* for one bug, over all killers */
+#define BUDGET_S    60.0  /* for one bug, over all killers */
+#define HEALTHY_S   240.0 /* a killer with no bug alive, on a busy machine */
 #define JOBS_MAX    16
 #define ARGS_MAX    24
 #define KILLERS_MAX 64
@@ -102,6 +104,8 @@ static struct health {
 
 /* ---- jobs -------------------------------------------------------------------------------------- */
 
+enum doubt { SURE, WITHOUT_BUG, ONCE_MORE };
+
 /* One bug (or none) and the killers it meets, in order. */
 struct job {
     enum mutant mutant;
@@ -114,8 +118,8 @@ struct job {
     /* while a child runs */
     pid_t child;
     double begin_s, limit_s;
-    bool last;    /* its limit is what is left of the budget */
-    bool doubted; /* it took too long: the killer runs without the bug, to see why */
+    bool last;        /* its limit is what is left of the budget */
+    enum doubt doubt; /* it took too long: was it the bug? */
 };
 
 static const char *build_directory = "build";
@@ -139,7 +143,7 @@ static void redirect_output(const struct job *job, const char *killer)
     snprintf(path, sizeof(path), "%s/mutants", build_directory);
     mkdir(path, 0777);
     snprintf(path, sizeof(path), "%s/mutants/%s-%s%s.log", build_directory,
-             mutants[job->mutant].name, killer, job->doubted ? "-without" : "");
+             mutants[job->mutant].name, killer, job->doubt == WITHOUT_BUG ? "-without" : "");
     output = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (output < 0) {
         perror(path);
@@ -163,7 +167,8 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setenv("MEMMAN_MUTANT",
-           job->mutant == MUTANT_NONE || job->doubted ? "" : mutants[job->mutant].name, 1);
+           job->mutant == MUTANT_NONE || job->doubt == WITHOUT_BUG ? "" : mutants[job->mutant].name,
+           1);
     snprintf(path, sizeof(path), "%s/%s", build_directory, killer->command[0]);
     arguments[0] = path;
     for (unsigned i = 1; i < ARGS_MAX && killer->command[i] != NULL; i++)
@@ -177,18 +182,18 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
 static void job_turn(struct job *job)
 {
     const struct health *health;
-    double left_s = BUDGET_S - job->spent_s;
+    double left_s = (job->mutant == MUTANT_NONE ? HEALTHY_S : BUDGET_S) - job->spent_s;
 
     job->killer = job->order[job->next++];
     health = &healths[job->killer];
-    job->limit_s = health->known ? MAX_OF(5.0, 2.0 + 5 * health->seconds) : BUDGET_S;
+    job->limit_s = health->known ? MAX_OF(5.0, 2.0 + 5 * health->seconds) : HEALTHY_S;
     job->last = job->limit_s > left_s;
     job->limit_s = MIN_OF(job->limit_s, left_s);
 }
 
 static void job_begin(struct job *job)
 {
-    if (!job->doubted)
+    if (job->doubt == SURE)
         job_turn(job);
     job->begin_s = now_s();
     job->child = fork();
@@ -201,19 +206,21 @@ static void job_begin(struct job *job)
     setpgid(job->child, job->child);
 }
 
-/* The killer seemed to hang, and has now run without the bug: was it the bug? */
+/* The killer seemed to hang, and has run again, without the bug or with it. */
 static void job_judge_doubt(struct job *job, int status, bool hung)
 {
     double took_s = now_s() - job->begin_s;
     struct health *health = &healths[job->killer];
 
-    job->doubted = false;
-    if (!hung && status == 0 && took_s <= job->limit_s / 2) {
-        job->how = "hangs";
+    if (job->doubt == WITHOUT_BUG && !hung && status == 0 && took_s <= job->limit_s / 2) {
+        job->doubt = ONCE_MORE;
         return;
     }
+    if (job->doubt == ONCE_MORE && hung)
+        job->how = "hangs";
+    job->doubt = SURE;
     health->seconds = MAX_OF(health->seconds, took_s);
-    job->next--; /* its turn again, with more time */
+    job->next -= job->how == NULL; /* its turn again, with more time */
 }
 
 /* The child ended, or had to be ended. */
@@ -222,7 +229,7 @@ static void job_judge(struct job *job, int status, bool hung)
     const struct killer *killer = &killers[job->killer];
 
     job->child = 0;
-    if (job->doubted) {
+    if (job->doubt != SURE) {
         job_judge_doubt(job, status, hung);
         return;
     }
@@ -232,7 +239,7 @@ static void job_judge(struct job *job, int status, bool hung)
     else if (hung && job->last)
         job->next = job->count; /* its time is over, whatever this killer would have said */
     else if (hung)
-        job->doubted = true;
+        job->doubt = WITHOUT_BUG;
     else if (WIFSIGNALED(status))
         job->how = "dies";
     else if (WEXITSTATUS(status) == killer->refused || WEXITSTATUS(status) == 125 ||
@@ -244,7 +251,7 @@ static void job_judge(struct job *job, int status, bool hung)
 
 static bool job_over(const struct job *job)
 {
-    return job->child == 0 && !job->doubted &&
+    return job->child == 0 && job->doubt == SURE &&
            (job->how != NULL || job->next == job->count || job->spent_s >= BUDGET_S);
 }
 

@@ -76,6 +76,15 @@ STUB
 status 0 "$folder" $bug
 check 'who hangs while a healthy run is fast is killed' grep -q 'killed by file *hangs' "$folder/out"
 check 'and that was looked at' [ "$(wc -l <"$folder/runs-none")" -eq 2 ]
+check 'and seen twice' [ "$(wc -l <"$folder/runs-$bug")" -eq 2 ]
+
+# The machine stands still, once, while the bug is alive.
+stub <<'STUB'
+[ -n "$MEMMAN_MUTANT" ] && [ $runs -eq 1 ] && sleep 1000
+exit 0
+STUB
+status 1 "$folder" $bug
+check 'who hangs only once survives' grep -q 'SURVIVES' "$folder/out"
 
 # The machine becomes slow after the first run.
 stub <<'STUB'

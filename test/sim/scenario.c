@@ -408,7 +408,10 @@ static uint32_t fiber_count(void)
     return count;
 }
 
-/* Points at every word, and waits that end for no reason. Teaches the search of paths. */
+/*
+ * Points at every word, waits that end for no reason, stores that others see late. Teaches the
+ * search of paths.
+ */
 static void run_random(struct fibers_path *path)
 {
     for (uint64_t seed = 0; seed < RANDOM_RUNS; seed++) {
@@ -418,6 +421,7 @@ static void run_random(struct fibers_path *path)
                                        .switch_chance = seed % 2 ? 16384 : 2048,
                                        .path = path,
                                        .relaxed_points = seed % 3 != 0,
+                                       .late_stores = seed % 5 == 0,
                                        .early_chance = seed % 4 == 0 ? 256 : 0,
                                        .net_ns = TICKS_OFF_NS};
 
