@@ -94,6 +94,10 @@ const struct option_info option_table[OPTION_COUNT] = {
                         "exponential back-off of the spin locks (default: on)"},
     [OPTION_DIRTY_BIT] = {"dirty-bit", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
                           "off: every mapped page counts as written (default: on)"},
+    [OPTION_MAP_WRITABLE] = {"map-writable", OPTION_CHOICE, 0, 0, "auto|on|off", NULL, NULL,
+                             "map a page that is read in writable at once, and compare it\n"
+                             "when it is written out; auto: on linux, where the pages\n"
+                             "around it were written lately (default: auto)"},
     [OPTION_SLOT_SEARCH] = {"slot-search", OPTION_CHOICE, 0, 0, "next-fit|first-fit", NULL, NULL,
                             "how free slots are found (default: next-fit)"},
     [OPTION_SLOT_RESERVATION] = {"slot-reservation", OPTION_POWER_OF_TWO, 1, 64, NULL, NULL, NULL,
@@ -138,6 +142,7 @@ const struct option_info option_table[OPTION_COUNT] = {
 
 _Static_assert(MM_FAULTS_SIGNAL == 0 && MM_FAULTS_THREAD == 1, "choices of --faults");
 _Static_assert(MM_SLOTS_NEXT_FIT == 0 && MM_SLOTS_FIRST_FIT == 1, "choices of --slot-search");
+_Static_assert(MM_MAP_WRITABLE_AUTO == 0 && MM_MAP_WRITABLE_OFF == 2, "choices of --map-writable");
 _Static_assert(MM_ENCRYPT_AUTO == 0 && MM_ENCRYPT_OFF == 2, "choices of --encrypt");
 
 void options_engine(const struct options *options, struct mm_options *ret_engine)
@@ -154,6 +159,9 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     }
     if (value[OPTION_SLOT_SEARCH].present) {
         ret_engine->slot_search = (enum mm_slot_search)value[OPTION_SLOT_SEARCH].number;
+    }
+    if (value[OPTION_MAP_WRITABLE].present) {
+        ret_engine->map_writable = (enum mm_map_writable)value[OPTION_MAP_WRITABLE].number;
     }
     if (value[OPTION_ENCRYPT].present) {
         ret_engine->encrypt = (enum mm_encrypt)value[OPTION_ENCRYPT].number;
@@ -195,6 +203,7 @@ void options_resolve(struct options *options, const struct mm_options *engine)
     value_set(options, OPTION_MACHINE, engine->machine == MM_MACHINE_LINUX ? 0 : 1);
     value_set(options, OPTION_FAULTS, engine->faults);
     value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
+    value_set(options, OPTION_MAP_WRITABLE, engine->map_writable);
     value_set(options, OPTION_ENCRYPT, engine->encrypt);
     options->value[OPTION_POLICY].present = true;
     options->value[OPTION_POLICY].text = engine->policy;

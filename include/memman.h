@@ -67,6 +67,9 @@ enum mm_machine { MM_MACHINE_AUTO, MM_MACHINE_SOFT, MM_MACHINE_LINUX };
 enum mm_faults { MM_FAULTS_SIGNAL, MM_FAULTS_THREAD };
 enum mm_slot_search { MM_SLOTS_NEXT_FIT, MM_SLOTS_FIRST_FIT };
 
+/* AUTO: where a first write costs a fault of the system, pages of which many were written lately. */
+enum mm_map_writable { MM_MAP_WRITABLE_AUTO, MM_MAP_WRITABLE_ON, MM_MAP_WRITABLE_OFF };
+
 /* AUTO: what outlives the process's control, a file with a path. */
 enum mm_encrypt { MM_ENCRYPT_AUTO, MM_ENCRYPT_ON, MM_ENCRYPT_OFF };
 
@@ -100,7 +103,8 @@ struct mm_options {
     bool list_lock_shared;   /* unlink under a shared lock and the neighbours' page locks */
     bool backoff;            /* exponential back-off of spin locks */
     bool dirty_bit;          /* off: every page that is mapped counts as written */
-    bool latency;            /* time every fault */
+    enum mm_map_writable map_writable; /* pages read in before they are written; compared later */
+    bool latency;                      /* time every fault */
     enum mm_slot_search slot_search;
     uint32_t
         slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */

@@ -88,6 +88,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
     if (!in_range("machine", o->machine, 0, MM_MACHINE_LINUX, ret_detail) ||
         !in_range("faults", o->faults, 0, MM_FAULTS_THREAD, ret_detail) ||
         !in_range("slot_search", o->slot_search, 0, MM_SLOTS_FIRST_FIT, ret_detail) ||
+        !in_range("map_writable", o->map_writable, 0, MM_MAP_WRITABLE_OFF, ret_detail) ||
         !in_range("encrypt", o->encrypt, 0, MM_ENCRYPT_OFF, ret_detail) ||
         !in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||

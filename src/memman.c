@@ -98,6 +98,18 @@ static void complain(void *context, const char *text)
     fprintf(stderr, "memman: %s\n", text);
 }
 
+static enum map_writable map_writable(const mm *manager)
+{
+    switch (manager->options.map_writable) {
+    case MM_MAP_WRITABLE_ON:
+        return MAP_WRITABLE;
+    case MM_MAP_WRITABLE_OFF:
+        return MAP_WATCHED;
+    default:
+        return manager->options.machine == MM_MACHINE_LINUX ? MAP_BY_HISTORY : MAP_WATCHED;
+    }
+}
+
 static struct engine_config engine_options(const mm *manager)
 {
     const struct mm_options *o = &manager->options;
@@ -121,6 +133,7 @@ static struct engine_config engine_options(const mm *manager)
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,
         .dirty_bit = o->dirty_bit,
+        .map_writable = map_writable(manager),
         .latency = o->latency,
         .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
         .slot_reservation = o->slot_reservation,

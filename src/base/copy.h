@@ -76,4 +76,18 @@ static inline void copy_shared(void *target, const void *source, size_t count)
         memcpy(target, source, count);
 }
 
+/* Are `count` bytes the same? `target` is nobody else's, `source` may be changing. */
+static inline bool same_shared(const void *target, const void *source, size_t count)
+{
+    const unsigned char *a = target, *b = source;
+
+    if (!UNDER_THREAD_SANITIZER)
+        return memcmp(target, source, count) == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (a[i] != __atomic_load_n(&b[i], __ATOMIC_RELAXED))
+            return false;
+    }
+    return true;
+}
+
 #endif

@@ -59,6 +59,12 @@ struct store_ops {
      */
     void (*discard)(void *store, slot_number first, uint32_t count);
     /*
+     * Are these MM_PAGE_SIZE bytes what the slot holds? The slot is the caller's, and nothing is in
+     * flight on it. False where the store cannot tell without its device; true may be wrong once in
+     * 2^64 answers. Never waits. NULL: the store can never tell.
+     */
+    bool (*holds)(void *store, slot_number slot, const void *page);
+    /*
      * Make slots 1..slots usable; those there are stay. May wait for a device, and be called while
      * requests are in flight, by one thread at a time. 0 or -errno, with nothing changed. NULL: all
      * slots are usable from the start.

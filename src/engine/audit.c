@@ -170,7 +170,8 @@ static void audit_owned_frame(struct audit *audit, frame_number frame)
                active ? !(entry & PTE_BIT_WRITE) == (pfn_protection(word) != PROTECTION_READ_WRITE)
                       : pte_protection(entry) == pfn_protection(word));
     CHECK_TRUE(audit, "a modified page has no slot", frame, page,
-               !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE);
+               !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE ||
+                   engine->config.map_writable != MAP_WATCHED);
     CHECK_TRUE(audit, "a page on modified is modified, one on standby is not", frame, page,
                active || !(word & PFN_MODIFIED_BIT) == (pfn_state(word) == PFN_STANDBY));
     CHECK_TRUE(audit, "a page mapped writable is modified", frame, page,

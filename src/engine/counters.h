@@ -15,6 +15,7 @@
     X(FAULT_HARD_COMPRESSED, "faults", "hard_compressed", "Hard Faults from Memory")               \
     X(FAULT_COLLIDED, "faults", "collided", "Collided Faults")                                     \
     X(FAULT_WRITE_PROTECT, "faults", "write_protect", "Write Protect Faults")                      \
+    X(MAPPED_WRITABLE, "faults", "mapped_writable", "Pages Mapped Writable before a Write")        \
     X(FAULT_IN_PAGE_ERROR, "faults", "in_page_error", "In-Page Errors")                            \
     X(FAULT_ACCESS_VIOLATION, "faults", "access_violation", "Access Violations")                   \
     X(FAULT_SPURIOUS, "faults", "spurious", "Spurious Faults")                                     \
@@ -30,6 +31,7 @@
     X(PREFETCHED, "moves", "prefetched", "Pages Prefetched")                                       \
     X(PREFETCH_USED, "moves", "prefetch_used", "Prefetched Pages Used")                            \
     X(DEFRAGMENTED, "moves", "defragmented", "Slots Moved")                                        \
+    X(UNCHANGED, "moves", "unchanged", "Modified Pages Found Unchanged")                           \
     X(DELETED, "moves", "deleted", "Pages Deleted")                                                \
     X(SLOT_GIVEN_BACK, "moves", "slots_given_back", "Slots Given Back at First Write")             \
     X(IO_READS, "io", "reads", "Page Reads")                                                       \

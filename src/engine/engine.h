@@ -49,6 +49,8 @@ struct pte_region {
     _Atomic uint32_t resident; /* valid PTEs in it; changed under the lock */
     /* The page behind the last run that was read, and how far that one might go; hints, no lock. */
     _Atomic uint32_t read_next, read_window;
+    /* Grows with each page that was written after it had been read in, shrinks with each that was not; a hint, no lock. */
+    _Atomic uint32_t write_history;
 };
 
 /* Virtual address descriptor: a reserved range. Guarded by the space lock; read by sequence. */
@@ -101,6 +103,10 @@ struct write_batch {
     page_number pages[BATCH_MAX];
     uint32_t generations[BATCH_MAX]; /* of the frames; a reference keeps the owner */
     slot_number slots[BATCH_MAX];
+    bool kept[BATCH_MAX];           /* the slot holds what the page was when it was read in */
+    bool unchanged[BATCH_MAX];      /* and still is: not to be written */
+    page_number wanting[BATCH_MAX]; /* pages without a slot, and what they got */
+    slot_number got[BATCH_MAX];
     void *buffers[BATCH_MAX];
     int results[BATCH_MAX];
     struct store_request request[BATCH_MAX], *submitted[BATCH_MAX];
@@ -129,6 +135,13 @@ union scratch {
     struct read_run read;
 };
 
+/* How a page that is read in for a read is mapped, where the machine finds writes by faults. */
+enum map_writable {
+    MAP_WATCHED,    /* not writable: the first write faults */
+    MAP_WRITABLE,   /* writable; the writer compares it with its slot */
+    MAP_BY_HISTORY, /* as pages of its region were used lately */
+};
+
 enum worker_kind { WORKER_TRIM, WORKER_WRITE, WORKER_ZERO, WORKER_BALANCE, WORKER_KINDS };
 
 /* An event count: how workers of one kind sleep without losing a wake-up. */
@@ -148,6 +161,7 @@ struct engine_config {
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
+    enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
     void (*complain)(void *context, const char *text);
     void *complain_context;
@@ -363,6 +377,14 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
                const void *source);
 /* The page is written from now on: slot given back, modified set. Returns the new word. */
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word);
+/*
+ * The page is about to be mapped; frame lock held. Returns the new word: modified if it will be
+ * mapped writable. Where a write is only expected it keeps its slot, and the writer compares.
+ */
+pfn_word fault_before_map(struct engine *engine, struct thread *self, frame_number frame,
+                          pfn_word word, bool write);
+/* A page that had been read in was written, or went without. */
+void fault_learn(struct engine *engine, page_number page, bool written);
 
 /* ---- trim.c, shared with space.c ---- */
 /* The frame, referenced and locked, joins the batch; `word` is its word. */

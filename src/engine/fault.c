@@ -14,7 +14,7 @@ pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number fr
     struct pfn *pfn = frame_pfn(engine, frame);
     slot_number slot = PFN_FIELD(pfn, slot);
     if (slot != SLOT_NONE) { /* never while it is being written: then the writer has the slot */
-        MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING)) == 0);
+        MUST_FRAME(engine, frame, (word & PFN_WRITING) == 0);
         PFN_SET_FIELD(pfn, slot, SLOT_NONE);
         if (!MUTANT(FAULT_LEAKS_SLOT_AT_WRITE)) {
             slots_give_back(engine, self, slot);
@@ -22,6 +22,47 @@ pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number fr
         count_one(self, COUNT_SLOT_GIVEN_BACK);
     }
     return word | PFN_MODIFIED_BIT;
+}
+
+/* ---- writes that are expected ---- */
+
+#define HISTORY_WRITTEN 4 /* a write that was not expected costs so many comparisons */
+#define HISTORY_MAX     16
+
+void fault_learn(struct engine *engine, page_number page, bool written)
+{
+    _Atomic uint32_t *history = &page_region(engine, page)->write_history;
+    if (engine->config.map_writable != MAP_BY_HISTORY) {
+        return;
+    }
+    uint32_t now = atomic_load_explicit(history, memory_order_relaxed);
+    uint32_t then = written ? MIN_OF(now + HISTORY_WRITTEN, HISTORY_MAX)
+                            : now - (now > 0 && !MUTANT(FAULT_EXPECTS_FOR_EVER));
+    if (then != now) {
+        atomic_store_explicit(history, then, memory_order_relaxed);
+    }
+}
+
+static bool expects_write(struct engine *engine, page_number page)
+{
+    return engine->config.map_writable == MAP_WRITABLE ||
+           PFN_FIELD(page_region(engine, page), write_history) >= HISTORY_WRITTEN;
+}
+
+pfn_word fault_before_map(struct engine *engine, struct thread *self, frame_number frame,
+                          pfn_word word, bool write)
+{
+    struct pfn *pfn = frame_pfn(engine, frame);
+    if (write || !engine->track_dirty) {
+        return fault_dirty(engine, self, frame, word);
+    }
+    /* Without a slot there is nothing to compare it with later. */
+    bool expected =
+        PFN_FIELD(pfn, slot) != SLOT_NONE &&
+        (pfn_protection(word) == PROTECTION_READ_WRITE || MUTANT(FAULT_EXPECTS_READ_ONLY)) &&
+        expects_write(engine, PFN_FIELD(pfn, page));
+    count_add(self, COUNT_MAPPED_WRITABLE, expected);
+    return word | (expected ? PFN_MODIFIED_BIT : 0);
 }
 
 void fault_map(struct engine *engine, struct thread *self, page_number page, frame_number frame,
@@ -118,10 +159,7 @@ static pfn_word rescue_frame(struct engine *engine, struct thread *self, frame_n
         why = WHY_RESCUE_MODIFIED;
     }
     count_rescue(self, word);
-    if (write || !engine->track_dirty) {
-        word = fault_dirty(engine, self, frame, word);
-    }
-    word = pfn_with_state(word, PFN_ACTIVE);
+    word = pfn_with_state(fault_before_map(engine, self, frame, word, write), PFN_ACTIVE);
     frame_move(engine, self, frame, word, why);
     return word;
 }
@@ -259,6 +297,7 @@ static enum fault_step valid(struct engine *engine, struct thread *self, page_nu
         }
         frame_unlock(engine, self, frame);
         pte_store(entry, word | PTE_BIT_WRITABLE | PTE_BIT_DIRTY);
+        fault_learn(engine, page, true);
         engine->machine.ops->make_writable(engine->machine.self, self->number, page);
         count_one(self, COUNT_FAULT_WRITE_PROTECT);
         self->latency = LATENCY_WRITE_PROTECT;

@@ -497,7 +497,6 @@ enum list_id frame_let_go(struct engine *engine, struct thread *self, frame_numb
         return LIST_FREE;
     }
     if (word & PFN_MODIFIED_BIT) {
-        MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
         frame_move(engine, self, frame, pfn_with_state(word, PFN_MODIFIED), dirty);
         return LIST_MODIFIED;
     }

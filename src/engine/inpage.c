@@ -246,9 +246,7 @@ static void activate_page(struct engine *engine, struct thread *self, struct rea
     frame_number frame = run->frames[at];
     pfn_word word = pfn_load(frame_pfn(engine, frame)) & ~PFN_READING;
     enum protection protection = (enum protection)pfn_protection(word);
-    if (write || !engine->track_dirty) {
-        word = fault_dirty(engine, self, frame, word);
-    }
+    word = fault_before_map(engine, self, frame, word, write);
     frame_move(engine, self, frame, pfn_with_state(word, PFN_ACTIVE), WHY_READ_DONE);
     bool writable = (word & PFN_MODIFIED_BIT) != 0 && protection == PROTECTION_READ_WRITE;
     pte_store(&engine->ptes[run->first + at],

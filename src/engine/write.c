@@ -2,7 +2,9 @@
  * write.c - the modified writer: modified pages to their slots, many at once.
  *
  * Pages are taken from the modified list, oldest first, and sorted by address; then each gets its
- * slot (slots.c), and neighbours in neighbouring slots go with one I/O. A page being written is on
+ * slot (slots.c), and neighbours in neighbouring slots go with one I/O. A page that was mapped
+ * writable before anybody wrote it has its slot still: if that holds the same bytes there is
+ * nothing to write, else it is overwritten. A page being written is on
  * no list, referenced by the writer, and counts as clean; a rescue takes it without waiting.
  * When the write is complete the writer locks the frame again and sees what happened: written
  * again (the slot is worthless), decommitted, failed - or still clean, and then the slot is its
@@ -13,6 +15,7 @@
 #include "engine/engine.h"
 
 #define WRITE_NO_SLOT (-1) /* not an errno of a store: the page was not written at all */
+#define BRIDGE_MAX    4    /* unchanged pages in a row that are written to save an I/O */
 
 bool write_needed(struct engine *engine)
 {
@@ -32,9 +35,17 @@ bool write_needed(struct engine *engine)
 
 /* ---- slots ---- */
 
+/* The page has a frame, which will not be given out before it was written, and a slot besides. */
+static bool has_both(const struct pfn *pfn, pfn_word word)
+{
+    return (pfn_state(word) == PFN_ACTIVE ||
+            (pfn_state(word) == PFN_MODIFIED && !MUTANT(WRITE_RECLAIMS_ACTIVE_ONLY))) &&
+           PFN_FIELD(pfn, slot) != SLOT_NONE;
+}
+
 /*
- * No slot is free: clean pages of the working set give theirs up and become modified. This keeps
- * the promise of the commit limit, which counts a page in a frame or in a slot, not in both.
+ * No slot is free: pages that have both a frame and a slot give the slot up and are modified. This
+ * keeps the promise of the commit limit, which counts a page in a frame or in a slot, not in both.
  */
 static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32_t wanted)
 {
@@ -45,12 +56,12 @@ static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32
             atomic_fetch_add_explicit(&engine->reclaim_hand, 1, memory_order_relaxed) %
             engine->config.frames;
         struct pfn *pfn = frame_pfn(engine, frame);
-        if (pfn_state(pfn_load(pfn)) != PFN_ACTIVE || PFN_FIELD(pfn, slot) == SLOT_NONE) {
+        if (!has_both(pfn, pfn_load(pfn))) {
             continue;
         }
         frame_lock(engine, self, frame);
         pfn_word word = pfn_load(pfn);
-        if (pfn_state(word) == PFN_ACTIVE && PFN_FIELD(pfn, slot) != SLOT_NONE) {
+        if (has_both(pfn, word)) {
             frame_update(engine, frame, fault_dirty(engine, self, frame, word));
             found++;
         }
@@ -59,7 +70,7 @@ static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32
     return found;
 }
 
-/* How many of `wanted` pages can be written: as many as there are slots. */
+/* How many of `wanted` pages may take a slot. */
 static uint32_t count_room(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     uint64_t room = slots_free(engine);
@@ -69,21 +80,41 @@ static uint32_t count_room(struct engine *engine, struct thread *self, uint32_t 
     return (uint32_t)MIN_OF(wanted, room);
 }
 
+/* A slot for each page that has none. */
+static void take_slots(struct engine *engine, struct thread *self, struct write_batch *batch)
+{
+    uint32_t wanting = 0, next = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->kept[i] = batch->slots[i] != SLOT_NONE && !MUTANT(WRITE_TAKES_ANOTHER_SLOT);
+        if (!batch->kept[i]) {
+            batch->wanting[wanting++] = batch->pages[i];
+        }
+    }
+    slots_take(engine, self, wanting, batch->wanting, batch->got);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (!batch->kept[i]) {
+            batch->slots[i] = batch->got[next++];
+        }
+    }
+}
+
 /* ---- begin ---- */
 
-/* Frame lock held, just taken off the modified list. */
-static void start_page(struct engine *engine, struct thread *self, frame_number frame)
+/* Frame lock held, just taken off the modified list. Its slot, if any, is the writer's from here on. */
+static slot_number start_page(struct engine *engine, struct thread *self, frame_number frame)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
     MUST_FRAME(engine, frame, word & PFN_MODIFIED_BIT);
-    MUST_FRAME(engine, frame, PFN_FIELD(pfn, slot) == SLOT_NONE);
     MUST_FRAME(engine, frame, pfn_references(word) == 0);
     MUST_FRAME(engine, frame, pfn_pins(word) == 0);
     /* Clean before the I/O begins, so that a store during it is seen at its end. */
     word = (word & ~(MUTANT(WRITE_CLEANS_AT_THE_END) ? 0 : PFN_MODIFIED_BIT)) | PFN_WRITING;
     frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION) + PFN_REFERENCE_ONE,
                WHY_WRITE_START);
+    slot_number slot = PFN_FIELD(pfn, slot);
+    PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+    return slot;
 }
 
 static void swap_pages(struct write_batch *batch, uint32_t a, uint32_t b)
@@ -91,12 +122,15 @@ static void swap_pages(struct write_batch *batch, uint32_t a, uint32_t b)
     page_number page = batch->pages[a];
     frame_number frame = batch->frames[a];
     uint32_t generation = batch->generations[a];
+    slot_number slot = batch->slots[a];
     batch->pages[a] = batch->pages[b];
     batch->frames[a] = batch->frames[b];
     batch->generations[a] = batch->generations[b];
+    batch->slots[a] = batch->slots[b];
     batch->pages[b] = page;
     batch->frames[b] = frame;
     batch->generations[b] = generation;
+    batch->slots[b] = slot;
 }
 
 /* By address, so that neighbours get neighbouring slots and go together (Shell's sort). */
@@ -113,15 +147,16 @@ static void sort_pages(struct write_batch *batch)
 
 static void begin_batch(struct engine *engine, struct thread *self, struct write_batch *batch)
 {
-    uint32_t wanted = count_room(
-        engine, self, MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED)));
-    uint32_t taken = 1;
-    while (batch->count < wanted && taken > 0) {
-        taken = list_take(engine, self, LIST_MODIFIED, MIN_OF(32, wanted - batch->count),
-                          batch->frames + batch->count);
+    uint32_t wanted = MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED));
+    uint32_t room = count_room(engine, self, wanted), taken = 1;
+    while (batch->count < wanted && room > 0 && taken > 0) {
+        taken =
+            list_take(engine, self, LIST_MODIFIED, MIN_OF(MIN_OF(32, room), wanted - batch->count),
+                      batch->frames + batch->count);
         atomic_fetch_add_explicit(&engine->in_flight, taken, memory_order_seq_cst);
         for (uint32_t i = batch->count; i < batch->count + taken; i++) {
-            start_page(engine, self, batch->frames[i]);
+            batch->slots[i] = start_page(engine, self, batch->frames[i]);
+            room -= batch->slots[i] == SLOT_NONE;
             batch->pages[i] = PFN_FIELD(frame_pfn(engine, batch->frames[i]), page);
             batch->generations[i] = pfn_generation(pfn_load(frame_pfn(engine, batch->frames[i])));
             frame_unlock(engine, self, batch->frames[i]);
@@ -129,19 +164,55 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
         batch->count += taken;
     }
     sort_pages(batch);
-    slots_take(engine, self, batch->count, batch->pages, batch->slots);
+    take_slots(engine, self, batch);
 }
 
 /* ---- write ---- */
+
+/* Of the pages that nobody may have written, which are what their slots hold? */
+static void find_unchanged(struct engine *engine, struct write_batch *batch)
+{
+    const struct store *store = &engine->store;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->unchanged[i] = batch->kept[i] && store->ops->holds != NULL &&
+                              !MUTANT(WRITE_COMPARES_NOTHING) &&
+                              (store->ops->holds(store->self, batch->slots[i], batch->buffers[i]) ||
+                               MUTANT(WRITE_BELIEVES_UNCHANGED));
+        if (batch->kept[i]) {
+            fault_learn(engine, batch->pages[i], !batch->unchanged[i]);
+        }
+    }
+}
+
+/* Between two pages that must be written, a short stretch of others is written along: one I/O. */
+static bool is_bridge(const struct write_batch *batch, uint32_t at)
+{
+    uint32_t next = at + 1;
+    if (at == 0 || MUTANT(WRITE_BRIDGES_NOTHING) || batch->unchanged[at - 1] ||
+        batch->slots[at - 1] + 1 != batch->slots[at]) {
+        return false;
+    }
+    while (next < batch->count && next - at <= BRIDGE_MAX &&
+           batch->slots[next] == batch->slots[next - 1] + 1) {
+        if (!batch->unchanged[next]) {
+            return true;
+        }
+        next++;
+    }
+    return false;
+}
 
 static void build_requests(struct write_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         struct store_request *last =
             batch->requests > 0 ? &batch->request[batch->requests - 1] : NULL;
+        batch->unchanged[i] = batch->unchanged[i] && !is_bridge(batch, i);
         if (batch->slots[i] == SLOT_NONE) { /* another writer was faster */
             batch->results[i] = WRITE_NO_SLOT;
-        } else if (last != NULL && batch->slots[i - 1] != SLOT_NONE &&
+        } else if (batch->unchanged[i]) {
+            batch->results[i] = 0;
+        } else if (last != NULL && last->pages + last->count == (void *const *)&batch->buffers[i] &&
                    last->count < WRITE_RUN_MAX &&
                    (last->slot + last->count == batch->slots[i] ||
                     (MUTANT(WRITE_JOINS_OVER_A_GAP) && batch->slots[i] > last->slot))) {
@@ -164,6 +235,7 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
     lock_check_none_held(self);
     engine->machine.ops->content(engine->machine.self, self->number, batch->count, batch->pages,
                                  batch->frames, batch->buffers);
+    find_unchanged(engine, batch);
     build_requests(batch);
     for (uint32_t i = 0; i < batch->requests; i++) {
         requests[i] = &batch->request[i];
@@ -191,7 +263,7 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
 
 /* Frame lock held: decide about the slot by what happened during the write. */
 static enum list_id finish_page(struct engine *engine, struct thread *self, frame_number frame,
-                                slot_number slot, int error)
+                                slot_number slot, int error, bool unchanged)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
@@ -202,8 +274,8 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
         count_add(self, COUNT_IO_ERRORS, slot != SLOT_NONE);
         word |= word & PFN_DELETED ? 0 : PFN_MODIFIED_BIT;
     } else {
-        count_one(self, COUNT_IO_PAGES_WRITTEN);
-        count_one(self, COUNT_WRITTEN);
+        count_add(self, COUNT_IO_PAGES_WRITTEN, !unchanged);
+        count_one(self, unchanged ? COUNT_UNCHANGED : COUNT_WRITTEN);
     }
     if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
         if (slot != SLOT_NONE && !MUTANT(WRITE_KEEPS_WORTHLESS_SLOT)) {
@@ -235,7 +307,8 @@ bool write_round(struct engine *engine, struct thread *self)
         let_go_lock(engine, self, &going, batch->frames[i]);
         generation_check(engine, batch->frames[i], batch->generations[i]);
         let_go_add(engine, self, &going, batch->frames[i],
-                   finish_page(engine, self, batch->frames[i], batch->slots[i], batch->results[i]));
+                   finish_page(engine, self, batch->frames[i], batch->slots[i], batch->results[i],
+                               batch->unchanged[i]));
         failed += batch->results[i] != 0;
     }
     let_go_flush(engine, self, &going);

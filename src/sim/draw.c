@@ -95,6 +95,7 @@ static void draw_mechanisms(struct draw *draw)
     set(draw, SIM_LIST_LOCK, chance(draw, 70));
     set(draw, SIM_BACKOFF, chance(draw, 50));
     set(draw, SIM_DIRTY_BIT, chance(draw, 80));
+    set(draw, SIM_MAP_WRITABLE, between(draw, 0, 2));
     set(draw, SIM_SLOT_SEARCH, between(draw, 0, 1));
 }
 

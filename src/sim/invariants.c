@@ -203,8 +203,10 @@ static void look_at_owned(struct sim *sim, frame_number frame, pfn_word word)
     HOLDS(sim, page < engine->config.pages, "an owned frame names a page", frame, page);
     HOLDS(sim, !(word & (PFN_READING | PFN_GIVING_UP | PFN_DELETED)),
           "a frame at rest is not on its way", frame, page);
-    HOLDS(sim, !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE, "a modified page has no slot",
-          frame, page);
+    HOLDS(sim,
+          !(word & PFN_MODIFIED_BIT) || slot == SLOT_NONE ||
+              engine->config.map_writable != MAP_WATCHED,
+          "a modified page has no slot", frame, page);
     HOLDS(sim, active || !(word & PFN_MODIFIED_BIT) == (pfn_state(word) == PFN_STANDBY),
           "a page on modified is modified, one on standby is not", frame, page);
     HOLDS(sim, active || listed_right(sim, frame, word), "a frame at rest is on its list", frame,

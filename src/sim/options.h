@@ -49,6 +49,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
       "how a page is unlinked from a list")                                                        \
     X(BACKOFF, "backoff", SIM_CHOICE, 0, 1, 0, "off|on", "exponential back-off of spin locks")     \
     X(DIRTY_BIT, "dirty-bit", SIM_CHOICE, 0, 1, 1, "off|on", "off: every mapped page is written")  \
+    X(MAP_WRITABLE, "map-writable", SIM_CHOICE, 0, 2, 0, "off|on|auto",                            \
+      "pages are mapped writable before they are written")                                         \
     X(SLOT_SEARCH, "slot-search", SIM_CHOICE, 0, 1, 0, "next-fit|first-fit",                       \
       "how free slots are found")                                                                  \
     X(SLOT_RESERVATION, "slot-reservation", SIM_POWER, 1, 64, 1, NULL,                             \

@@ -41,6 +41,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .list_lock_shared = value[SIM_LIST_LOCK] != 0,
         .backoff = value[SIM_BACKOFF] != 0,
         .dirty_bit = value[SIM_DIRTY_BIT] != 0,
+        .map_writable = (enum map_writable)value[SIM_MAP_WRITABLE],
         .slots_next_fit = value[SIM_SLOT_SEARCH] == 0,
         .slot_reservation = (uint32_t)value[SIM_SLOT_RESERVATION],
     };

@@ -82,6 +82,7 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .list_lock_shared = given_or(options, SIM_LIST_LOCK, 1) != 0,
         .backoff = given_or(options, SIM_BACKOFF, 1) != 0,
         .dirty_bit = given_or(options, SIM_DIRTY_BIT, 1) != 0,
+        .map_writable = (enum map_writable)given_or(options, SIM_MAP_WRITABLE, MAP_WATCHED),
         .slots_next_fit = given_or(options, SIM_SLOT_SEARCH, 0) == 0,
         .slot_reservation = (uint32_t)given_or(options, SIM_SLOT_RESERVATION, 64),
     };

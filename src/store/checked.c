@@ -12,16 +12,13 @@
  */
 #include "store/checked.h"
 
-#include "base/copy.h"
 #include "base/mutant.h"
+#include "store/checksum.h"
 #include "store/slot_content.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 struct checked_slot {
     _Atomic uint64_t word;
@@ -32,18 +29,6 @@ struct checked {
     struct store below;
     struct checked_slot slots[]; /* slot s is slots[s - 1] */
 };
-
-static uint64_t page_checksum(const void *page)
-{
-    uint64_t copy[MM_PAGE_SIZE / sizeof(uint64_t)];
-
-    /* The page may be changing, which only ThreadSanitizer minds (base/copy.h). */
-    if (UNDER_THREAD_SANITIZER) {
-        copy_shared(copy, page, MM_PAGE_SIZE);
-        page = copy;
-    }
-    return XXH3_64bits(page, MM_PAGE_SIZE);
-}
 
 static void slot_write_begin(struct checked_slot *slot, const void *page)
 {
@@ -132,6 +117,13 @@ static void checked_discard(void *self, slot_number first, uint32_t count)
         below->ops->discard(below->self, first, count);
 }
 
+static bool checked_holds(void *self, slot_number slot, const void *page)
+{
+    struct checked *checked = self;
+
+    return slot_vouches(&checked->slots[slot - 1], page);
+}
+
 static int checked_grow(void *self, uint32_t slots)
 {
     struct checked *checked = self;
@@ -156,6 +148,7 @@ static const struct store_ops checked_ops = {
     .submit = checked_submit,
     .reap = checked_reap,
     .discard = checked_discard,
+    .holds = checked_holds,
     .grow = checked_grow,
     .counters = checked_counters,
     .destroy = checked_destroy,

@@ -372,6 +372,20 @@ static void compressed_discard(void *self, slot_number first, uint32_t count)
         slot_release(self, first + i);
 }
 
+static bool compressed_holds(void *self, slot_number slot, const void *page)
+{
+    struct compressed *compressed = self;
+    const struct store *below = &compressed->below;
+    uint64_t held[PAGE_WORDS];
+    unsigned char packed[PACKED_MAX];
+
+    if (compressed->slots[slot - 1].place == PLACE_BELOW)
+        return below->ops->holds != NULL && below->ops->holds(below->self, slot, page);
+    world_work(WORLD_COPY_PAGE, 1);
+    return slot_unpack(compressed, &compressed->slots[slot - 1], packed, held) == 0 &&
+           same_shared(held, page, MM_PAGE_SIZE);
+}
+
 static int compressed_grow(void *self, uint32_t slots)
 {
     struct compressed *compressed = self;
@@ -420,6 +434,7 @@ static const struct store_ops compressed_ops = {
     .submit = compressed_submit,
     .reap = compressed_reap,
     .discard = compressed_discard,
+    .holds = compressed_holds,
     .grow = compressed_grow,
     .counters = compressed_counters,
     .destroy = compressed_destroy,

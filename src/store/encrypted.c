@@ -13,6 +13,7 @@
 #include "store/encrypted.h"
 
 #include "base/mutant.h"
+#include "store/checksum.h"
 #include "store/cipher.h"
 #include "store/memory.h"
 #include "store/request_list.h"
@@ -31,6 +32,7 @@
 struct sealed_slot {
     _Atomic uint64_t word;
     unsigned char tag[CIPHER_TAG_BYTES];
+    _Atomic uint64_t checksum; /* of the plain page */
 };
 
 /* A part of a write, sealed and on its way. */
@@ -157,6 +159,7 @@ static void slot_seal(struct encrypted *encrypted, slot_number number, const voi
     struct sealed_slot *slot = &encrypted->slots[number - 1];
     uint64_t count = content_write_begin(&slot->word);
 
+    atomic_store_explicit(&slot->checksum, page_checksum(page), memory_order_release);
     if (MUTANT(ENCRYPTED_LEAVES_FIRST_PLAIN) && number == 1)
         memcpy(ret_page, page, MM_PAGE_SIZE);
     else
@@ -174,6 +177,17 @@ static bool slot_open(struct encrypted *encrypted, slot_number number, void *pag
         return true;
     return (cipher_open(encrypted->cipher, number, content_writes(word), page, slot->tag) ||
             MUTANT(ENCRYPTED_IGNORES_TAG)) &&
+           word == atomic_load_explicit(&slot->word, memory_order_relaxed);
+}
+
+static bool encrypted_holds(void *self, slot_number number, const void *page)
+{
+    struct encrypted *encrypted = self;
+    struct sealed_slot *slot = &encrypted->slots[number - 1];
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+
+    return content_is_known(word) &&
+           page_checksum(page) == atomic_load_explicit(&slot->checksum, memory_order_acquire) &&
            word == atomic_load_explicit(&slot->word, memory_order_relaxed);
 }
 
@@ -393,6 +407,7 @@ static const struct store_ops encrypted_ops = {
     .submit = encrypted_submit,
     .reap = encrypted_reap,
     .discard = encrypted_discard,
+    .holds = encrypted_holds,
     .grow = encrypted_grow,
     .counters = encrypted_counters,
     .destroy = encrypted_destroy,

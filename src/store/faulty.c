@@ -445,6 +445,15 @@ static void faulty_discard(void *self, slot_number first, uint32_t count)
         faulty->below.ops->discard(faulty->below.self, first, count);
 }
 
+/* What the store below says: the device may have something else. */
+static bool faulty_holds(void *self, slot_number slot, const void *page)
+{
+    struct faulty *faulty = self;
+    const struct store *below = &faulty->below;
+
+    return below->ops->holds != NULL && below->ops->holds(below->self, slot, page);
+}
+
 static int faulty_grow(void *self, uint32_t slots)
 {
     struct faulty *faulty = self;
@@ -472,6 +481,7 @@ static const struct store_ops faulty_ops = {
     .submit = faulty_submit,
     .reap = faulty_reap,
     .discard = faulty_discard,
+    .holds = faulty_holds,
     .grow = faulty_grow,
     .counters = faulty_counters,
     .destroy = faulty_destroy,

@@ -135,11 +135,21 @@ static void ram_destroy(void *self)
     free(ram);
 }
 
+static bool ram_holds(void *self, slot_number slot, const void *page)
+{
+    struct ram *ram = self;
+    const unsigned char *memory = ram->memory + ((size_t)(slot - 1) << PAGE_SHIFT);
+
+    world_work(WORLD_COPY_PAGE, 1);
+    return same_shared(memory, page, MM_PAGE_SIZE);
+}
+
 /* No discard: the memory of a free slot is kept, because the next page written will need it. */
 static const struct store_ops ram_ops = {
     .name = "ram",
     .submit = ram_submit,
     .reap = ram_reap,
+    .holds = ram_holds,
     .destroy = ram_destroy,
 };
 

@@ -250,6 +250,24 @@ static void a_discarded_slot_can_be_written_again(void **state)
     assert_true(page_is(pages[0], 1));
 }
 
+/* Where a store can tell what a slot holds, it tells the truth, to the last byte. */
+static void a_store_knows_what_a_slot_holds(void **state)
+{
+    const struct store *store = *state;
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 1, 3), 0);
+    for (unsigned i = 0; store->ops->holds != NULL && i < 3; i++) {
+        bool same = store->ops->holds(store->self, 1 + i, pages[i]);
+
+        assert_false(store->ops->holds(store->self, 1 + i, pages[(i + 1) % 3]));
+        pages[i][MM_PAGE_SIZE - 1] ^= 1;
+        assert_false(store->ops->holds(store->self, 1 + i, pages[i]));
+        assert_int_equal(perform(store, STORE_WRITE, 1, 3), 0);
+        assert_int_equal(store->ops->holds(store->self, 1 + i, pages[i]), same);
+    }
+}
+
 /* A run with slots in between that hold nothing, or something nobody wants. */
 static void a_read_leaves_out_what_is_not_wanted(void **state)
 {
@@ -439,6 +457,7 @@ int main(void)
         CASE(slots_that_do_not_exist_are_errors),
         CASE(requests_come_back_on_their_queue),
         CASE(a_discarded_slot_can_be_written_again),
+        CASE(a_store_knows_what_a_slot_holds),
         CASE(a_read_leaves_out_what_is_not_wanted),
         CASE(a_source_may_change_while_it_is_written),
         CASE(queues_are_used_at_once),

@@ -76,6 +76,7 @@ static const struct killer killers[] = {
     {"machine", {"test/mutant-machine"}, 77},
     {"writer", {"test/mutant-writer"}, 77},
     {"together", {"test/mutant-together"}, 77},
+    {"unwatched", {"test/mutant-unwatched"}, 77},
     {"soft", {"test/mutant-soft"}, 77},
     {"scenarios-promises", {"test/mutant-scenarios-promises"}, 77},
     {"scenarios-fault", {"test/mutant-scenarios-fault"}, 77},

@@ -504,18 +504,19 @@ static bool make(struct stress *stress, struct mm_options *options, uint64_t *ra
     options->tlb_entries = draw(random, 3) ? 64 : 0;
     options->list_lock_shared = draw(random, 2);
     options->dirty_bit = draw(random, 4) != 0;
+    options->map_writable = (enum mm_map_writable)draw(random, MM_MAP_WRITABLE_OFF + 1);
     options->policy = draw(random, 2) ? "age8" : "fifo";
     options->slot_search = draw(random, 2) ? MM_SLOTS_NEXT_FIT : MM_SLOTS_FIRST_FIT;
     options->slot_reservation = 1u << draw(random, 7);
     options->store = draw(random, 3) ? "ram:latency=20000" : "ram";
     snprintf(about, sizeof(about),
              "machine %d faults %d frames %llu slots %llu trimmers %u writers %u region_ptes %u "
-             "cache %d around %u tlb %u shared %d dirty_bit %d %s %s",
+             "cache %d around %u tlb %u shared %d dirty_bit %d writable %d %s %s",
              options->machine, options->faults, (unsigned long long)frames,
              (unsigned long long)(options->pagefile_bytes / PAGE), options->trimmers,
              options->writers, options->region_ptes, options->frame_cache != 0,
              options->fault_around, options->tlb_entries, options->list_lock_shared,
-             options->dirty_bit, options->policy, options->store);
+             options->dirty_bit, options->map_writable, options->policy, options->store);
     int error = mm_create(options, &stress->manager, &detail);
     if (error == MM_ERROR_UNSUPPORTED) {
         printf("skipped: %s\n", detail.text);

@@ -126,10 +126,18 @@ static uint32_t gate_reap(void *store, uint32_t queue, struct store_request **re
     return reaped;
 }
 
+static bool gate_holds(void *self, slot_number slot, const void *page)
+{
+    const struct gate_store *gate = self;
+
+    return memcmp(gate->bytes + (size_t)(slot - 1) * MM_PAGE_SIZE, page, MM_PAGE_SIZE) == 0;
+}
+
 static const struct store_ops gate_ops = {
     .name = "gate",
     .submit = gate_submit,
     .reap = gate_reap,
+    .holds = gate_holds,
 };
 
 static void set_gate(struct rig *rig, enum store_operation operation, bool shut)
@@ -226,6 +234,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .list_lock_shared = !config->list_lock_plain,
         .backoff = true,
         .dirty_bit = !config->no_dirty_bit,
+        .map_writable = config->map_writable,
         .latency = true,
         .slots_next_fit = !config->first_fit,
         .slot_reservation = config->slot_reservation,

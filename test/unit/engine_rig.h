@@ -79,6 +79,7 @@ struct rig_config {
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
         standby_percent, slot_reservation;
     uint32_t workers[WORKER_KINDS];
+    enum map_writable map_writable;
     bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
     bool blind_machine; /* it cannot tell what was written */
     const struct policy *policy;
