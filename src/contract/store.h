@@ -16,6 +16,8 @@
 
 #include "base/types.h"
 
+#include <errno.h>
+
 enum store_operation { STORE_READ, STORE_WRITE };
 
 /* One I/O: a run of neighbouring slots. Owned by the caller until it was reaped. */
@@ -95,6 +97,29 @@ static inline bool store_has_run(uint32_t slots, const struct store_request *req
 {
     return request->slot != SLOT_NONE && request->slot <= slots && request->count != 0 &&
            request->count <= slots - request->slot + 1;
+}
+
+/* What the error of a write says of the slot that it was for. */
+enum store_blame {
+    STORE_NOT_THE_SLOT, /* no room, no memory, no connection: another slot would have failed too */
+    STORE_MAYBE_THE_SLOT,
+    STORE_THE_SLOT /* the device says that it cannot hold anything there */
+};
+
+/* By errno or its negative, as the block layer uses them. */
+static inline enum store_blame store_blame(int error)
+{
+    switch (error < 0 ? -error : error) {
+    case EIO:
+        return STORE_MAYBE_THE_SLOT;
+    case ENODATA:   /* a critical medium error */
+    case EREMOTEIO: /* the target's own error */
+    case EILSEQ:    /* a protection error */
+    case EBADMSG:
+        return STORE_THE_SLOT;
+    default:
+        return STORE_NOT_THE_SLOT;
+    }
 }
 
 /* As grow() and counters(), for a store that may have none. */

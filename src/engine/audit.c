@@ -243,10 +243,37 @@ static slot_number slot_of_page(struct engine *engine, page_number page)
                : SLOT_NONE;
 }
 
+/* Of the slots that no page has claimed. */
+static uint64_t count_retired(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    uint64_t retired = 0;
+    for (slot_number slot = 1; slot <= engine->config.slots; slot++) {
+        retired += slots_is_retired(engine, slot);
+    }
+    CHECK_EQUAL(audit, "the count of retired slots is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
+                PFN_FIELD(engine, slots_retired), retired);
+    return retired;
+}
+
+static uint64_t count_aside(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    uint64_t aside = 0;
+    for (uint32_t area = 0; area < engine->slot_area_count; area++) {
+        for (uint32_t i = 0; i < SUSPECTS_MAX; i++) {
+            aside += engine->slot_areas[area].suspects[i].aside;
+        }
+    }
+    CHECK_EQUAL(audit, "the count of slots put aside is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
+                PFN_FIELD(engine, slots_aside), aside);
+    return aside;
+}
+
 static void audit_slots(struct audit *audit)
 {
     struct engine *engine = audit->engine;
-    uint64_t used = 0;
+    uint64_t used = 0, retired;
     for (page_number page = 0; page < engine->config.pages; page++) {
         slot_number slot = slot_of_page(engine, page);
         if (slot != SLOT_NONE) {
@@ -254,7 +281,9 @@ static void audit_slots(struct audit *audit)
             used++;
         }
     }
-    CHECK_EQUAL(audit, "no slot is lost", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
+    retired = count_retired(audit) + count_aside(audit);
+    CHECK_EQUAL(audit, "no slot is lost: what no page has is free, put aside or retired",
+                FRAME_NONE, PAGE_NONE, SLOT_NONE, retired,
                 bitmap_count(engine->slot_bits, engine->config.slots));
     for (page_number page = 0; page < engine->config.pages; page++) {
         slot_number slot = slot_of_page(engine, page);
@@ -263,7 +292,7 @@ static void audit_slots(struct audit *audit)
         }
     }
     CHECK_EQUAL(audit, "the count of free slots is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
-                engine->config.slots - used, slots_free(engine));
+                engine->config.slots - used - retired, slots_free(engine));
 }
 
 /* Blocks and runs name each other. */
@@ -318,6 +347,7 @@ static void audit_ptes(struct audit *audit)
                 (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve -
                     list_count(engine, LIST_BAD),
                 PFN_FIELD(engine, commit_limit));
+    /* The limit of before: the charge may be above the present one by the slots retired since. */
     CHECK_TRUE(audit, "the charge is within the limit", FRAME_NONE, PAGE_NONE,
                engine->charge <= PFN_FIELD(engine, commit_limit));
 }

@@ -37,7 +37,8 @@ void balance_call(struct engine *engine)
 
 void balance_help(struct engine *engine, struct thread *self)
 {
-    if ((list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0) &&
+    if ((list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0 ||
+         write_is_failing(engine)) &&
         !MUTANT(HELP_IS_REFUSED)) {
         uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
         trim_pages(engine, self, MAX_OF(goal, 1));
@@ -66,6 +67,17 @@ bool balance_needed(struct engine *engine)
     return ahead_missing(engine) > 0;
 }
 
+static const char *who_is_behind(const struct engine *engine)
+{
+    if (list_count(engine, LIST_MODIFIED) == 0) {
+        return "; the trimmer is behind";
+    }
+    if (write_is_failing(engine)) {
+        return "; the page file cannot be written";
+    }
+    return "; the modified writer is behind";
+}
+
 static void name_stuck(struct engine *engine, uint32_t waiters)
 {
     struct text text = {0};
@@ -78,8 +90,9 @@ static void name_stuck(struct engine *engine, uint32_t waiters)
     text_add_field(&text, "in_flight", PFN_FIELD(engine, in_flight));
     text_add_field(&text, "pinned", PFN_FIELD(engine, pinned));
     text_add_field(&text, "slots_free", slots_free(engine));
-    text_add(&text, list_count(engine, LIST_MODIFIED) > 0 ? "; the modified writer is behind"
-                                                          : "; the trimmer is behind");
+    text_add_field(&text, "slots_retired", PFN_FIELD(engine, slots_retired));
+    text_add_field(&text, "write_error", PFN_FIELD(engine, write_error));
+    text_add(&text, who_is_behind(engine));
     engine->config.complain(engine->config.complain_context, text.bytes);
 }
 

@@ -34,6 +34,7 @@
     X(UNCHANGED, "moves", "unchanged", "Modified Pages Found Unchanged")                           \
     X(DELETED, "moves", "deleted", "Pages Deleted")                                                \
     X(SLOT_GIVEN_BACK, "moves", "slots_given_back", "Slots Given Back at First Write")             \
+    X(SLOT_RETIRED, "moves", "slots_retired", "Slots Retired after Failed Writes")                 \
     X(IO_READS, "io", "reads", "Page Reads")                                                       \
     X(IO_PAGES_READ, "io", "pages_read", "Pages Input")                                            \
     X(READ_AROUND, "io", "pages_read_around", "Pages Input with a Neighbour")                      \

@@ -203,21 +203,24 @@ static const struct worker_work work_table[WORKER_KINDS] = {
     [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000},
 };
 
-#define FRUITLESS_NS 1000000 /* pause of a worker that is needed and got nowhere */
+/* Pause of a worker that is needed and got nowhere; it doubles, up to so many times. */
+#define FRUITLESS_NS      1000000
+#define FRUITLESS_DOUBLES 2
 
 /*
  * Sleep until there is work. The sleeper makes itself known before it looks for work the last
  * time, a kicker makes the work known before it looks for sleepers.
  */
-static void worker_sleep(struct engine *engine, enum worker_kind kind, bool fruitless)
+static void worker_sleep(struct engine *engine, enum worker_kind kind, unsigned fruitless)
 {
     const struct worker_work *work = &work_table[kind];
     struct worker_event *event = &engine->events[kind];
     uint32_t seen = atomic_load_explicit(&event->sequence, memory_order_seq_cst);
     atomic_fetch_add_explicit(&event->sleepers, 1, memory_order_seq_cst);
     if (!atomic_load_explicit(&engine->stopping, memory_order_seq_cst)) {
-        if (fruitless) {
-            world_wait(&event->sequence, seen, FRUITLESS_NS);
+        if (fruitless > 0) {
+            world_wait(&event->sequence, seen,
+                       FRUITLESS_NS << MIN_OF(fruitless - 1, FRUITLESS_DOUBLES));
         } else if (!work->needed(engine)) {
             world_wait(&event->sequence, seen, work->tick_ns);
         }
@@ -230,11 +233,13 @@ static void worker_main(void *argument)
     struct worker_start *start = argument;
     struct engine *engine = start->engine;
     const struct worker_work *work = &work_table[start->kind];
+    unsigned fruitless = 0; /* rounds in a row */
     while (!atomic_load_explicit(&engine->stopping, memory_order_seq_cst)) {
         bool any = work->round(engine, start->self);
         lock_check_none_held(start->self);
         if (!any || !work->needed(engine)) {
-            worker_sleep(engine, start->kind, !any && work->needed(engine));
+            fruitless = !any && work->needed(engine) ? fruitless + 1 : 0;
+            worker_sleep(engine, start->kind, fruitless);
         }
     }
 }

@@ -24,6 +24,7 @@
 #define SLOT_CLUSTER       512 /* slots whose owners fill a page of the reverse map */
 #define RESERVATION_MAX    64  /* slots in a reserved run: a word of the bitmap */
 #define REGION_PTES_MAX    512
+#define SUSPECTS_MAX       16 /* slots of an area that failed lately and are remembered */
 #define BLOCK_NONE         UINT32_MAX
 
 enum list_id {
@@ -68,7 +69,14 @@ struct inpage {
     uint32_t next;                       /* in the pool; wait lock */
 };
 
-/* Part of the page-file bitmap with a lock of its own. A set bit is a slot in use. */
+/* A slot whose last write failed, and write_witnesses() at the first of its failures in a row. */
+struct slot_suspect {
+    slot_number slot; /* SLOT_NONE: unused */
+    uint32_t witnesses;
+    bool aside; /* nobody has the slot, and it is not free */
+};
+
+/* Part of the page-file bitmap with a lock of its own. A set bit: in use, put aside or retired. */
 struct slot_area {
     CACHE_ALIGNED lock_word lock;
     uint32_t first, count; /* slots */
@@ -77,6 +85,8 @@ struct slot_area {
     uint32_t given_back;   /* so far; wraps around */
     uint32_t barren_until; /* given_back at which a search for long runs is worth while again */
     _Atomic uint32_t free;
+    _Atomic uint32_t suspected; /* so far; 0: none is to be looked for */
+    struct slot_suspect suspects[SUSPECTS_MAX];
 };
 
 /* Pages on their way out of the working set, or out of existence. */
@@ -196,8 +206,10 @@ struct engine {
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
     _Atomic uint32_t vad_count;
     _Atomic uint64_t charge;       /* pages; changed under the space lock, read by anybody */
-    _Atomic uint64_t commit_limit; /* pages */
+    _Atomic uint64_t commit_limit; /* pages; without regard to retired slots */
     uint64_t commit_reserve;       /* pages */
+    _Atomic uint32_t slots_retired;
+    _Atomic uint32_t slots_aside;
 
     CACHE_ALIGNED lock_word wait_lock;
     struct thread *wait_head, *wait_tail; /* wait lock */
@@ -205,12 +217,15 @@ struct engine {
     _Atomic uint32_t grants;              /* promised and not yet taken */
     uint32_t block_free;                  /* pool of in-page blocks; wait lock */
 
-    CACHE_ALIGNED _Atomic uint32_t in_flight;      /* frames being trimmed or written */
-    _Atomic uint32_t retired;                      /* frames out of service, or on their way */
-    _Atomic uint32_t near_unmaps;                  /* unmaps that may hit pages in between */
-    _Atomic uint32_t pinned;                       /* frames with pins */
-    _Atomic uint32_t trim_hand;                    /* region the next trim looks at */
-    _Atomic uint32_t reclaim_hand;                 /* frame the next slot reclaim looks at */
+    CACHE_ALIGNED _Atomic uint32_t in_flight; /* frames being trimmed or written */
+    _Atomic uint32_t retired;                 /* frames out of service, or on their way */
+    _Atomic uint32_t near_unmaps;             /* unmaps that may hit pages in between */
+    _Atomic uint32_t pinned;                  /* frames with pins */
+    _Atomic uint32_t trim_hand;               /* region the next trim looks at */
+    _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
+    /* Low half: rounds of writing that prove that the store works; high half: rounds with errors. */
+    _Atomic uint64_t write_outcomes;
+    _Atomic uint32_t write_error;                  /* errno of the last round, if it wrote none */
     _Atomic uint64_t move_sequence;                /* checked builds */
     _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
@@ -227,6 +242,18 @@ struct engine {
 static inline uint64_t engine_reserve(frame_number frames)
 {
     return MIN_OF(8, frames);
+}
+/*
+ * Up to here commits are allowed. A retired slot lowers it at once, without a lock, so the charge
+ * may be above it by then; it comes back as memory is decommitted.
+ */
+static inline uint64_t engine_commit_limit(const struct engine *engine)
+{
+    uint64_t limit = atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&engine->commit_limit,
+                                          memory_order_relaxed);
+    uint64_t retired = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->slots_retired,
+                                            memory_order_seq_cst);
+    return limit > retired ? limit - retired : 0;
 }
 size_t engine_bytes(const struct engine_config *config);
 /* `memory` is zeroed, cache-line aligned and stays the caller's. */
@@ -437,6 +464,18 @@ uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
 void slots_unreserve(struct engine *engine, struct thread *self, page_number first,
                      page_number count);
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot);
+/*
+ * The same after its write failed. Where it may be the slot's fault, the slot is put aside till
+ * slots_try_suspects(); where it is, it is retired: it stays in use for ever, without an owner, and
+ * the commit limit falls. Returns whether it is retired.
+ */
+bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_number slot,
+                            int error);
+/* The slot was written: what was held against it is forgotten. */
+void slots_write_succeeded(struct engine *engine, struct thread *self, slot_number slot);
+/* Slots put aside are free again: those that others were written after, or all of them. */
+void slots_try_suspects(struct engine *engine, struct thread *self, bool all);
+bool slots_is_retired(const struct engine *engine, slot_number slot);
 uint64_t slots_free(const struct engine *engine);
 bool slots_in_use(const struct engine *engine, slot_number slot);
 /*
@@ -444,6 +483,7 @@ bool slots_in_use(const struct engine *engine, slot_number slot);
  * true for as long as the slot is in use.
  */
 uint64_t slots_owner(const struct engine *engine, slot_number slot);
+#define SLOT_OWNER_RETIRED UINT64_MAX
 static inline uint64_t slot_owner_make(page_number page, uint32_t generation)
 {
     return (uint64_t)generation << 32 | page;
@@ -458,6 +498,21 @@ static inline uint32_t slot_owner_generation(uint64_t owner)
 }
 
 /* ---- small helpers ---- */
+/*
+ * How often a page was written in a round that began when no other was in trouble: who asks before
+ * and after learns whether the store works.
+ */
+static inline uint32_t write_witnesses(const struct engine *engine)
+{
+    return (uint32_t)atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&engine->write_outcomes,
+                                          memory_order_seq_cst);
+}
+/* The last round of a writer brought nothing through: what is modified frees no frame now. */
+static inline bool write_is_failing(const struct engine *engine)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->write_error,
+                                memory_order_relaxed) != 0;
+}
 /* Frames that are not retired, nor about to be. */
 static inline uint32_t frames_in_service(const struct engine *engine)
 {

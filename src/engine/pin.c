@@ -128,7 +128,8 @@ static bool shrink_limit(struct engine *engine, struct thread *self)
     uint64_t limit = atomic_load_explicit(&engine->commit_limit, memory_order_relaxed);
     /* Both count first and look then: a pin and a retirement cannot both take the last frames. */
     uint32_t retired = atomic_fetch_add_explicit(&engine->retired, 1, memory_order_seq_cst) + 1;
-    bool allowed = engine->charge < limit && retired < engine->config.frames &&
+    bool allowed = engine->charge < engine_commit_limit(engine) &&
+                   retired < engine->config.frames &&
                    atomic_load_explicit(&engine->pinned, memory_order_seq_cst) <= pin_limit(engine);
     if (allowed) {
         atomic_store_explicit(&engine->commit_limit, limit - !MUTANT(RETIRE_KEEPS_LIMIT),

@@ -6,7 +6,8 @@
  * VADs by sequence count, under the region lock that every change of the PTE needs too.
  *
  * Commit is charged when memory is committed: frames + slots - reserve >= charge, always. So a full
- * page file is a refused commit and never a stuck fault.
+ * page file is a refused commit and never a stuck fault. Slots that are retired are missing on the
+ * left from then on: what is charged stays so, and nothing is added until there is room again.
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
@@ -265,7 +266,7 @@ enum space_result space_commit(struct engine *engine, uint32_t thread, page_numb
     if (vad != NULL) {
         uint64_t added =
             count - (MUTANT(COMMIT_CHARGES_TWICE) ? 0 : count_committed(engine, vad, first, count));
-        uint64_t limit = atomic_load_explicit(&engine->commit_limit, memory_order_relaxed);
+        uint64_t limit = engine_commit_limit(engine);
         if (engine->charge + added > limit + MUTANT(COMMIT_ONE_TOO_MANY)) {
             result = SPACE_LIMIT;
         } else if (!open_runs(engine, vad, first, count, protection)) {

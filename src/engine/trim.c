@@ -25,7 +25,9 @@ static uint32_t load_seq_cst(const _Atomic uint32_t *value)
 
 uint32_t trim_goal(const struct engine *engine)
 {
-    uint32_t supply = frames_available(engine) + list_count(engine, LIST_MODIFIED) +
+    bool writable = !write_is_failing(engine) || MUTANT(TRIM_COUNTS_ON_WRITES);
+    uint32_t supply = frames_available(engine) +
+                      (writable ? list_count(engine, LIST_MODIFIED) : 0) +
                       load_seq_cst(&engine->in_flight);
     uint32_t target = MAX_OF(target_frames(engine), load_seq_cst(&engine->waiters));
     return target > supply ? target - supply : 0;

@@ -8,7 +8,7 @@
  * no list, referenced by the writer, and counts as clean; a rescue takes it without waiting.
  * When the write is complete the writer locks the frame again and sees what happened: written
  * again (the slot is worthless), decommitted, failed - or still clean, and then the slot is its
- * copy. While the write is under way the slot belongs to the writer (R13). Any number of writers
+ * copy. A page whose write failed stays modified in its frame; slots.c decides about its slot. While the write is under way the slot belongs to the writer (R13). Any number of writers
  * may run; the reference keeps a frame from being written twice at once (R3, R4).
  */
 #include "base/mutant.h"
@@ -16,6 +16,7 @@
 
 #define WRITE_NO_SLOT (-1) /* not an errno of a store: the page was not written at all */
 #define BRIDGE_MAX    4    /* unchanged pages in a row that are written to save an I/O */
+#define WRITE_ALONE   1 /* its run failed: it is to be written once more, with nobody beside it */
 
 bool write_needed(struct engine *engine)
 {
@@ -73,8 +74,17 @@ static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32
 /* How many of `wanted` pages may take a slot. */
 static uint32_t count_room(struct engine *engine, struct thread *self, uint32_t wanted)
 {
+    bool aside = PFN_FIELD(engine, slots_aside) > 0;
+    if (aside) {
+        slots_try_suspects(engine, self, false);
+    }
     uint64_t room = slots_free(engine);
-    if (room == 0 && wanted > 0 && reclaim_slots(engine, self, wanted) > 0) {
+    if (room == 0 && wanted > 0) {
+        /* One slot that is known to be good tells whether it is the others or the device. */
+        reclaim_slots(engine, self, aside ? 1 : wanted);
+        if (slots_free(engine) == 0 && aside && !MUTANT(SUSPECT_STAYS_ASIDE)) {
+            slots_try_suspects(engine, self, true);
+        }
         room = slots_free(engine);
     }
     return (uint32_t)MIN_OF(wanted, room);
@@ -228,15 +238,41 @@ static void build_requests(struct write_batch *batch)
     }
 }
 
-static void write_batch_out(struct engine *engine, struct thread *self, struct write_batch *batch)
+/*
+ * Which page of a run was at fault, stores do not know for sure: the others must not be blamed for
+ * it, so each is asked alone. Where the store as a whole does not work, that would prove nothing.
+ */
+static void build_alone(struct write_batch *batch)
+{
+    batch->requests = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->results[i] == WRITE_ALONE) {
+            batch->request[batch->requests++] = (struct store_request){
+                .operation = STORE_WRITE,
+                .slot = batch->slots[i],
+                .count = 1,
+                .pages = &batch->buffers[i],
+            };
+        }
+    }
+}
+
+static int result_of(struct thread *self, const struct store_request *request)
+{
+    if (request->result == 0 || request->count == 1 ||
+        store_blame(request->result) == STORE_NOT_THE_SLOT || MUTANT(WRITE_BLAMES_THE_WHOLE_RUN)) {
+        return request->result;
+    }
+    count_one(self, COUNT_IO_ERRORS);
+    return WRITE_ALONE;
+}
+
+/* Returns how many pages are to be written alone. */
+static uint32_t write_requests(struct engine *engine, struct thread *self,
+                               struct write_batch *batch)
 {
     struct store_request **requests = batch->submitted;
-    uint32_t done = 0;
-    lock_check_none_held(self);
-    engine->machine.ops->content(engine->machine.self, self->number, batch->count, batch->pages,
-                                 batch->frames, batch->buffers);
-    find_unchanged(engine, batch);
-    build_requests(batch);
+    uint32_t done = 0, alone = 0;
     for (uint32_t i = 0; i < batch->requests; i++) {
         requests[i] = &batch->request[i];
     }
@@ -250,13 +286,29 @@ static void write_batch_out(struct engine *engine, struct thread *self, struct w
         for (uint32_t i = 0; i < count; i++) {
             uint32_t first = (uint32_t)(reaped[i]->pages - (void *const *)batch->buffers);
             uint32_t pages = MUTANT(WRITE_RESULT_OF_FIRST_ONLY) ? 1 : reaped[i]->count;
+            int result = result_of(self, reaped[i]);
             for (uint32_t p = 0; p < pages; p++) {
-                batch->results[first + p] = reaped[i]->result;
+                batch->results[first + p] = result;
             }
+            alone += result == WRITE_ALONE ? pages : 0;
         }
         done += count;
     }
     count_add(self, COUNT_IO_WRITES, batch->requests);
+    return alone;
+}
+
+static void write_batch_out(struct engine *engine, struct thread *self, struct write_batch *batch)
+{
+    lock_check_none_held(self);
+    engine->machine.ops->content(engine->machine.self, self->number, batch->count, batch->pages,
+                                 batch->frames, batch->buffers);
+    find_unchanged(engine, batch);
+    build_requests(batch);
+    if (write_requests(engine, self, batch) > 0) {
+        build_alone(batch);
+        write_requests(engine, self, batch);
+    }
 }
 
 /* ---- complete ---- */
@@ -276,8 +328,13 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
     } else {
         count_add(self, COUNT_IO_PAGES_WRITTEN, !unchanged);
         count_one(self, unchanged ? COUNT_UNCHANGED : COUNT_WRITTEN);
+        if (!unchanged) {
+            slots_write_succeeded(engine, self, slot);
+        }
     }
-    if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
+    if (error != 0 && slot != SLOT_NONE && !MUTANT(WRITE_FAILED_IS_DONE)) {
+        slots_give_back_failed(engine, self, slot, error);
+    } else if (word & (PFN_MODIFIED_BIT | PFN_DELETED)) {
         if (slot != SLOT_NONE && !MUTANT(WRITE_KEEPS_WORTHLESS_SLOT)) {
             slots_give_back(engine, self, slot);
         }
@@ -289,17 +346,71 @@ static enum list_id finish_page(struct engine *engine, struct thread *self, fram
                         error != 0 ? WHY_WRITE_FAIL : WHY_WRITE_AGAIN);
 }
 
+/* What became of the pages of a round. */
+struct tally {
+    uint32_t failed;  /* or had no slot */
+    uint32_t written; /* the store took them; unchanged pages did not ask it */
+    int error;        /* one of the store's, or 0 */
+};
+
+static struct tally take_tally(const struct write_batch *batch)
+{
+    struct tally tally = {0};
+    for (uint32_t i = 0; i < batch->count; i++) {
+        tally.failed += batch->results[i] != 0;
+        tally.written += batch->results[i] == 0 && !batch->unchanged[i];
+        if (batch->results[i] != 0 && batch->results[i] != WRITE_NO_SLOT) {
+            tally.error = batch->results[i];
+        }
+    }
+    return tally;
+}
+
+#define OUTCOME_ERROR ((uint64_t)1 << 32)
+
+/*
+ * A round that overlapped with one in trouble proves nothing: what it wrote may have been written
+ * before the trouble began. `outcomes` is of its begin.
+ */
+static void be_witness(struct engine *engine, uint64_t outcomes)
+{
+    uint64_t errors = outcomes / OUTCOME_ERROR;
+    while ((outcomes / OUTCOME_ERROR == errors || MUTANT(WRITE_WITNESS_OVERLAPS)) &&
+           !atomic_compare_exchange_weak_explicit(&engine->write_outcomes, &outcomes,
+                                                  outcomes / OUTCOME_ERROR * OUTCOME_ERROR +
+                                                      (uint32_t)(outcomes + 1),
+                                                  memory_order_seq_cst, memory_order_seq_cst)) {
+    }
+}
+
+/* Before any slot of the round is judged. */
+static void remember_outcome(struct engine *engine, uint64_t outcomes, const struct tally *tally)
+{
+    bool any = tally->written > 0;
+    if (any) {
+        be_witness(engine, outcomes);
+    }
+    if (tally->error != 0) {
+        atomic_fetch_add_explicit(&engine->write_outcomes, OUTCOME_ERROR, memory_order_seq_cst);
+    }
+    if (any ? PFN_FIELD(engine, write_error) != 0 : tally->error != 0) {
+        PFN_SET_FIELD(engine, write_error, any ? 0 : (uint32_t)-tally->error);
+    }
+}
+
 bool write_round(struct engine *engine, struct thread *self)
 {
     struct write_batch *batch = &self->scratch->write;
     struct let_go_batch going = {0};
-    uint32_t failed = 0;
+    uint64_t outcomes = atomic_load_explicit(&engine->write_outcomes, memory_order_seq_cst);
     batch->count = batch->requests = 0;
     begin_batch(engine, self, batch);
     if (batch->count == 0) {
         return false;
     }
     write_batch_out(engine, self, batch);
+    const struct tally tally = take_tally(batch);
+    remember_outcome(engine, outcomes, &tally);
     for (uint32_t i = 0; i < batch->count; i++) {
         if (i + PREFETCH_AHEAD < batch->count) {
             pfn_prefetch(frame_pfn(engine, batch->frames[i + PREFETCH_AHEAD]));
@@ -309,10 +420,9 @@ bool write_round(struct engine *engine, struct thread *self)
         let_go_add(engine, self, &going, batch->frames[i],
                    finish_page(engine, self, batch->frames[i], batch->slots[i], batch->results[i],
                                batch->unchanged[i]));
-        failed += batch->results[i] != 0;
     }
     let_go_flush(engine, self, &going);
     atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
-    frames_grant(engine, self);
-    return failed < batch->count; /* a store that only fails is not asked again at once */
+    frames_grant(engine, self);         /* and calls the trimmer, if what failed was counted on */
+    return tally.failed < batch->count; /* a store that only fails is not asked again at once */
 }

@@ -115,7 +115,7 @@ static void draw_faults(struct draw *draw)
 {
     bool none = chance(draw, 35);
 
-    for (unsigned option = SIM_FAULT_FIRST; option <= SIM_FAULT_LAST; option++) {
+    for (unsigned option = SIM_FAULT_FIRST; option < SIM_FAULT_BAD; option++) {
         bool off = chance(draw, 65);
         uint64_t rate = skewed(draw, 1000, 200000);
 
@@ -136,6 +136,7 @@ static void draw_schedule(struct draw *draw)
     set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
     set(draw, SIM_STORE, chance(draw, 30) && compressed_exists());
     set(draw, SIM_STORE_BUDGET, chance(draw, 50) ? skewed(draw, 1, 8192) : 1 << 20);
+    set(draw, SIM_FAULT_BAD, chance(draw, 80) ? 0 : skewed(draw, 10000, 500000));
 }
 
 /* ---- what goes together ---- */
@@ -143,7 +144,7 @@ static void draw_schedule(struct draw *draw)
 static void fit(struct sim_options *options)
 {
     uint64_t *value = options->value;
-    uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 1;
+    uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 2;
 
     for (unsigned worker = SIM_TRIMMERS; worker <= SIM_BALANCERS; worker++)
         records += value[worker];

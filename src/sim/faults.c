@@ -241,6 +241,11 @@ void faults_bind(struct sim *sim)
     sim->oracle.excused = excused;
 }
 
+bool faults_possible(const struct sim *sim)
+{
+    return !sim->faults->plain;
+}
+
 /* The clock stands still in an audit: a device would never answer. */
 void faults_pause(struct sim *sim, bool pause)
 {

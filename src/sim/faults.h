@@ -16,6 +16,8 @@ int faults_create(struct sim *sim);
 /* The oracle asks this store whether a page may fail. */
 void faults_bind(struct sim *sim);
 void faults_destroy(struct sim *sim);
+/* Anything may go wrong in this world at all. */
+bool faults_possible(const struct sim *sim);
 /* No faults for the time being: an audit looks at what is there. */
 void faults_pause(struct sim *sim, bool pause);
 /* No new faults any more; what is destroyed stays destroyed. */

@@ -92,6 +92,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(FAULT_SLOW, "fault-slow", SIM_NUMBER, 0, 1000000, 0, NULL, "per million: requests delayed")  \
     X(FAULT_REORDERED, "fault-reordered", SIM_NUMBER, 0, 1000000, 0, NULL,                         \
       "per million: requests overtaken")                                                           \
+    X(FAULT_BAD, "fault-bad-slot", SIM_NUMBER, 0, 1000000, 0, NULL,                                \
+      "per million: slots that refuse every write")                                                \
     X(LATENCY, "store-latency", SIM_NUMBER, 0, 1000000, 0, NULL, "of the page file, ns")           \
     X(STRATEGY, "strategy", SIM_CHOICE, 0, 1, 0, "random|pct", "how the next thread is chosen")    \
     X(SWITCH_CHANCE, "switch-chance", SIM_NUMBER, 1, 65536, 64, NULL,                              \
@@ -113,7 +115,7 @@ enum sim_option {
 };
 
 #define SIM_FAULT_FIRST SIM_FAULT_READ_ERROR
-#define SIM_FAULT_LAST  SIM_FAULT_REORDERED
+#define SIM_FAULT_LAST  SIM_FAULT_BAD
 
 struct sim_option_row {
     const char *name;

@@ -46,7 +46,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .slot_reservation = (uint32_t)value[SIM_SLOT_RESERVATION],
     };
 
-    config.threads = (uint32_t)value[SIM_THREADS] + 1;
+    config.threads = (uint32_t)value[SIM_THREADS] + 2;
     for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
         config.workers[kind] = (uint32_t)value[SIM_TRIMMERS + kind];
         config.threads += config.workers[kind];
@@ -160,8 +160,23 @@ static void commit_everything(struct sim *sim)
 
 static void start_workers(struct sim *sim)
 {
-    if (engine_start(sim->assembly.engine, sim_main_thread(sim) + 1) != 0)
+    if (engine_start(sim->assembly.engine, sim_keeper_thread(sim) + 1) != 0)
         fibers_fail("system: no memory for the workers");
+    if (!faults_possible(sim))
+        return;
+    atomic_store(&sim->keeper_ends, 0);
+    if (world_thread_start(keeper_main, &sim->keeper, "keeper", &sim->keeper.thread) != 0)
+        fibers_fail("system: no memory for the keeper");
+}
+
+static void stop_workers(struct sim *sim)
+{
+    if (faults_possible(sim)) {
+        atomic_store(&sim->keeper_ends, 1);
+        world_wake(&sim->keeper_ends, 1);
+        world_thread_join(sim->keeper.thread);
+    }
+    engine_stop(sim->assembly.engine);
 }
 
 static void meet_users(struct sim *sim, uint32_t round)
@@ -173,9 +188,8 @@ static void meet_users(struct sim *sim, uint32_t round)
 }
 
 /* Nobody but the main fiber moves. */
-static void pause_and_audit(struct sim *sim)
+static void audit(struct sim *sim)
 {
-    engine_stop(sim->assembly.engine);
     faults_pause(sim, true);
     atomic_fetch_add(&sim->parked, 0); /* our own stores are seen from here on */
     fibers_points_off();
@@ -222,6 +236,7 @@ static void main_fiber(void *argument)
     uint32_t threads = (uint32_t)sim_value(sim, SIM_THREADS);
 
     commit_everything(sim);
+    keeper_begin(sim);
     start_workers(sim);
     for (uint32_t i = 0; i < threads; i++) {
         user_begin(sim, i);
@@ -232,7 +247,8 @@ static void main_fiber(void *argument)
         meet_users(sim, round);
         if (round + 1 == sim->rounds)
             break;
-        pause_and_audit(sim);
+        stop_workers(sim);
+        audit(sim);
         if (round + 2 == sim->rounds)
             begin_liveness(sim);
         start_workers(sim);
@@ -241,9 +257,10 @@ static void main_fiber(void *argument)
     }
     for (uint32_t i = 0; i < threads; i++)
         world_thread_join(sim->users[i].thread);
-    pause_and_audit(sim);
+    stop_workers(sim);
+    audit(sim);
     read_back(sim);
-    pause_and_audit(sim);
+    audit(sim);
 }
 
 /* ---- the result ---- */
@@ -268,6 +285,7 @@ static void take_counters(struct sim *sim)
                       counter_sum(engine, COUNT_RESCUE_MODIFIED) +
                       counter_sum(engine, COUNT_RESCUE_WRITING);
     result->page_errors = sim->oracle.errors;
+    result->slots_retired = counter_sum(engine, COUNT_SLOT_RETIRED);
     moves_take(engine, &result->moves);
     faults_take_counts(sim);
 }

@@ -29,7 +29,7 @@ struct sim_result {
     char kind[SIM_KIND]; /* what broke, without numbers: the same failure has the same kind */
     char text[1024];     /* what broke, where */
     uint64_t steps, switches, hash, operations, checks;
-    uint64_t hard_faults, rescues, demand_zero, page_errors;
+    uint64_t hard_faults, rescues, demand_zero, page_errors, slots_retired;
     uint64_t injected[FAULT_CLASSES];
     uint64_t read_back[PTE_FORMS]; /* pages read back at the end, by the form they were found in */
     struct moves_made moves;
@@ -76,6 +76,8 @@ struct sim {
     struct faults *faults;
     struct oracle oracle;
     struct sim_user users[SIM_THREADS_MAX];
+    struct sim_user keeper; /* makes room where slots were retired; while the workers run */
+    _Atomic uint32_t keeper_ends;
     struct sim_range *ranges;
     uint32_t range_count;
     page_number range_pages;
@@ -110,9 +112,22 @@ static inline uint32_t sim_main_thread(const struct sim *sim)
     return (uint32_t)sim_value(sim, SIM_THREADS);
 }
 
+/* The keeper's. */
+static inline uint32_t sim_keeper_thread(const struct sim *sim)
+{
+    return sim_main_thread(sim) + 1;
+}
+
 /* ---- users.c ---- */
 void user_begin(struct sim *sim, uint32_t number);
 void user_main(void *user);
+/*
+ * The keeper decommits pages while the charge is above the commit limit, as it is where slots were
+ * retired from a full page file, and while writes fail and somebody waits for a frame, as where the
+ * only free slot is a bad one: else who waits may wait for ever, and be right to.
+ */
+void keeper_begin(struct sim *sim);
+void keeper_main(void *user);
 
 /* ---- invariants.c ---- */
 struct invariants;

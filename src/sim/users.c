@@ -7,6 +7,7 @@
 
 #define LIVENESS_OPERATIONS 12u
 #define STREAM_USERS        100u
+#define STREAM_KEEPER       99u
 
 /* ---- what to work on ---- */
 
@@ -526,6 +527,56 @@ void user_begin(struct sim *sim, uint32_t number)
     user->next = number * sim->oracle.page_count / (uint32_t)sim_value(sim, SIM_THREADS);
     for (unsigned i = 0; i < SIM_PINS_MAX; i++)
         user->pins[i].page = PAGE_NONE;
+}
+
+/* ---- the keeper ---- */
+
+#define KEEPER_NS    1000000u
+#define KEEPER_TRIES 256u /* draws in a row; many fall on what is busy, pinned or not committed */
+
+/* Somebody waits for a frame, and what is modified can go nowhere. */
+static bool nothing_moves(struct engine *engine)
+{
+    return write_is_failing(engine) && PFN_FIELD(engine, waiters) > 0;
+}
+
+static void make_room(struct sim_user *keeper)
+{
+    struct engine *engine = keeper->sim->assembly.engine;
+    bool stuck = nothing_moves(engine); /* one page, and then another look */
+
+    for (uint32_t i = 0; i < KEEPER_TRIES; i++) {
+        page_number page = draw(keeper, keeper->sim->range_pages);
+        uint32_t number;
+        struct sim_range *range;
+
+        if (PFN_FIELD(engine, charge) <= engine_commit_limit(engine) && !stuck)
+            return;
+        range = take_range(keeper, &number);
+        if (range == NULL)
+            continue;
+        page += number * keeper->sim->range_pages;
+        if (range->reserved && !(keeper->sim->oracle.pages[page].rights & RIGHT_NONE))
+            stuck &= !decommit_run(keeper, page, 1);
+        range->busy = false;
+    }
+}
+
+void keeper_begin(struct sim *sim)
+{
+    sim->keeper = (struct sim_user){.sim = sim, .number = sim_keeper_thread(sim)};
+    random_seed(&sim->keeper.random, sim->options->seed, STREAM_KEEPER);
+}
+
+void keeper_main(void *argument)
+{
+    struct sim_user *keeper = argument;
+
+    while (atomic_load(&keeper->sim->keeper_ends) == 0) {
+        world_wait(&keeper->sim->keeper_ends, 0, KEEPER_NS);
+        make_room(keeper);
+    }
+    engine_leave(keeper->sim->assembly.engine, keeper->number);
 }
 
 void user_main(void *argument)

@@ -53,6 +53,7 @@ struct faulty {
 
     /* Guarded by the lock, and so is the memory. */
     struct random_generator random;
+    uint64_t seed;
     uint32_t rates[FAULTY_CLASS_COUNT]; /* per million */
     uint64_t counts[FAULTY_CLASS_COUNT], short_reads;
     uint64_t slow_ns;
@@ -111,6 +112,27 @@ static bool draw_and_count(struct faulty *faulty, enum faulty_class class)
 
     faulty->counts[class] += drawn;
     return drawn;
+}
+
+/* Always the same answer for the same slot and rate. */
+static bool slot_is_bad(const struct faulty *faulty, slot_number number)
+{
+    struct random_generator random;
+
+    if (faulty->rates[FAULTY_BAD] == 0)
+        return false;
+    random_seed(&random, faulty->seed, number);
+    return random_below(&random, FAULTY_MILLION) < faulty->rates[FAULTY_BAD];
+}
+
+static bool run_is_bad(struct faulty *faulty, const struct store_request *request)
+{
+    bool bad = false;
+
+    for (uint32_t i = 0; i < request->count && request->operation == STORE_WRITE; i++)
+        bad |= slot_is_bad(faulty, request->slot + i);
+    faulty->counts[FAULTY_BAD] += bad;
+    return bad;
 }
 
 static bool trap_springs(struct faulty_trap *trap)
@@ -293,7 +315,7 @@ static int request_begin(struct faulty *faulty, const struct store_request *requ
     if (trap_springs(&faulty->traps[request->operation])) {
         faulty->counts[class]++;
         error = -EIO;
-    } else if (draw_and_count(faulty, class)) {
+    } else if (draw_and_count(faulty, class) || run_is_bad(faulty, request)) {
         error = -EIO;
     } else if (request->operation == STORE_WRITE && draw_and_count(faulty, FAULTY_FULL)) {
         error = -ENOSPC;
@@ -509,6 +531,7 @@ int faulty_create(const struct store *below, uint64_t seed, struct store *ret_st
     faulty->slots = (struct faulty_slot *)(faulty->memory + pages);
     faulty->below = *below;
     faulty->slow_ns = SLOW_NS;
+    faulty->seed = seed;
     random_seed(&faulty->random, seed, 0);
     *ret_store = (struct store){.ops = &faulty_ops,
                                 .self = faulty,

@@ -19,6 +19,8 @@
  * instead), flip-stored (bits of one byte).
  * Not said, and the next read is right again: stale (what the slot held before), flip-read.
  * Harmless to a correct caller: slow, reordered.
+ * Said by the result, and always again: bad-slot. So many slots of a million, by seed, refuse every
+ * write (-EIO) until the store is healed; each one that is refused counts.
  */
 #define FAULTY_CLASSES(X)                                                                          \
     X(FAULTY_READ_ERROR, "read-error")                                                             \
@@ -32,7 +34,8 @@
     X(FAULTY_STALE, "stale")                                                                       \
     X(FAULTY_FLIP_READ, "flip-read")                                                               \
     X(FAULTY_SLOW, "slow")                                                                         \
-    X(FAULTY_REORDERED, "reordered")
+    X(FAULTY_REORDERED, "reordered")                                                               \
+    X(FAULTY_BAD, "bad-slot")
 
 #define FAULTY_ENUMERATOR(id, name) id,
 enum faulty_class { FAULTY_CLASSES(FAULTY_ENUMERATOR) FAULTY_CLASS_COUNT };

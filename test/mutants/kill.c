@@ -75,6 +75,7 @@ static const struct killer killers[] = {
     {"slots", {"test/mutant-slots"}, 77},
     {"machine", {"test/mutant-machine"}, 77},
     {"writer", {"test/mutant-writer"}, 77},
+    {"retire", {"test/mutant-retire"}, 77},
     {"together", {"test/mutant-together"}, 77},
     {"unwatched", {"test/mutant-unwatched"}, 77},
     {"soft", {"test/mutant-soft"}, 77},

@@ -275,7 +275,8 @@ static void begin_pages(void)
     engine_leave(engine, SCENARIO_BEGIN);
     soft_detach(assembly.soft, SCENARIO_BEGIN);
     scenario_store_watch(&assembly.store, read_failed);
-    scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail);
+    scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail,
+                        scenario->write_error);
 }
 
 /* ---- the end ---- */
@@ -359,7 +360,7 @@ static void main_fiber(void *argument)
     while (count > 0)
         world_thread_join(fibers[--count]);
     engine_stop(assembly.engine);
-    scenario_store_fail(&assembly.store, 0, 0);
+    scenario_store_fail(&assembly.store, 0, 0, 0);
     audit();
     look_at_pages();
     audit();

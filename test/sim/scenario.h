@@ -87,6 +87,7 @@ struct scenario {
     bool no_slots, list_lock_plain;
     bool patient; /* a shootdown waits a moment for threads to fence themselves */
     uint32_t reads_fail, writes_fail; /* the first of them */
+    int write_error;                  /* of those writes, an errno; 0: EIO */
     bool pins_full;                   /* a pin may be refused for want of frames */
     enum start start[SCENARIO_PAGES];
     struct step fibers[SCENARIO_FIBERS][SCENARIO_STEPS];
@@ -121,7 +122,7 @@ bool model_explains(const struct scenario *scenario, const struct history *histo
  */
 extern const struct assembly_store scenario_store;
 /* The next reads and writes that fail. */
-void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes);
+void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes, int write_error);
 /* Told of every read that fails, before the engine is: the queue, and where it was read to. */
 void scenario_store_watch(struct store *store, void (*failed)(uint32_t queue, const void *buffer));
 

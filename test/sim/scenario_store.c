@@ -16,6 +16,7 @@ struct slow_store {
     slot_number slots;
     uint32_t queues;
     uint32_t fail[2]; /* by operation: how many more */
+    int error[2];     /* and how */
     void (*failed)(uint32_t queue, const void *buffer);
     bool *busy; /* by slot: a request is under way */
     unsigned char *bytes;
@@ -95,7 +96,7 @@ static uint32_t slow_reap(void *store, uint32_t queue, struct store_request **re
 
         slow->first[queue] = request->next;
         fibers_point();
-        request->result = slow->fail[request->operation] > 0 ? -EIO : 0;
+        request->result = slow->fail[request->operation] > 0 ? -slow->error[request->operation] : 0;
         slow->fail[request->operation] -= request->result != 0;
         if (request->result == 0)
             move_half(slow, request, 1);
@@ -150,9 +151,12 @@ static void destroy_slow(void *context, struct store *store)
 
 const struct assembly_store scenario_store = {create_slow, reset_slow, destroy_slow, NULL};
 
-void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes)
+void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes, int write_error)
 {
     struct slow_store *slow = store->self;
+
+    slow->error[STORE_READ] = EIO;
+    slow->error[STORE_WRITE] = write_error == 0 ? EIO : write_error;
 
     slow->fail[STORE_READ] = reads;
     slow->fail[STORE_WRITE] = writes;

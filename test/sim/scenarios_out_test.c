@@ -3,6 +3,8 @@
  */
 #include "scenario.h"
 
+#include <errno.h>
+
 static const struct scenario scenarios[] = {
     /* ---- trim ---- */
     {"trim_against_read", .start = {ACTIVE}, .fibers = {{{TRIM, 0}}, {{READ, 0}, {READ, 0}}},
@@ -64,6 +66,24 @@ static const struct scenario scenarios[] = {
     {"write_out_without_a_free_slot_against_trim", .start = {CLEAN, MODIFIED}, .frames = 9,
      .slots = 1, .fibers = {{{WRITE_OUT}}, {{TRIM, 0}}},
      .sees = {SEE(SLOT_GIVEN_BACK), SEE_MOVE(TRIM_CLEAN), SEE_MOVE(TRIM_DIRTY)}},
+
+    /* ---- slots that cannot be written ---- */
+    {"retire_against_give_back", .start = {MODIFIED, CLEAN}, .writes_fail = 1,
+     .write_error = ENODATA, .fibers = {{{WRITE_OUT}}, {{WRITE, 1}}},
+     .sees = {SEE(SLOT_RETIRED), SEE(SLOT_GIVEN_BACK), SEE_MOVE(WRITE_FAIL)}},
+    {"retire_against_write_out", .start = {MODIFIED, MODIFIED}, .writes_fail = 1,
+     .write_error = ENODATA, .slots = 2, .frames = 9,
+     .fibers = {{{WRITE_OUT}, {WRITE_OUT}}, {{WRITE_OUT}, {READ, 0}}},
+     .sees = {SEE(SLOT_RETIRED), SEE(WRITTEN), SEE_MOVE(WRITE_FAIL)}},
+    {"retire_against_decommit", .start = {MODIFIED, IN_SLOT}, .writes_fail = 1,
+     .write_error = ENODATA, .fibers = {{{WRITE_OUT}, {WRITE_OUT}}, {{DECOMMIT, 0}, {DECOMMIT, 1}}},
+     .sees = {SEE(SLOT_RETIRED), SEE_MOVE(WRITE_FAIL), SEE(DELETED)}},
+    {"put_aside_against_write_out", .start = {MODIFIED, MODIFIED}, .writes_fail = 1, .slots = 2,
+     .frames = 9, .fibers = {{{WRITE_OUT}, {WRITE_OUT}}, {{WRITE_OUT}, {WRITE_OUT}}},
+     .sees = {SEE(IO_ERRORS), SEE(WRITTEN), SEE_MOVE(WRITE_FAIL)}},
+    {"put_aside_against_give_back", .start = {MODIFIED, CLEAN}, .writes_fail = 2, .slots = 2,
+     .frames = 9, .fibers = {{{WRITE_OUT}, {WRITE_OUT}}, {{WRITE, 1}, {WRITE_OUT}}},
+     .sees = {SEE(IO_ERRORS), SEE(SLOT_GIVEN_BACK), SEE_MOVE(WRITE_FAIL)}},
 
     /* ---- repurpose, and the whole way ---- */
     {"repurpose_against_repurpose", .start = {STANDBY, STANDBY},

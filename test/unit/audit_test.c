@@ -153,6 +153,12 @@ static void flip_byte(void *at)
     X("slot bit lost", bitmap_clear(engine->slot_bits, rig_slot(rig, CLEAN) - 1))                  \
     X("slot bit without an owner", bitmap_set(engine->slot_bits, 63))                              \
     X("count of free slots", atomic_fetch_add(&engine->slot_areas[0].free, 1))                     \
+    X("slot retired and not counted", atomic_store(&engine->slot_owners[63], SLOT_OWNER_RETIRED);  \
+      bitmap_set(engine->slot_bits, 63); atomic_fetch_sub(&engine->slot_areas[0].free, 1))         \
+    X("count of retired slots", atomic_fetch_add(&engine->slots_retired, 1))                       \
+    X("count of slots put aside", atomic_fetch_add(&engine->slots_aside, 1))                       \
+    X("slot put aside and free", engine->slot_areas[0].suspects[0].aside = true;                   \
+      atomic_fetch_add(&engine->slots_aside, 1))                                                   \
     X("resident count", atomic_fetch_add(&engine->regions[0].resident, 1))                         \
     X("resident count of an empty region", atomic_fetch_add(&engine->regions[2].resident, 1))      \
     X("charge", engine->charge++)                                                                  \

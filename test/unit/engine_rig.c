@@ -114,7 +114,8 @@ static uint32_t gate_reap(void *store, uint32_t queue, struct store_request **re
         }
         gate->first[queue] = request->next;
         gate->held[request->operation]--;
-        request->result = takes_failure(gate, request) ? -EIO : 0;
+        request->result =
+            takes_failure(gate, request) ? -(gate->error != 0 ? gate->error : EIO) : 0;
         request->pages_done = request->result == 0 ? request->count : 0;
         if (request->result == 0)
             move_half(gate, request, 1);
@@ -207,8 +208,9 @@ static void count_stuck(void *context, const char *text)
 {
     struct rig *rig = context;
 
-    (void)text;
-    rig->stuck++;
+    if (rig->stuck == 0)
+        snprintf(rig->stuck_text, sizeof(rig->stuck_text), "%s", text);
+    atomic_fetch_add(&rig->stuck, 1);
 }
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
@@ -407,7 +409,10 @@ uint64_t rig_moves(struct rig *rig, enum move_why why)
 
 uint64_t rig_slots_used(struct rig *rig)
 {
-    return rig->engine->config.slots - slots_free(rig->engine);
+    struct engine *engine = rig->engine;
+
+    return engine->config.slots - slots_free(engine) - PFN_FIELD(engine, slots_aside) -
+           PFN_FIELD(engine, slots_retired);
 }
 
 /* ---- what users and workers do -------------------------------------------------------------- */

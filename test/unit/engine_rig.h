@@ -59,6 +59,7 @@ struct gate_store {
     struct store_request *first[RIG_THREADS], *last[RIG_THREADS];
     bool shut[2];
     struct gate_failure failures[8];
+    int error;                        /* of what fails, an errno; 0: EIO */
     struct gate_record log[GATE_LOG]; /* every submitted run */
     uint32_t logged, held[2];         /* held: submitted, not reaped yet */
     /* Set while no request is under way. */
@@ -92,10 +93,11 @@ struct rig {
     struct store store;
     struct gate_store gate;
     void *memory;
-    bool working;          /* the workers were started */
-    uint64_t complaints;   /* of the last audit */
-    const char *complaint; /* the first of them */
-    uint32_t stuck;        /* calls of engine_config.complain */
+    bool working;           /* the workers were started */
+    uint64_t complaints;    /* of the last audit */
+    const char *complaint;  /* the first of them */
+    _Atomic uint32_t stuck; /* calls of engine_config.complain */
+    char stuck_text[512];   /* of the first of them */
 };
 
 void rig_begin(struct rig *rig, const struct rig_config *config);

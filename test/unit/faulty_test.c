@@ -121,6 +121,32 @@ static void errors_are_told_and_leave_no_content(void **state)
     assert_int_equal(faulty_slot_state(&faulty, 4), FAULTY_SLOT_INTACT);
 }
 
+/* The same slots at every try, whatever else is in the run; well again when the store is. */
+static void bad_slots_stay_bad(void **state)
+{
+    unsigned bad = 0;
+    int results[SLOTS + 1];
+
+    (void)state;
+    faulty_set_rate(&faulty, FAULTY_BAD, FAULTY_MILLION / 4);
+    for (slot_number slot = 1; slot <= SLOTS; slot++) {
+        results[slot] = perform(STORE_WRITE, slot, 1);
+        bad += results[slot] != 0;
+        assert_true(results[slot] == 0 || results[slot] == -EIO);
+    }
+    assert_in_range(bad, SLOTS / 8, SLOTS / 2);
+    assert_only(FAULTY_BAD, bad);
+    assert_int_equal(count_state(FAULTY_SLOT_EMPTY), bad);
+    for (slot_number slot = 1; slot < SLOTS; slot++) {
+        assert_int_equal(perform(STORE_WRITE, slot, 1), results[slot]);
+        assert_int_equal(perform(STORE_WRITE, slot, 2),
+                         results[slot] != 0 || results[slot + 1] != 0 ? -EIO : 0);
+    }
+    faulty_heal(&faulty);
+    for (slot_number slot = 1; slot <= SLOTS; slot++)
+        assert_int_equal(perform(STORE_WRITE, slot, 1), 0);
+}
+
 static void a_short_request_ends_after_its_first_pages(void **state)
 {
     uint32_t pages_done;
@@ -514,8 +540,9 @@ static void every_corruption_is_seen_and_nothing_else(void **state)
         count = faulty_count(&faulty, (enum faulty_class)i);
         print_message("%s: %llu\n", faulty_class_name((enum faulty_class)i),
                       (unsigned long long)count);
-        assert_true(i == FAULTY_SLOW || i == FAULTY_REORDERED ? count == 0
-                                                              : count >= DETECTED / 100);
+        assert_true(i == FAULTY_SLOW || i == FAULTY_REORDERED || i == FAULTY_BAD
+                        ? count == 0
+                        : count >= DETECTED / 100);
     }
 }
 
@@ -623,6 +650,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(errors_are_told_and_leave_no_content),
+        CASE(bad_slots_stay_bad),
         CASE(a_short_request_ends_after_its_first_pages),
         CASE(a_torn_page_is_old_in_some_sectors),
         CASE(a_lost_write_leaves_the_old_page),
