@@ -11,7 +11,7 @@
  *
  * Units: sizes in bytes; a page is MM_PAGE_BYTES. Errors: 0 or a negative enum mm_error, never errno.
  * Thread-safety: any function from any thread, unless its comment says otherwise. Not from signal
- * handlers, except plain loads and stores of managed memory on the Linux machine.
+ * handlers, except what is called async-signal-safe here, and plain loads and stores of managed memory on the Linux machine.
  */
 #ifndef MEMMAN_H
 #define MEMMAN_H
@@ -152,7 +152,7 @@ MM_API int mm_reserve(mm *manager, uint64_t bytes, uint64_t *ret_address);
 MM_API int mm_release(mm *manager, uint64_t address);
 /*
  * Commit pages of one region; new ones read as zeros. All or nothing; pages committed already
- * stay as they are. MM_ERROR_COMMIT_LIMIT, MM_ERROR_ADDRESS, MM_ERROR_UNSUPPORTED (the system
+ * stay as they are. MM_ERROR_COMMIT_LIMIT (mm_commit_info() says what is left), MM_ERROR_ADDRESS, MM_ERROR_UNSUPPORTED (the system
  * refuses).
  */
 MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
@@ -168,10 +168,17 @@ MM_API int mm_decommit(mm *manager, uint64_t address, uint64_t bytes);
  */
 MM_API int mm_protect(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
 
-/* Commit charge in pages: frames + slots - reserve >= charge, always. */
+/*
+ * Commit charge in pages: limit = frames + slots - retired - reserve, frames without those that
+ * mm_retire_frames() took, and limit >= charge wherever memory is committed. Slots that cannot be
+ * written are retired and lower the limit by themselves: the charge may then be above it, and
+ * nothing is committed until enough was decommitted.
+ */
 struct mm_commit_info {
     uint64_t charge, limit, frames, slots, reserve;
     uint64_t reserve_paged; /* the reserve as soon as there is a page file */
+    uint64_t retired;       /* of the slots: never used again */
+    uint64_t left;          /* pages that can be committed now: limit - charge, or 0 */
 };
 MM_API void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info);
 
@@ -197,6 +204,36 @@ MM_API void mm_unpin(mm *manager, uint64_t address);
  * early; *ret_retired (may be NULL) says how many went.
  */
 MM_API int mm_retire_frames(mm *manager, uint64_t count, uint64_t *ret_retired);
+
+/* ---- pages that cannot be read ------------------------------------------------------------- */
+
+/*
+ * When the store cannot give a page back, whoever touches the page is told, and nobody else: loads
+ * and stores on the Linux machine by SIGBUS with the address in si_addr, system calls on it by
+ * EFAULT, mm_read(), mm_write() and mm_pin() by MM_ERROR_IN_PAGE. Nothing else has changed: the page
+ * stays committed and in its slot, and a later touch reads it again. With MM_FAULTS_THREAD a page
+ * that failed goes on failing without being read for 100 ms, or until mm_retry(), or until one of
+ * the three calls has read it. mm_decommit() gives the page up.
+ */
+struct mm_error_info {
+    uint64_t number;     /* of the manager's in-page errors, counted from 1 */
+    uint64_t address;    /* of the page's first byte */
+    uint64_t slot;       /* in the page file, counted from 1 */
+    uint64_t when_ns;    /* CLOCK_MONOTONIC */
+    int error;           /* the store's, an errno; EBADMSG: these are not the bytes written */
+    bool retry_may_help; /* false: the store says that it is the content, not the way to it */
+};
+/*
+ * The last in-page error of a page in [address, address + bytes), or with 0 bytes of any page;
+ * false: none, or more than 63 others since. Async-signal-safe: ask a handler's si_addr and 1.
+ */
+MM_API bool mm_last_error(const mm *manager, uint64_t address, uint64_t bytes,
+                          struct mm_error_info *ret_info);
+/*
+ * The next touch of a page in the range reads it again, at once. Needed with MM_FAULTS_THREAD only,
+ * right otherwise too. Async-signal-safe. MM_ERROR_ADDRESS.
+ */
+MM_API int mm_retry(mm *manager, uint64_t address, uint64_t bytes);
 
 /* ---- observation --------------------------------------------------------------------------- */
 

@@ -151,9 +151,12 @@ int mm_protect(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection
 void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info)
 {
     struct engine *engine = manager->engine;
+    uint64_t charge = PFN_FIELD(engine, charge), limit = engine_commit_limit(engine);
     *ret_info = (struct mm_commit_info){
-        .charge = PFN_FIELD(engine, charge),
-        .limit = PFN_FIELD(engine, commit_limit),
+        .charge = charge,
+        .limit = limit,
+        .retired = PFN_FIELD(engine, slots_retired),
+        .left = limit > charge ? limit - charge : 0,
         .frames = engine->config.frames,
         .slots = engine->config.slots,
         .reserve = engine->commit_reserve,
@@ -311,6 +314,40 @@ void mm_unpin(mm *manager, uint64_t address)
         engine_unpin(manager->engine, thread, range.first);
         manager_guard_end(&guard);
     }
+}
+
+/* ---- pages that cannot be read ---- */
+
+bool mm_last_error(const mm *manager, uint64_t address, uint64_t bytes,
+                   struct mm_error_info *ret_info)
+{
+    struct page_range range = {0, manager->engine->config.pages};
+    struct error_record record;
+    if ((bytes > 0 && !find_range(manager, address, bytes, &range)) ||
+        !errors_last(manager->engine, range.first, range.count, &record)) {
+        return false;
+    }
+    *ret_info = (struct mm_error_info){
+        .number = record.number,
+        .address = manager->base + (uint64_t)record.page * MM_PAGE_SIZE,
+        .slot = record.slot,
+        .when_ns = record.when_ns,
+        .error = -record.error,
+        .retry_may_help = store_blame(record.error) != STORE_THE_SLOT,
+    };
+    return true;
+}
+
+int mm_retry(mm *manager, uint64_t address, uint64_t bytes)
+{
+    struct page_range range;
+    if (!find_range(manager, address, bytes, &range)) {
+        return MM_ERROR_ADDRESS;
+    }
+    if (manager->linux_machine != NULL) {
+        linux_ask_again(manager->linux_machine, range.first, range.count);
+    }
+    return MM_OK;
 }
 
 int mm_retire_frames(mm *manager, uint64_t count, uint64_t *ret_retired)

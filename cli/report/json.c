@@ -122,6 +122,8 @@ static void pages_write(struct json_writer *json, const struct outcome *outcome)
     json_number(json, "frames", commit->frames);
     json_number(json, "slots", commit->slots);
     json_number(json, "reserve", commit->reserve);
+    json_number(json, "retired", commit->retired);
+    json_number(json, "left", commit->left);
     json_end(json, '}');
 }
 

@@ -5,7 +5,7 @@
  * It decides nothing. Whatever it maps, the engine told it to; a mapping may disappear only by
  * unmap(); a fault is reported to the engine and taken again when the engine returns.
  *
- * The engine calls map(), make_writable(), sample_accessed() and zero() with the PTE region's lock
+ * The engine calls map(), make_writable(), sample_accessed(), failed() and zero() with the PTE region's lock
  * held, so they must not wait; everything else with no spin lock held. `thread` is the number of the engine
  * thread that calls (0..threads_max-1): per-thread transfer windows belong to it.
  *
@@ -78,6 +78,12 @@ struct machine_ops {
      */
     void (*sample_accessed)(void *machine, uint32_t count, const page_number *pages,
                             bool *ret_accessed);
+    /*
+     * The page, which has no mapping, cannot be read back: the fault that the machine reported will
+     * end as FAULT_IN_PAGE_ERROR. Lock held: never waits for a device. A later touch must be
+     * reported again, soon if not at once. NULL: the result of the fault says enough.
+     */
+    void (*failed)(void *machine, uint32_t thread, page_number page);
     /*
      * The pages' contents are given up; they are unmapped already. NULL: nothing to do, because
      * content belongs to frames and not to pages. Until it returned, no content may be filled

@@ -24,6 +24,7 @@
 #define SLOT_CLUSTER       512 /* slots whose owners fill a page of the reverse map */
 #define RESERVATION_MAX    64  /* slots in a reserved run: a word of the bitmap */
 #define REGION_PTES_MAX    512
+#define ERRORS_MAX         64 /* in-page errors that are remembered */
 #define SUSPECTS_MAX       16 /* slots of an area that failed lately and are remembered */
 #define BLOCK_NONE         UINT32_MAX
 
@@ -67,6 +68,22 @@ struct inpage {
     int error;                           /* 0 or -errno, of `page`; written before done */
     page_number page;                    /* that was touched */
     uint32_t next;                       /* in the pool; wait lock */
+};
+
+/* An in-page error that happened; errors.c says how it is read and written. */
+struct page_error {
+    _Atomic uint64_t sequence; /* odd: being written; else twice its number, counted from 1 */
+    _Atomic uint64_t when_ns;
+    _Atomic uint32_t page, slot;
+    _Atomic int error; /* -errno */
+};
+
+/* The same, read. */
+struct error_record {
+    uint64_t number, when_ns;
+    page_number page;
+    slot_number slot;
+    int error; /* -errno */
 };
 
 /* A slot whose last write failed, and write_witnesses() at the first of its failures in a row. */
@@ -229,6 +246,9 @@ struct engine {
     _Atomic uint64_t move_sequence;                /* checked builds */
     _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
+
+    _Atomic uint64_t error_count;
+    struct page_error errors[ERRORS_MAX];
 
     struct worker_event events[WORKER_KINDS];
     _Atomic bool stopping;
@@ -396,6 +416,15 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
 /* Wait for the read that is under way; region and frame lock held, both are released. */
 enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_number page,
                                frame_number frame);
+
+/* ---- errors.c ---- */
+void errors_record(struct engine *engine, page_number page, slot_number slot, int error);
+/*
+ * The last error of a page in the range, as far as it is remembered; false: there is none. From any
+ * thread, and from a signal handler.
+ */
+bool errors_last(struct engine *engine, page_number first, page_number count,
+                 struct error_record *ret_record);
 
 /* ---- fault.c, shared with inpage.c ---- */
 /* The frame is active and its PTE becomes valid; region lock held, frame lock not. */

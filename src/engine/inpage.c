@@ -257,6 +257,19 @@ static void activate_page(struct engine *engine, struct thread *self, struct rea
 }
 
 /*
+ * The touched page is in its slot and cannot be read. Region lock held, so it is not thrown away
+ * and committed again before the machine knows: a new page must not fail for an old one's slot.
+ */
+static void tell_failure(struct engine *engine, struct thread *self, const struct read_run *run,
+                         int error)
+{
+    errors_record(engine, run->first, pte_slot(pte_load(&engine->ptes[run->first])), error);
+    if (engine->machine.ops->failed != NULL) {
+        engine->machine.ops->failed(engine->machine.self, self->number, run->first);
+    }
+}
+
+/*
  * The read of pages from..run->count-1 is over. Those that still want it are mapped with one call,
  * the frames of the others become spare. Returns whether the first of the run was deleted.
  */
@@ -281,6 +294,9 @@ static bool run_settle(struct engine *engine, struct thread *self, struct read_r
             deleted |= i == 0 && (pfn_load(frame_pfn(engine, frame)) & PFN_DELETED) != 0;
             abandon_page(engine, self, run->first + i, frame,
                          error != 0 ? WHY_READ_FAIL : WHY_READ_DISMISS);
+            if (i == 0 && error != 0 && !deleted) {
+                tell_failure(engine, self, run, error);
+            }
             run->spares[run->spare++] = frame;
             run->frames[i] = FRAME_NONE;
         }

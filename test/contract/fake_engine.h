@@ -148,6 +148,8 @@ static inline enum fault_result fake_fault(void *engine, uint32_t thread, page_n
     verdict = atomic_load(&page->verdict);
     if (verdict != FAULT_RESOLVED) {
         atomic_fetch_add(&fake->faults, 1);
+        if (verdict == FAULT_IN_PAGE_ERROR && fake->machine.ops->failed != NULL)
+            fake->machine.ops->failed(fake->machine.self, thread, number);
         return verdict;
     }
     fake_lock(page);

@@ -48,28 +48,6 @@ static void send_signal(pid_t tid, int signal, uint64_t address)
         world_abort("linux machine: cannot send a signal to the faulting thread");
 }
 
-/* Errors for who touches the page: SIGBUS in the program, EFAULT in a system call. */
-static bool poison(struct linux_machine *machine, page_number page)
-{
-    struct linux_retry retry = {0};
-
-    if (MUTANT(LINUX_HIDES_IN_PAGE_ERROR))
-        return true;
-    while (machine->features.poison) {
-        struct uffd_result result =
-            uffd_poison(machine->ioctl, machine->uffd, page_address(machine, page),
-                        MM_PAGE_SIZE << MUTANT(LINUX_POISONS_NEIGHBOUR));
-
-        /* EEXIST: mapped or poisoned meanwhile; whoever waits finds out by trying again. */
-        if (result.error == 0 || result.error == EEXIST)
-            return true;
-        if (!linux_is_transient(result.error))
-            linux_fail("UFFDIO_POISON", page, result.error);
-        linux_retry_pause(machine, &retry, "UFFDIO_POISON", page, result.error);
-    }
-    return false;
-}
-
 /*
  * SIGSEGV to the thread. Usually the next try gets a real one, because the range is protected by
  * then. A thread that blocks or ignores it, or waits inside a system call, would come back for
@@ -86,7 +64,7 @@ static void violate(struct linux_machine *machine, pid_t tid, uint64_t address, 
         world_pause(repeats, true);
         return;
     }
-    if (repeats >= 2 * VIOLATIONS_MAX && poison(machine, page))
+    if (repeats >= 2 * VIOLATIONS_MAX && poison_set(machine, page))
         return;
     send_signal(tid, SIGSEGV, address);
 }
@@ -111,7 +89,7 @@ static void serve(struct linux_machine *machine, const struct uffd_msg *message)
     machine->entry.thread_leave(machine->entry.context, thread);
     if (result == FAULT_ACCESS_VIOLATION)
         violate(machine, tid, address, page);
-    else if (result == FAULT_IN_PAGE_ERROR && !poison(machine, page))
+    else if (result == FAULT_IN_PAGE_ERROR && !machine->features.poison)
         send_signal(tid, SIGBUS, address);
     linux_wake(machine, page);
 }
@@ -130,7 +108,7 @@ static void handler_main(void *argument)
         struct uffd_msg message;
         ssize_t got;
 
-        if (poll(watched, ARRAY_COUNT(watched), -1) < 0 && errno != EINTR)
+        if (poll(watched, ARRAY_COUNT(watched), poison_lift_due(machine)) < 0 && errno != EINTR)
             linux_fail("poll", 0, errno);
         if ((watched[1].revents & POLLIN) != 0)
             return;

@@ -18,6 +18,8 @@
 #include <sys/uio.h>
 
 #define HANDLERS_MAX 64
+#define MARKS_MAX    64  /* pages marked as failed that are remembered */
+#define MARK_MS      100 /* how long a mark stays; whoever waits for the page has met it by then */
 /* Ranges in one process_madvise() call, and pages of zeros in one source: both bounded by Linux. */
 #define VECTORS_MAX 1024
 #define ZERO_PAGES  64
@@ -75,6 +77,9 @@ struct linux_machine {
     uint32_t handlers_count;
     _Atomic uint64_t violation_last; /* thread id << 32 | page, see fault_thread.c */
     _Atomic uint32_t violation_repeats;
+    /* Pages marked as failed, see poison.c. */
+    _Atomic uint32_t marks_set; /* no less than there are marks */
+    _Atomic uint64_t marks[MARKS_MAX];
 };
 
 enum { GUARD_STARTING, GUARD_READY, GUARD_REFUSED };
@@ -119,6 +124,18 @@ int linux_open_uffd(enum linux_faults faults, int *ret_uffd, struct linux_featur
                     char *ret_text, size_t text_size);
 int linux_register(struct linux_machine *machine, char *ret_text, size_t text_size);
 void linux_probe_calls(struct linux_machine *machine);
+
+/* Take a page's mapping away, or whatever stands in its place. */
+void linux_unmap_range(struct linux_machine *machine, page_number first, page_number count);
+
+/* poison.c: pages marked as failed. */
+/* Errors for who touches the page from now on; false: this kernel has no such mark. */
+bool poison_set(struct linux_machine *machine, page_number page);
+/* Take away the marks that are due. How long till the next one is, in ms; -1: there is none. */
+int poison_lift_due(struct linux_machine *machine);
+/* Take away all in the range, at once. Async-signal-safe. */
+void poison_lift(struct linux_machine *machine, page_number first, page_number count);
+void linux_mark_failed(void *machine, uint32_t thread, page_number page);
 
 /* table.c: the live machines. */
 int table_add(struct linux_machine *machine);

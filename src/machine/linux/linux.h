@@ -45,6 +45,8 @@ void linux_destroy(struct linux_machine *machine);
 void *linux_base(const struct linux_machine *machine);
 /* Read a page's content through the file, for the audit. 0 or -errno. */
 int linux_peek(struct linux_machine *machine, page_number page, void *ret_page);
+/* Pages of the range that failed are asked for again at the next touch. Async-signal-safe. */
+void linux_ask_again(struct linux_machine *machine, page_number first, page_number count);
 /* Whether the file holds content for the page (the budget, for tests and the audit). */
 bool linux_has_content(struct linux_machine *machine, page_number page);
 

@@ -361,6 +361,14 @@ static void unmap_one(struct linux_machine *machine, const struct iovec *range)
     }
 }
 
+void linux_unmap_range(struct linux_machine *machine, page_number first, page_number count)
+{
+    struct iovec range = {machine->base + ((size_t)first << PAGE_SHIFT),
+                          (size_t)count << PAGE_SHIFT};
+
+    unmap_one(machine, &range);
+}
+
 static void remove_one(struct linux_machine *machine, const struct iovec *range)
 {
     give_up(machine, page_of(machine, range->iov_base),
@@ -473,6 +481,8 @@ static int linux_protect(void *self, page_number first, page_number count,
     if (mprotect(machine->base + ((size_t)first << PAGE_SHIFT), (size_t)count << PAGE_SHIFT,
                  rights[protection]) != 0)
         return -errno;
+    if (!MUTANT(LINUX_POISON_SURVIVES_COMMIT))
+        poison_lift(machine, first, count);
     return 0;
 }
 
@@ -486,6 +496,7 @@ const struct machine_ops linux_ops = {
     .unmap = linux_unmap,
     .unmap_near = linux_unmap_near,
     .sample_accessed = NULL,
+    .failed = linux_mark_failed,
     .release = linux_release,
     .protect = linux_protect,
 };
