@@ -79,6 +79,7 @@ struct compressed_queue {
 
 struct compressed {
     struct store below;
+    _Atomic uint32_t slots_ready;
     size_t bytes; /* of the whole mapping */
     uint64_t budget_bytes;
     struct arena arena;
@@ -336,11 +337,13 @@ static void compressed_submit(void *self, uint32_t number, struct store_request 
     struct compressed *compressed = self;
     struct compressed_queue *queue = &compressed->queues[number];
 
+    uint32_t slots = atomic_load_explicit(&compressed->slots_ready, memory_order_relaxed);
+
     if (!queue->ready)
         parts_init(queue);
     for (uint32_t i = 0; i < count; i++) {
         struct store_request *request = requests[i];
-        bool good = store_has_run(compressed->below.slots, request);
+        bool good = store_has_run(slots, request);
 
         request->result = good ? 0 : -EINVAL;
         request->pages_done = good ? request->count : 0;
@@ -389,8 +392,11 @@ static bool compressed_holds(void *self, slot_number slot, const void *page)
 static int compressed_grow(void *self, uint32_t slots)
 {
     struct compressed *compressed = self;
+    int error = store_grow(&compressed->below, slots);
 
-    return store_grow(&compressed->below, slots);
+    if (error == 0)
+        atomic_store_explicit(&compressed->slots_ready, slots, memory_order_relaxed);
+    return error;
 }
 
 static uint64_t count_of(const struct compressed *compressed, enum count count)
@@ -462,6 +468,7 @@ int compressed_create(const struct store *below, uint64_t budget_bytes, struct s
         return -ENOMEM;
     struct compressed *compressed = carve(&at, sizeof(*compressed));
     compressed->below = *below;
+    compressed->slots_ready = below->slots_ready;
     compressed->bytes = bytes;
     compressed->budget_bytes = budget_bytes;
     compressed->queues = carve(&at, queues);

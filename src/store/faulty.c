@@ -58,7 +58,9 @@ struct faulty {
     uint64_t counts[FAULTY_CLASS_COUNT], short_reads;
     uint64_t slow_ns;
     struct faulty_trap traps[2]; /* by operation */
-    struct faulty_slot *slots;   /* slot s is slots[s - 1] */
+    uint32_t growth_rate;        /* per million */
+    uint64_t growths_refused;
+    struct faulty_slot *slots; /* slot s is slots[s - 1] */
 
     struct faulty_queue queues[];
 };
@@ -479,8 +481,14 @@ static bool faulty_holds(void *self, slot_number slot, const void *page)
 static int faulty_grow(void *self, uint32_t slots)
 {
     struct faulty *faulty = self;
+    bool refused;
 
-    return store_grow(&faulty->below, slots);
+    spin_acquire(&faulty->locked);
+    refused = faulty->growth_rate != 0 &&
+              random_below(&faulty->random, FAULTY_MILLION) < faulty->growth_rate;
+    faulty->growths_refused += refused;
+    spin_release(&faulty->locked);
+    return refused ? -ENOSPC : store_grow(&faulty->below, slots);
 }
 
 static uint32_t faulty_counters(void *self, struct store_counter *ret_counters, uint32_t count)
@@ -559,6 +567,26 @@ void faulty_set_rate(struct store *store, enum faulty_class class, uint32_t per_
     spin_release(&faulty->locked);
 }
 
+void faulty_set_growth(struct store *store, uint32_t per_million)
+{
+    struct faulty *faulty = store->self;
+
+    spin_acquire(&faulty->locked);
+    faulty->growth_rate = per_million;
+    spin_release(&faulty->locked);
+}
+
+uint64_t faulty_count_growths(const struct store *store)
+{
+    struct faulty *faulty = store->self;
+    uint64_t refused;
+
+    spin_acquire(&faulty->locked);
+    refused = faulty->growths_refused;
+    spin_release(&faulty->locked);
+    return refused;
+}
+
 void faulty_set_slow(struct store *store, uint64_t slow_ns)
 {
     struct faulty *faulty = store->self;
@@ -584,6 +612,7 @@ void faulty_heal(struct store *store)
     spin_acquire(&faulty->locked);
     memset(faulty->rates, 0, sizeof(faulty->rates));
     memset(faulty->traps, 0, sizeof(faulty->traps));
+    faulty->growth_rate = 0;
     spin_release(&faulty->locked);
 }
 

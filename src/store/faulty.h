@@ -60,6 +60,9 @@ int faulty_create(const struct store *below, uint64_t seed, struct store *ret_st
 
 const char *faulty_class_name(enum faulty_class class);
 void faulty_set_rate(struct store *store, enum faulty_class class, uint32_t per_million);
+/* How often the store refuses to grow (-ENOSPC), and how often it did. */
+void faulty_set_growth(struct store *store, uint32_t per_million);
+uint64_t faulty_count_growths(const struct store *store);
 /* How long a slow request is late, at most; 1 ms if never told. */
 void faulty_set_slow(struct store *store, uint64_t slow_ns);
 /* The n-th request from now with this operation fails with -EIO (1 is the next), or every one from

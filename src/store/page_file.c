@@ -312,13 +312,29 @@ static bool has_room(const struct page_file *file, uint64_t bytes)
            bytes / (uint64_t)system.f_bsize <= system.f_bavail;
 }
 
-int page_file_reserve(struct page_file *file, uint64_t bytes)
+/* Past the page cache, if a read that way succeeds. */
+static void go_direct(struct page_file *file)
+{
+    int flags = fcntl(file->fd, F_GETFL);
+    void *page;
+
+    if (file->buffered || flags < 0 || fcntl(file->fd, F_SETFL, flags | O_DIRECT) != 0)
+        return;
+    page = mmap(NULL, MM_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    file->direct = page != MAP_FAILED && pread(file->fd, page, MM_PAGE_SIZE, 0) == MM_PAGE_SIZE;
+    if (page != MAP_FAILED)
+        munmap(page, MM_PAGE_SIZE);
+    if (!file->direct)
+        fcntl(file->fd, F_SETFL, flags);
+}
+
+static int extend(const struct page_file *file, uint64_t bytes)
 {
     struct stat status;
     int error;
 
-    if (bytes == 0)
-        return 0;
+    if (!page_file_is_ours(file))
+        return -EBADF;
     if (fstat(file->fd, &status) != 0)
         return -errno;
     if (bytes > (uint64_t)status.st_size && !has_room(file, bytes - (uint64_t)status.st_size))
@@ -334,6 +350,19 @@ int page_file_reserve(struct page_file *file, uint64_t bytes)
     return ftruncate(file->fd, status.st_size) == 0 ? -error : -EIO;
 }
 
+int page_file_reserve(struct page_file *file, uint64_t bytes)
+{
+    bool first = file->bytes == 0;
+    int error = bytes == 0 ? 0 : extend(file, bytes);
+
+    if (error == 0 && bytes != 0) {
+        file->bytes = bytes;
+        if (first)
+            go_direct(file);
+    }
+    return error;
+}
+
 static int reserve(const struct opening *opening)
 {
     uint64_t bytes = opening->config->bytes;
@@ -344,24 +373,6 @@ static int reserve(const struct opening *opening)
             "page file '%s' cannot have %llu MiB: %s; use less --pagefile or name one elsewhere",
             opening->shown, (unsigned long long)(bytes >> 20), strerror(-error));
     return error;
-}
-
-/* Past the page cache, if a read that way succeeds. */
-static void go_direct(const struct opening *opening)
-{
-    struct page_file *file = opening->file;
-    int flags = fcntl(file->fd, F_GETFL);
-    void *page;
-
-    if (opening->config->buffered || opening->config->bytes == 0 || flags < 0 ||
-        fcntl(file->fd, F_SETFL, flags | O_DIRECT) != 0)
-        return;
-    page = mmap(NULL, MM_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    file->direct = page != MAP_FAILED && pread(file->fd, page, MM_PAGE_SIZE, 0) == MM_PAGE_SIZE;
-    if (page != MAP_FAILED)
-        munmap(page, MM_PAGE_SIZE);
-    if (!file->direct)
-        fcntl(file->fd, F_SETFL, flags);
 }
 
 /* ---- life ---- */
@@ -384,7 +395,6 @@ static int open_any(struct opening *opening)
         error = reserve(opening);
     if (error != 0)
         return error;
-    go_direct(opening);
     if (!file->direct && !opening->config->buffered && opening->config->bytes != 0 &&
         opening->text[0] == '\0')
         say(opening, "page file '%s' goes through the page cache: no O_DIRECT there",
@@ -395,7 +405,7 @@ static int open_any(struct opening *opening)
 int page_file_open(const struct page_file_config *config, struct page_file *ret_file,
                    char *ret_text, size_t text_bytes)
 {
-    struct page_file file = {.fd = FD_NONE, .folder = FD_NONE};
+    struct page_file file = {.fd = FD_NONE, .folder = FD_NONE, .buffered = config->buffered};
     struct opening opening = {.config = config,
                               .shown = config->path,
                               .file = &file,

@@ -23,7 +23,9 @@ struct page_file {
     int folder; /* of the path, kept open: who leaves cleans up where he came in; -1: no name */
     char *name; /* in the folder */
     enum page_file_end end;
-    bool direct; /* O_DIRECT */
+    uint64_t bytes; /* that it was asked to have */
+    bool buffered;  /* never by O_DIRECT */
+    bool direct;    /* by O_DIRECT */
     dev_t device;
     ino_t inode;
 };
@@ -35,7 +37,10 @@ struct page_file {
  */
 int page_file_open(const struct page_file_config *config, struct page_file *ret_file,
                    char *ret_text, size_t text_bytes);
-/* The first `bytes` bytes are there and have room on the disk. 0 or -errno, nothing changed. */
+/*
+ * The first `bytes` bytes are there and have room on the disk. 0 or -errno, nothing changed. The
+ * first bytes that a file has decide whether it is read and written past the page cache.
+ */
 int page_file_reserve(struct page_file *file, uint64_t bytes);
 /* Does the descriptor still mean our file? The program may have closed it and opened its own. */
 bool page_file_is_ours(const struct page_file *file);

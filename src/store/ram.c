@@ -16,6 +16,7 @@
 #include "store/request_list.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define SMALL_BYTES ((size_t)1 << 20) /* cleared sooner than given back and taken again */
@@ -31,7 +32,7 @@ struct ram_queue {
 struct ram {
     unsigned char *memory; /* slot s is at (s - 1) pages */
     size_t bytes;
-    uint32_t slots;
+    _Atomic uint32_t slots_ready;
     uint64_t latency_ns;
     struct ram_queue queues[];
 };
@@ -53,7 +54,10 @@ static void request_perform(struct ram *ram, struct store_request *request)
 
     request->result = -EINVAL;
     request->pages_done = 0;
-    if (!store_has_run(ram->slots + MUTANT(STORE_ONE_SLOT_TOO_MANY), request))
+
+    uint32_t slots = atomic_load_explicit(&ram->slots_ready, memory_order_relaxed);
+
+    if (!store_has_run(slots + MUTANT(STORE_ONE_SLOT_TOO_MANY), request))
         return;
     memory = ram->memory + ((size_t)(request->slot - 1) << PAGE_SHIFT);
     uint32_t pages = request->count - (request->count > 1 && MUTANT(STORE_LOSES_LAST_PAGE));
@@ -127,6 +131,15 @@ static uint32_t ram_reap(void *self, uint32_t queue_number, struct store_request
     return reaped;
 }
 
+/* The memory of all slots is mapped; what is not used costs nothing. */
+static int ram_grow(void *self, uint32_t slots)
+{
+    struct ram *ram = self;
+
+    atomic_store_explicit(&ram->slots_ready, slots, memory_order_relaxed);
+    return 0;
+}
+
 static void ram_destroy(void *self)
 {
     struct ram *ram = self;
@@ -150,6 +163,7 @@ static const struct store_ops ram_ops = {
     .submit = ram_submit,
     .reap = ram_reap,
     .holds = ram_holds,
+    .grow = ram_grow,
     .destroy = ram_destroy,
 };
 
@@ -169,7 +183,7 @@ int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store)
     }
     madvise(ram->memory, bytes, MADV_HUGEPAGE); /* may be refused */
     ram->bytes = bytes;
-    ram->slots = slots;
+    ram->slots_ready = slots;
     *ret_store = (struct store){
         .ops = &ram_ops, .self = ram, .slots = slots, .slots_ready = slots, .queues = queues};
     return 0;
@@ -186,11 +200,19 @@ void ram_reset(struct store *store)
 {
     struct ram *ram = store->self;
 
+    ram->slots_ready = store->slots_ready;
     memset(ram->queues, 0, store->queues * sizeof(ram->queues[0]));
     if (ram->bytes <= SMALL_BYTES)
         memset(ram->memory, 0, ram->bytes);
     else
         madvise(ram->memory, ram->bytes, MADV_DONTNEED);
+}
+
+void ram_set_ready(struct store *store, uint32_t slots)
+{
+    struct ram *ram = store->self;
+
+    ram->slots_ready = store->slots_ready = slots;
 }
 
 void ram_set_latency(struct store *store, uint64_t latency_ns)

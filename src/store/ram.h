@@ -10,6 +10,8 @@
 int ram_create(uint32_t slots, uint32_t queues, struct store *ret_store);
 /* No slot was ever written, nothing is in flight: as just created, the latency apart. */
 void ram_reset(struct store *store);
+/* Only so many slots are usable until grow() makes more of them so. Before the first request. */
+void ram_set_ready(struct store *store, uint32_t slots);
 /* The bytes of a slot themselves, for one who looks while nobody moves. */
 const void *ram_slot(const struct store *store, slot_number slot);
 
