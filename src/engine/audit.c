@@ -216,7 +216,7 @@ static void audit_frame(struct audit *audit, frame_number frame, uint32_t *ret_p
 static void claim_slot(struct audit *audit, slot_number slot, page_number page)
 {
     struct engine *engine = audit->engine;
-    bool possible = slot <= engine->config.slots;
+    bool possible = slot <= engine_slots(engine);
     CHECK_TRUE(audit, "a slot is used by one page, and is marked used", FRAME_NONE, page,
                possible && slots_in_use(engine, slot));
     if (possible) {
@@ -287,12 +287,12 @@ static void audit_slots(struct audit *audit)
                 bitmap_count(engine->slot_bits, engine->config.slots));
     for (page_number page = 0; page < engine->config.pages; page++) {
         slot_number slot = slot_of_page(engine, page);
-        if (slot != SLOT_NONE && slot <= engine->config.slots) {
+        if (slot != SLOT_NONE && slot <= engine_slots(engine)) {
             bitmap_set(engine->slot_bits, slot - 1);
         }
     }
     CHECK_EQUAL(audit, "the count of free slots is right", FRAME_NONE, PAGE_NONE, SLOT_NONE,
-                engine->config.slots - used - retired, slots_free(engine));
+                engine_slots(engine) - used - retired, slots_free(engine));
 }
 
 /* Blocks and runs name each other. */
@@ -344,7 +344,7 @@ static void audit_ptes(struct audit *audit)
                 SLOT_NONE, engine->charge, committed);
     CHECK_EQUAL(audit, "the commit limit is frames + slots - reserve - bad frames", FRAME_NONE,
                 PAGE_NONE, SLOT_NONE,
-                (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve -
+                (uint64_t)engine->config.frames + engine_slots(engine) - engine->commit_reserve -
                     list_count(engine, LIST_BAD),
                 PFN_FIELD(engine, commit_limit));
     /* The limit of before: the charge may be above the present one by the slots retired since. */

@@ -37,14 +37,14 @@ void balance_call(struct engine *engine)
 
 void balance_help(struct engine *engine, struct thread *self)
 {
-    if ((list_count(engine, LIST_MODIFIED) == 0 || engine->config.slots == 0 ||
+    if ((list_count(engine, LIST_MODIFIED) == 0 || engine_slots(engine) == 0 ||
          write_is_failing(engine)) &&
         !MUTANT(HELP_IS_REFUSED)) {
         uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
         trim_pages(engine, self, MAX_OF(goal, 1));
     }
     if (frames_available(engine) == 0 && list_count(engine, LIST_MODIFIED) > 0 &&
-        engine->config.slots > 0 && !MUTANT(HELP_IS_REFUSED)) {
+        engine_slots(engine) > 0 && !MUTANT(HELP_IS_REFUSED)) {
         write_round(engine, self);
     }
 }

@@ -47,6 +47,8 @@
     X(READ_DISMISSED, "waits", "reads_dismissed", "Reads Dismissed")                               \
     X(UNLINK_SHARED, "lists", "unlink_shared", "Unlinks under a Shared Lock")                      \
     X(UNLINK_EXCLUSIVE, "lists", "unlink_exclusive", "Unlinks under an Exclusive Lock")            \
+    X(PAGEFILE_EXTENDED, "pagefile", "extensions", "Page File Extensions")                         \
+    X(PAGEFILE_REFUSED, "pagefile", "refused", "Page File Extensions Refused")                     \
     X(FLUSHES, "machine", "flushes", "Batched Unmaps")                                             \
     X(FLUSHED_PAGES, "machine", "flushed_pages", "Pages Unmapped in Batches")
 

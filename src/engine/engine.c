@@ -4,7 +4,6 @@
 #include "engine/engine.h"
 
 #include "base/bitmap.h"
-#include "base/mutant.h"
 
 /* ---- memory ---- */
 
@@ -138,16 +137,6 @@ static void init_threads(struct engine *engine)
     }
 }
 
-/* frames + slots - reserve. Without a page file no page ever leaves its frame: no reserve. */
-static void init_commit(struct engine *engine)
-{
-    engine->commit_reserve = engine->config.slots == 0 || MUTANT(COMMIT_KEEPS_NO_RESERVE)
-                                 ? 0
-                                 : engine_reserve(engine->config.frames);
-    atomic_store(&engine->commit_limit,
-                 (uint64_t)engine->config.frames + engine->config.slots - engine->commit_reserve);
-}
-
 struct engine *engine_init(void *memory, const struct engine_config *config,
                            const struct machine *machine, const struct store *store,
                            const struct policy *policy)
@@ -182,8 +171,8 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     init_lists(engine);
     init_frames(engine);
     init_threads(engine);
-    init_commit(engine);
     slots_init(engine);
+    growth_init(engine);
     return engine;
 }
 
@@ -201,6 +190,7 @@ static const struct worker_work work_table[WORKER_KINDS] = {
     [WORKER_WRITE] = {"mm-write", write_needed, write_round, 1000000000},
     [WORKER_ZERO] = {"mm-zero", zero_needed, zero_round, 1000000000},
     [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000},
+    [WORKER_GROW] = {"mm-grow", growth_needed, growth_round, 1000000000},
 };
 
 /* Pause of a worker that is needed and got nowhere; it doubles, up to so many times. */

@@ -169,7 +169,14 @@ enum map_writable {
     MAP_BY_HISTORY, /* as pages of its region were used lately */
 };
 
-enum worker_kind { WORKER_TRIM, WORKER_WRITE, WORKER_ZERO, WORKER_BALANCE, WORKER_KINDS };
+enum worker_kind {
+    WORKER_TRIM,
+    WORKER_WRITE,
+    WORKER_ZERO,
+    WORKER_BALANCE,
+    WORKER_GROW,
+    WORKER_KINDS
+};
 
 /* An event count: how workers of one kind sleep without losing a wake-up. */
 struct worker_event {
@@ -180,13 +187,14 @@ struct worker_event {
 struct engine_config {
     page_number pages;
     frame_number frames;
-    slot_number slots;
-    uint32_t threads; /* records, workers included */
+    slot_number slots; /* at most; the store says how many of them are usable from the start */
+    uint32_t threads;  /* records, workers included */
     uint32_t vads_max;
     uint32_t workers[WORKER_KINDS];
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
+    slot_number growth_step;   /* slots by which the page file grows at least; 0: as few as do */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
@@ -216,15 +224,23 @@ struct engine {
     uint32_t *run_owners; /* by run: 1 + the block, or 0; area lock */
     struct vad *vads;
     uint32_t region_count, region_shift, slot_area_count, block_count;
+    uint32_t slots_per_area;
     uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
     bool track_dirty;   /* the machine can, and the option is on */
 
     CACHE_ALIGNED lock_word space_lock;
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
     _Atomic uint32_t vad_count;
-    _Atomic uint64_t charge;       /* pages; changed under the space lock, read by anybody */
-    _Atomic uint64_t commit_limit; /* pages; without regard to retired slots */
-    uint64_t commit_reserve;       /* pages */
+    _Atomic uint64_t charge;         /* pages; changed under the space lock, read by anybody */
+    _Atomic uint64_t commit_limit;   /* pages; without regard to retired slots */
+    _Atomic uint64_t commit_reserve; /* pages; changes with the limit */
+    _Atomic uint32_t slots_ready;    /* slots 1..slots_ready are usable; only grows; space lock */
+    /* The page file grows, or is about to; taken and given back under the space lock. */
+    _Atomic bool growing;
+    _Atomic uint32_t growth_sequence; /* of turns that ended; waited on */
+    _Atomic uint32_t growth_refused;  /* slots that the store refused, not asked for again... */
+    _Atomic uint64_t growth_retry_ns; /* ...before then; space lock, both */
+    _Atomic int growth_error;         /* errno of the last refusal, or 0 */
     _Atomic uint32_t slots_retired;
     _Atomic uint32_t slots_aside;
 
@@ -286,6 +302,13 @@ void engine_stop(struct engine *engine);
 /* A thread leaves: its frame cache goes back to the lists. */
 void engine_leave(struct engine *engine, uint32_t thread);
 
+/* The slots that are usable now. */
+static inline slot_number engine_slots(const struct engine *engine)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->slots_ready,
+                                memory_order_relaxed);
+}
+
 /* ---- fault.c ---- */
 machine_fault engine_fault;
 
@@ -317,8 +340,24 @@ enum space_result space_decommit(struct engine *engine, uint32_t thread, page_nu
                                  page_number count);
 enum space_result space_protect(struct engine *engine, uint32_t thread, page_number first,
                                 page_number count, enum protection protection);
+/* Pages that such a commit would charge beyond the limit; 0: none, or no region. Space lock held. */
+uint64_t space_missing(struct engine *engine, page_number first, page_number count);
 /* The protection that an all-zero PTE of the page inherits; PROTECTION_DECOMMIT: none. */
 enum protection space_inherited(struct engine *engine, page_number page);
+
+/* ---- growth.c ---- */
+/* Commit limit and reserve at the start. */
+void growth_init(struct engine *engine);
+/*
+ * A commit of these pages was refused (SPACE_LIMIT): let the page file grow until there is room for
+ * it, which may wait for a device. True: try again. False: it cannot grow so far, or its store
+ * refuses. No lock held.
+ */
+bool growth_make_room(struct engine *engine, uint32_t thread, page_number first, page_number count);
+/* Grow by exactly so many slots now; false: beyond the maximum, or the store refuses. No lock held. */
+bool growth_add(struct engine *engine, uint32_t thread, slot_number slots);
+/* The charge has risen: wake the worker if the page file should grow. */
+void growth_call(struct engine *engine);
 
 /* ---- audit.c ---- */
 struct audit_complaint {
@@ -457,7 +496,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
 /* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
 
-/* ---- trim.c, write.c, zero.c, balance.c: one round of bounded work; true if it got anywhere --- */
+/* ---- trim.c, write.c, zero.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
 bool trim_needed(struct engine *engine);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile. */
 bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
@@ -468,6 +507,8 @@ bool zero_needed(struct engine *engine);
 bool zero_round(struct engine *engine, struct thread *self);
 bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
+bool growth_needed(struct engine *engine);
+bool growth_round(struct engine *engine, struct thread *self);
 /* A thread that found no frame trims and writes itself before it waits. */
 void balance_help(struct engine *engine, struct thread *self);
 /*
@@ -482,6 +523,8 @@ uint32_t trim_goal(const struct engine *engine);
 
 /* ---- slots.c ---- */
 void slots_init(struct engine *engine);
+/* Slots up to `ready` are usable, and free, from here on; the store has them. Space lock held. */
+void slots_extend(struct engine *engine, struct thread *self, slot_number ready);
 /*
  * A slot for each of the pages, which are in order of address (PAGE_NONE: for nobody): its place in
  * the run reserved for its block, else neighbours as far as possible. Returns how many got one; the

@@ -3,7 +3,8 @@
  *
  * Slots are numbered from 1; a slot belongs to the writer while it is being written, then to the
  * frame whose content it holds, then to the page-file PTE (docs/races.md, R13). The bitmap is the
- * truth: a slot whose bit is clear can be had by anybody. It is in parts, each with a lock of its own.
+ * truth: a slot whose bit is clear can be had by anybody. It is in parts, each with a lock of its own;
+ * a part may begin short of its slots, or with none, and gets them as the page file grows.
  *
  * Reservations are a hint on top: an aligned block of pages owns a run of as many slots, and page
  * p of the block goes to slot p of the run, so that neighbours in memory are neighbours in the page
@@ -29,27 +30,46 @@ static inline uint64_t *area_bits(struct engine *engine, const struct slot_area 
 
 static inline struct slot_area *slot_area_of(struct engine *engine, slot_number slot)
 {
-    uint32_t per_area = engine->slot_areas[0].count;
-    return &engine->slot_areas[(slot - 1) / per_area];
+    return &engine->slot_areas[(slot - 1) / engine->slots_per_area];
+}
+
+/* How many of the area's slots there are if `ready` are usable in all. */
+static uint32_t area_length(const struct engine *engine, const struct slot_area *area,
+                            slot_number ready)
+{
+    return ready < area->first ? 0 : MIN_OF(engine->slots_per_area, ready - area->first + 1);
 }
 
 void slots_init(struct engine *engine)
 {
-    slot_number slots = engine->config.slots, first = 1;
-    uint32_t areas = engine->slot_area_count;
-    uint32_t per_area = (slots / areas + SLOT_CLUSTER) / SLOT_CLUSTER * SLOT_CLUSTER;
-    uint32_t used = 0;
-    while (first <= slots) {
+    slot_number slots = engine->config.slots;
+    uint32_t areas = engine->slot_area_count, used = 0;
+    engine->slots_ready = MIN_OF(engine->store.slots_ready, slots);
+    engine->slots_per_area = (slots / areas + SLOT_CLUSTER) / SLOT_CLUSTER * SLOT_CLUSTER;
+    for (uint64_t first = 1; first <= slots; first += engine->slots_per_area) {
         struct slot_area *area = &engine->slot_areas[used++];
-        area->first = first;
-        area->count = MIN_OF(per_area, slots - first + 1);
+        area->first = (slot_number)first;
+        area->count = area_length(engine, area, engine->slots_ready);
         area->free = area->count;
-        first += area->count;
     }
     engine->slot_area_count = used;
     while (2u << engine->run_shift <= engine->config.slot_reservation) {
         engine->run_shift++;
     }
+}
+
+void slots_extend(struct engine *engine, struct thread *self, slot_number ready)
+{
+    for (uint32_t i = 0; i < engine->slot_area_count; i++) {
+        struct slot_area *area = &engine->slot_areas[i];
+        lock_acquire(self, &area->lock, RANK_SLOTS);
+        uint32_t more = area_length(engine, area, ready) - area->count;
+        area->count += more;
+        area->given_back += more; /* there may be long runs again */
+        PFN_SET_FIELD(area, free, PFN_FIELD(area, free) + more);
+        lock_release(self, &area->lock, RANK_SLOTS);
+    }
+    PFN_SET_FIELD(engine, slots_ready, ready);
 }
 
 uint64_t slots_owner(const struct engine *engine, slot_number slot)

@@ -6,7 +6,7 @@
  * VADs by sequence count, under the region lock that every change of the PTE needs too.
  *
  * Commit is charged when memory is committed: frames + slots - reserve >= charge, always. So a full
- * page file is a refused commit and never a stuck fault. Slots that are retired are missing on the
+ * page file is a refused commit and never a stuck fault; whether it can grow is a matter of growth.c. Slots that are retired are missing on the
  * left from then on: what is charged stays so, and nothing is added until there is room again.
  */
 #include "base/mutant.h"
@@ -156,6 +156,15 @@ static page_number count_committed(struct engine *engine, const struct vad *vad,
     return committed;
 }
 
+uint64_t space_missing(struct engine *engine, page_number first, page_number count)
+{
+    struct vad *vad = vad_of_range(engine, first, count);
+    uint64_t limit = engine_commit_limit(engine);
+    uint64_t wanted =
+        vad == NULL ? 0 : engine->charge + count - count_committed(engine, vad, first, count);
+    return wanted > limit ? wanted - limit : 0;
+}
+
 /* ---- commit ---- */
 
 static enum machine_protection machine_rights(enum protection protection)
@@ -281,6 +290,7 @@ enum space_result space_commit(struct engine *engine, uint32_t thread, page_numb
         }
     }
     lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
+    growth_call(engine);
     return result;
 }
 

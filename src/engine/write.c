@@ -21,7 +21,7 @@
 bool write_needed(struct engine *engine)
 {
     uint32_t modified = list_count(engine, LIST_MODIFIED);
-    if (modified == 0 || engine->config.slots == 0) {
+    if (modified == 0 || engine_slots(engine) == 0) {
         return false;
     }
     if (atomic_load_explicit(&engine->waiters, memory_order_seq_cst) > 0) {

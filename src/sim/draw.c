@@ -139,6 +139,18 @@ static void draw_schedule(struct draw *draw)
     set(draw, SIM_FAULT_BAD, chance(draw, 80) ? 0 : skewed(draw, 10000, 500000));
 }
 
+/* In half of the worlds the page file is as large as it gets from the start. */
+static void draw_growth(struct draw *draw)
+{
+    uint64_t slots = draw->options->value[SIM_PAGEFILE];
+    uint64_t parts = chance(draw, 20) ? 0 : between(draw, 0, 63);
+
+    set(draw, SIM_PAGEFILE_START, chance(draw, 50) ? slots : slots * parts / 64);
+    set(draw, SIM_GROWTH_STEP, skewed(draw, 1, 64));
+    set(draw, SIM_GROWERS, chance(draw, 40) ? 0 : between(draw, 1, 2));
+    set(draw, SIM_GROWTH_REFUSED, chance(draw, 60) ? 0 : skewed(draw, 1000, 800000));
+}
+
 /* ---- what goes together ---- */
 
 static void fit(struct sim_options *options)
@@ -146,8 +158,9 @@ static void fit(struct sim_options *options)
     uint64_t *value = options->value;
     uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 2;
 
-    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_BALANCERS; worker++)
+    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_GROWERS; worker++)
         records += value[worker];
+    value[SIM_PAGEFILE_START] = MIN_OF(value[SIM_PAGEFILE_START], value[SIM_PAGEFILE]);
     value[SIM_REGIONS] = MIN_OF(value[SIM_REGIONS], value[SIM_MEMORY]);
     value[SIM_FAULT_AROUND] = MIN_OF(value[SIM_FAULT_AROUND], value[SIM_REGION_PTES]);
     /* As the manager does: all caches together hold at most an eighth of the frames. */
@@ -165,5 +178,6 @@ void sim_draw(struct sim_options *options)
     draw_operations(&draw);
     draw_faults(&draw);
     draw_schedule(&draw);
+    draw_growth(&draw);
     fit(options);
 }

@@ -27,6 +27,8 @@ struct faults {
     bool plain;                            /* nothing goes wrong: the device alone */
     uint32_t *page_errors;                 /* by page: failed reads that the engine was told of */
     uint64_t reads_refused, reads_damaged; /* failed reads of pages that are not destroyed */
+    bool growing;
+    _Atomic uint32_t slots_ready; /* what the engine may use */
 };
 
 /* ---- what the engine is told ---- */
@@ -89,6 +91,11 @@ static void watch_submit(void *self, uint32_t queue, struct store_request *const
 {
     struct faults *faults = self;
 
+    for (uint32_t i = 0; i < count; i++) {
+        if (!store_has_run(faults->slots_ready, requests[i]))
+            fibers_fail("oracle: a slot is used that is not there yet: slot %u + %u of %u",
+                        requests[i]->slot, requests[i]->count, faults->slots_ready);
+    }
     faults->checked.ops->submit(faults->checked.self, queue, requests, count);
 }
 
@@ -114,11 +121,33 @@ static void watch_discard(void *self, slot_number first, uint32_t count)
         faults->checked.ops->discard(faults->checked.self, first, count);
 }
 
+/* A device takes its time over it, for one at a time. */
+static int watch_grow(void *self, uint32_t slots)
+{
+    struct faults *faults = self;
+    _Atomic uint32_t nobody_wakes = 0;
+    int error;
+
+    if (faults->growing)
+        fibers_fail("oracle: the store is asked to grow by two at once");
+    if (slots <= faults->slots_ready || slots > sim_value(faults->sim, SIM_PAGEFILE))
+        fibers_fail("oracle: the store is asked to grow to %u slots: it has %u", slots,
+                    faults->slots_ready);
+    faults->growing = true;
+    world_wait(&nobody_wakes, 0, 1 + 4 * sim_value(faults->sim, SIM_LATENCY));
+    error = store_grow(&faults->checked, slots);
+    if (error == 0)
+        faults->slots_ready = slots;
+    faults->growing = false;
+    return error;
+}
+
 static const struct store_ops watch_ops = {
     .name = "watched",
     .submit = watch_submit,
     .reap = watch_reap,
     .discard = watch_discard,
+    .grow = watch_grow,
 };
 
 /* ---- life ---- */
@@ -128,6 +157,7 @@ static void set_rates(struct faults *faults)
     for (unsigned class = 0; class < FAULT_CLASSES; class ++)
         faulty_set_rate(&faults->faulty, (enum faulty_class) class,
                         (uint32_t)sim_value(faults->sim, SIM_FAULT_FIRST + class));
+    faulty_set_growth(&faults->faulty, (uint32_t)sim_value(faults->sim, SIM_GROWTH_REFUSED));
 }
 
 static int create_store(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
@@ -138,7 +168,9 @@ static int create_store(void *context, slot_number slots, uint32_t queues, struc
 
     if (error != 0)
         return error;
+    faults->slots_ready = (slot_number)sim_value(faults->sim, SIM_PAGEFILE_START);
     ram_set_latency(&faults->ram, sim_value(faults->sim, SIM_LATENCY));
+    ram_set_ready(&faults->ram, faults->slots_ready);
     faults->device = &faults->ram;
     *ret_store = faults->ram;
     if (sim_value(faults->sim, SIM_STORE) == 1) {
@@ -157,8 +189,11 @@ static int create_store(void *context, slot_number slots, uint32_t queues, struc
         error = checked_create(&faults->faulty, &faults->checked);
     if (error == 0)
         set_rates(faults);
-    *ret_store = (struct store){
-        .ops = &watch_ops, .self = faults, .slots = slots, .slots_ready = slots, .queues = queues};
+    *ret_store = (struct store){.ops = &watch_ops,
+                                .self = faults,
+                                .slots = slots,
+                                .slots_ready = faults->slots_ready,
+                                .queues = queues};
     return error;
 }
 
@@ -191,7 +226,7 @@ int faults_create(struct sim *sim)
     if (faults == NULL)
         return -ENOMEM;
     faults->sim = sim;
-    faults->plain = true;
+    faults->plain = sim_value(sim, SIM_PAGEFILE_START) == sim_value(sim, SIM_PAGEFILE);
     for (unsigned class = 0; class < FAULT_CLASSES; class ++)
         faults->plain &= sim_value(sim, SIM_FAULT_FIRST + class) == 0;
     faults->page_errors = calloc(sim_value(sim, SIM_MEMORY), sizeof(*faults->page_errors));
@@ -264,6 +299,11 @@ void faults_heal(struct sim *sim)
 {
     if (!sim->faults->plain)
         faulty_heal(&sim->faults->faulty);
+}
+
+bool faults_growth(const struct sim *sim)
+{
+    return !sim->faults->plain && faulty_count_growths(&sim->faults->faulty) > 0;
 }
 
 const void *faults_content(const struct sim *sim, slot_number slot)

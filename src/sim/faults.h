@@ -22,6 +22,8 @@ bool faults_possible(const struct sim *sim);
 void faults_pause(struct sim *sim, bool pause);
 /* No new faults any more; what is destroyed stays destroyed. */
 void faults_heal(struct sim *sim);
+/* Was the page file ever refused an extension? */
+bool faults_growth(const struct sim *sim);
 /* What the slot holds, seen from outside and without a point; NULL: it does not hold its page. */
 const void *faults_content(const struct sim *sim, slot_number slot);
 /* How many were injected, into the result. */

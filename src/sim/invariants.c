@@ -164,7 +164,7 @@ static void claim_slot(struct sim *sim, slot_number slot, frame_number frame, pa
     struct engine *engine = sim->assembly.engine;
     uint32_t *owner = sim->invariants->slot_owner;
 
-    HOLDS(sim, slot <= engine->config.slots, "a slot is one of the page file's", frame, page);
+    HOLDS(sim, slot <= engine_slots(engine), "a slot is one of the page file's", frame, page);
     HOLDS(sim, slots_in_use(engine, slot), "a page's slot is marked used", frame, page);
     HOLDS(sim, slot_owner_page(slots_owner(engine, slot)) == page,
           "the reverse map names the slot's page", frame, page);
@@ -346,9 +346,15 @@ void invariants_look(struct sim *sim)
         look_at_everything(sim);
     else
         look_at_part(sim);
-    if (PFN_FIELD(engine, space_lock) == 0)
+    if (PFN_FIELD(engine, space_lock) == 0) {
         HOLDS(sim, PFN_FIELD(engine, charge) <= PFN_FIELD(engine, commit_limit),
               "the commit charge is within its limit", FRAME_NONE, PAGE_NONE);
+        HOLDS(sim,
+              PFN_FIELD(engine, commit_limit) ==
+                  (uint64_t)frames_in_service(engine) + engine_slots(engine) -
+                      (engine_slots(engine) == 0 ? 0 : engine_reserve(engine->config.frames)),
+              "the commit limit is frames + slots - reserve", FRAME_NONE, PAGE_NONE);
+    }
 }
 
 /* ---- the audit ---- */

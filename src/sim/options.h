@@ -35,6 +35,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(WRITERS, "writers", SIM_NUMBER, 1, 8, 1, NULL, "threads that write modified pages")          \
     X(ZEROERS, "zeroers", SIM_NUMBER, 0, 8, 0, NULL, "threads that zero free frames")              \
     X(BALANCERS, "balancers", SIM_NUMBER, 0, 8, 0, NULL, "threads that watch over the balance")    \
+    X(GROWERS, "growers", SIM_NUMBER, 0, 8, 0, NULL, "threads that extend the page file")          \
     X(TRIM_BATCH, "trim-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per unmap")                    \
     X(WRITE_BATCH, "write-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per round of the writer")    \
     X(REGION_PTES, "region-ptes", SIM_POWER, 1, 512, 1, NULL, "PTEs under one lock")               \
@@ -105,7 +106,13 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
       "of 65,536 points, how many end a wait for no reason")                                       \
     X(NET, "safety-net", SIM_CHOICE, 0, 1, 0, "off|on",                                            \
       "ticks behind the wake-ups; off: a lost one is a deadlock")                                  \
-    X(LOOK_EVERY, "look-every", SIM_NUMBER, 1, 65536, 1, NULL, "steps between two looks at all")
+    X(LOOK_EVERY, "look-every", SIM_NUMBER, 1, 65536, 1, NULL, "steps between two looks at all")   \
+    X(PAGEFILE_START, "pagefile-start", SIM_SIZE, 0, 65536, 65536, NULL,                           \
+      "page file at first; grows to --pagefile")                                                   \
+    X(GROWTH_STEP, "growth-step", SIM_NUMBER, 1, 65536, 1, NULL,                                   \
+      "slots by which it grows, or more")                                                          \
+    X(GROWTH_REFUSED, "growth-refused", SIM_NUMBER, 0, 1000000, 0, NULL,                           \
+      "per million: extensions refused")
 
 enum sim_option {
 #define X(id, name, kind, least, most, simplest, choices, help) SIM_##id,

@@ -44,6 +44,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .map_writable = (enum map_writable)value[SIM_MAP_WRITABLE],
         .slots_next_fit = value[SIM_SLOT_SEARCH] == 0,
         .slot_reservation = (uint32_t)value[SIM_SLOT_RESERVATION],
+        .growth_step = (slot_number)value[SIM_GROWTH_STEP],
     };
 
     config.threads = (uint32_t)value[SIM_THREADS] + 2;
@@ -132,6 +133,7 @@ static void look(void *context)
 
 /* ---- the main fiber ---- */
 
+/* As far as it fits: a page file that grows does so later, while it is used. */
 static void commit_everything(struct sim *sim)
 {
     struct engine *engine = sim->assembly.engine;

@@ -119,6 +119,9 @@ static inline uint32_t sim_keeper_thread(const struct sim *sim)
 }
 
 /* ---- users.c ---- */
+/* Commit, and let the page file grow for it; a refusal must be right. */
+enum space_result commit_pages(struct sim *sim, uint32_t thread, page_number first,
+                               page_number count, enum protection protection);
 void user_begin(struct sim *sim, uint32_t number);
 void user_main(void *user);
 /*

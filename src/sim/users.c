@@ -307,6 +307,28 @@ static enum protection draw_protection(struct sim_user *user)
                        : PROTECTION_NO_ACCESS;
 }
 
+/* All pages there are have room, with every frame that was or may be retired gone. */
+static bool everything_fits(const struct sim *sim)
+{
+    const struct engine_config *config = &sim->assembly.config.engine;
+
+    return config->pages + (uint64_t)sim->retired_max + engine_reserve(config->frames) <=
+           (uint64_t)config->frames + config->slots;
+}
+
+enum space_result commit_pages(struct sim *sim, uint32_t thread, page_number first,
+                               page_number count, enum protection protection)
+{
+    struct engine *engine = sim->assembly.engine;
+    enum space_result result = space_commit(engine, thread, first, count, protection);
+
+    while (result == SPACE_LIMIT && growth_make_room(engine, thread, first, count))
+        result = space_commit(engine, thread, first, count, protection);
+    if (result == SPACE_LIMIT && everything_fits(sim) && !faults_growth(sim))
+        fibers_fail("oracle: a commit was refused that fits: pages %u + %u", first, count);
+    return result;
+}
+
 static void commit_run(struct sim_user *user, page_number first, page_number count)
 {
     struct oracle *oracle = &user->sim->oracle;
@@ -314,7 +336,7 @@ static void commit_run(struct sim_user *user, page_number first, page_number cou
     enum space_result result;
 
     oracle_change_begin(oracle, first, count, false);
-    result = space_commit(user->sim->assembly.engine, user->number, first, count, protection);
+    result = commit_pages(user->sim, user->number, first, count, protection);
     oracle_commit_end(oracle, first, count, result == SPACE_DONE, oracle_right_of(protection));
     if (result != SPACE_DONE && result != SPACE_LIMIT)
         fibers_fail("oracle: a commit was refused: result %d, pages %u + %u", (int)result, first,

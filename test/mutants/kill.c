@@ -71,6 +71,7 @@ static const struct killer killers[] = {
     {"readrun", {"test/mutant-readrun"}, 77},
     {"engine", {"test/mutant-engine"}, 77},
     {"audit", {"test/mutant-audit"}, 77},
+    {"growth", {"test/mutant-growth"}, 77},
     {"model", {"test/mutant-model"}, 77},
     {"slots", {"test/mutant-slots"}, 77},
     {"machine", {"test/mutant-machine"}, 77},

@@ -77,7 +77,7 @@ static void gate_submit(void *store, uint32_t queue, struct store_request *const
 
         pthread_mutex_lock(&gate->lock);
         if (request->slot == 0 || request->count == 0 ||
-            request->slot + request->count - 1 > gate->slots)
+            request->slot + request->count - 1 > gate->slots_ready)
             abort();
         gate->log[gate->logged++ % GATE_LOG] =
             (struct gate_record){request->operation, request->slot, request->count, queue};
@@ -134,11 +134,34 @@ static bool gate_holds(void *self, slot_number slot, const void *page)
     return memcmp(gate->bytes + (size_t)(slot - 1) * MM_PAGE_SIZE, page, MM_PAGE_SIZE) == 0;
 }
 
+/* One at a time, and never back. */
+static int gate_grow(void *store, uint32_t slots)
+{
+    struct gate_store *gate = store;
+    int error = 0;
+
+    if (atomic_exchange(&gate->growing, true) || slots <= gate->slots_ready || slots > gate->slots)
+        abort();
+    if (gate->at_growth != NULL)
+        error = gate->at_growth(gate->at_growth_context, slots);
+    if (error == 0)
+        atomic_store(&gate->slots_ready, slots);
+    atomic_store(&gate->growing, false);
+    return error;
+}
+
+void gate_grow_by(struct rig *rig, gate_growth *growth, void *context)
+{
+    rig->gate.at_growth = growth;
+    rig->gate.at_growth_context = context;
+}
+
 static const struct store_ops gate_ops = {
     .name = "gate",
     .submit = gate_submit,
     .reap = gate_reap,
     .holds = gate_holds,
+    .grow = gate_grow,
 };
 
 static void set_gate(struct rig *rig, enum store_operation operation, bool shut)
@@ -240,6 +263,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .latency = true,
         .slots_next_fit = !config->first_fit,
         .slot_reservation = config->slot_reservation,
+        .growth_step = config->growth_step,
         .complain = count_stuck,
         .complain_context = rig,
     };
@@ -248,16 +272,17 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
     return made;
 }
 
-static void create_store(struct rig *rig, slot_number slots)
+static void create_store(struct rig *rig, slot_number slots, slot_number ready)
 {
     pthread_mutex_init(&rig->gate.lock, NULL);
     pthread_cond_init(&rig->gate.changed, NULL);
     rig->gate.slots = slots;
+    rig->gate.slots_ready = ready;
     rig->gate.bytes = calloc(slots + 1, MM_PAGE_SIZE);
     assert_non_null(rig->gate.bytes);
     /* What was never written is worth nothing; a larger store is there for its bitmap. */
     memset(rig->gate.bytes, POISON, (size_t)MIN_OF(slots, 1024) * MM_PAGE_SIZE);
-    rig->store = (struct store){&gate_ops, &rig->gate, slots, slots, RIG_THREADS};
+    rig->store = (struct store){&gate_ops, &rig->gate, slots, ready, RIG_THREADS};
 }
 
 static void reserve_and_commit(struct rig *rig, const struct rig_config *config, page_number pages)
@@ -282,7 +307,7 @@ void rig_begin(struct rig *rig, const struct rig_config *config)
     memset(rig, 0, sizeof(*rig));
     assert_int_equal(soft_create(&soft, &rig->soft, &rig->machine), 0);
     rig->machine.dirty_tracking &= !config->blind_machine;
-    create_store(rig, made.slots);
+    create_store(rig, made.slots, config->grows ? config->slots_first : made.slots);
     rig->memory = aligned_alloc(CACHE_LINE, bytes);
     assert_non_null(rig->memory);
     memset(rig->memory, 0, bytes);

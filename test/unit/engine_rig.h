@@ -50,6 +50,8 @@ struct gate_failure {
     uint32_t times;   /* still to fail, or GATE_ALWAYS */
 };
 
+/* The store is asked to grow to so many slots; 0 or -errno. */
+typedef int gate_growth(void *context, slot_number slots);
 typedef void gate_callback(void *context, const struct store_request *request);
 
 struct gate_store {
@@ -62,8 +64,12 @@ struct gate_store {
     int error;                        /* of what fails, an errno; 0: EIO */
     struct gate_record log[GATE_LOG]; /* every submitted run */
     uint32_t logged, held[2];         /* held: submitted, not reaped yet */
+    _Atomic slot_number slots_ready;
+    _Atomic bool growing;
     /* Set while no request is under way. */
     slot_number slots;
+    gate_growth *at_growth;
+    void *at_growth_context;
     unsigned char *bytes;
     gate_callback *at_submit;
     void *at_submit_context;
@@ -73,14 +79,17 @@ struct gate_store {
 
 /* Zero means the default of rig_begin(). */
 struct rig_config {
-    page_number pages;   /* all reserved; 64 */
-    page_number commit;  /* of them committed read-write, from page 0; all */
-    frame_number frames; /* 16 */
-    slot_number slots;   /* 64 */
+    page_number pages;       /* all reserved; 64 */
+    page_number commit;      /* of them committed read-write, from page 0; all */
+    frame_number frames;     /* 16 */
+    slot_number slots;       /* 64 */
+    slot_number slots_first; /* with `grows`: usable from the start */
+    slot_number growth_step;
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
         standby_percent, slot_reservation;
     uint32_t workers[WORKER_KINDS];
     enum map_writable map_writable;
+    bool grows;
     bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
     bool blind_machine; /* it cannot tell what was written */
     const struct policy *policy;
@@ -120,6 +129,8 @@ void gate_heal(struct rig *rig);
 /* Runs submitted so far. */
 uint32_t gate_count(struct rig *rig, enum store_operation operation);
 void gate_call(struct rig *rig, gate_callback *callback, void *context);
+/* Without one it grows as far as it is asked to. */
+void gate_grow_by(struct rig *rig, gate_growth *growth, void *context);
 unsigned char *gate_bytes(struct rig *rig, slot_number slot);
 
 /* ---- what the engine knows ------------------------------------------------------------------ */
