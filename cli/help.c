@@ -16,6 +16,8 @@ static const char *value_name(const struct option_info *info)
         return info->choices;
     case OPTION_SIZE:
         return "SIZE";
+    case OPTION_RANGE:
+        return "SIZE[..MAX]";
     case OPTION_REAL:
         return "NUMBER";
     case OPTION_TEXT:

@@ -28,8 +28,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                        "virtual memory (default: 256M)"},
     [OPTION_FRAMES] = {"frames", OPTION_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, NULL, NULL,
                        "physical memory (default: a quarter of the memory)"},
-    [OPTION_PAGEFILE] = {"pagefile", OPTION_SIZE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
-                         "page file; 0 for none (default: as the memory)"},
+    [OPTION_PAGEFILE] = {"pagefile", OPTION_RANGE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
+                         "page file; 0 for none; A..B: it begins with A and grows\n"
+                         "to B (default: as the memory)"},
     [OPTION_STORE] = {"store", OPTION_TEXT, 0, 0, NULL, "ram", NULL,
                       "where the page file is (default: ram):\n"
                       "  ram[:latency=NANOSECONDS]  in memory, may play a device\n"
@@ -117,8 +118,7 @@ const struct option_info option_table[OPTION_COUNT] = {
 
 #define ENGINE_SIZES(X)                                                                            \
     X(OPTION_MEMORY, memory_bytes)                                                                 \
-    X(OPTION_FRAMES, frames_bytes)                                                                 \
-    X(OPTION_PAGEFILE, pagefile_bytes)
+    X(OPTION_FRAMES, frames_bytes)
 
 #define ENGINE_COUNTS(X)                                                                           \
     X(OPTION_TRIMMERS, trimmers)                                                                   \
@@ -169,6 +169,10 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     if (value[OPTION_POLICY].present) {
         ret_engine->policy = value[OPTION_POLICY].text;
     }
+    if (value[OPTION_PAGEFILE].present) {
+        ret_engine->pagefile_bytes = value[OPTION_PAGEFILE].number;
+        ret_engine->pagefile_max_bytes = value[OPTION_PAGEFILE].number_max;
+    }
     ret_engine->store = value[OPTION_STORE].text;
     ret_engine->overwrite = value[OPTION_OVERWRITE].present;
     ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
@@ -205,6 +209,8 @@ void options_resolve(struct options *options, const struct mm_options *engine)
     value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
     value_set(options, OPTION_MAP_WRITABLE, engine->map_writable);
     value_set(options, OPTION_ENCRYPT, engine->encrypt);
+    value_set(options, OPTION_PAGEFILE, engine->pagefile_bytes);
+    options->value[OPTION_PAGEFILE].number_max = engine->pagefile_max_bytes;
     options->value[OPTION_POLICY].present = true;
     options->value[OPTION_POLICY].text = engine->policy;
 #define X(option, field) value_set(options, option, engine->field);
@@ -224,6 +230,14 @@ static void choice_print(const char *choices, uint64_t index, char ret_text[OPTI
     snprintf(ret_text, OPTION_VALUE_BYTES, "%.*s", (int)strcspn(choices, "|"), choices);
 }
 
+void range_print(uint64_t from, uint64_t to, char ret_text[OPTION_VALUE_BYTES])
+{
+    char first[NUMBER_TEXT_BYTES], last[NUMBER_TEXT_BYTES];
+
+    snprintf(ret_text, OPTION_VALUE_BYTES, from == to ? "%s" : "%s..%s", size_print(from, first),
+             size_print(to, last));
+}
+
 void option_value_print(const struct options *options, enum option option,
                         char ret_text[OPTION_VALUE_BYTES])
 {
@@ -236,6 +250,9 @@ void option_value_print(const struct options *options, enum option option,
         break;
     case OPTION_SIZE:
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(value->number, number));
+        break;
+    case OPTION_RANGE:
+        range_print(value->number, value->number_max, ret_text);
         break;
     case OPTION_REAL:
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", real_print(value->real, number));

@@ -55,6 +55,7 @@ enum option {
 enum option_kind {
     OPTION_CHOICE, /* number is the index into the choices */
     OPTION_SIZE,   /* number is bytes */
+    OPTION_RANGE,  /* the same, or A..B: number is A, number_max is B */
     OPTION_NUMBER,
     OPTION_POWER_OF_TWO, /* or 0 where the minimum allows it */
     OPTION_REAL,
@@ -76,7 +77,7 @@ extern const struct option_info option_table[OPTION_COUNT];
 struct option_value {
     bool given;   /* on the command line */
     bool present; /* given or by default */
-    uint64_t number;
+    uint64_t number, number_max;
     double real;
     const char *text;
 };
@@ -98,6 +99,8 @@ void options_resolve(struct options *options, const struct mm_options *engine);
 #define OPTION_VALUE_BYTES 256
 void option_value_print(const struct options *options, enum option option,
                         char ret_text[OPTION_VALUE_BYTES]);
+/* "1G", or "1G..8G" */
+void range_print(uint64_t from, uint64_t to, char ret_text[OPTION_VALUE_BYTES]);
 /* The command that repeats the run. */
 void options_print_command(const struct options *options, char *ret_text, size_t bytes);
 

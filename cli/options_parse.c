@@ -104,6 +104,11 @@ static void option_wanted(const struct option_info *info, char *ret_text, size_t
         snprintf(ret_text, bytes, "a size from %s to %s bytes, such as 64M",
                  size_print(info->minimum, least), size_print(info->maximum, most));
         break;
+    case OPTION_RANGE:
+        snprintf(ret_text, bytes,
+                 "a size from %" PRIu64 " to %s bytes, such as 64M, or two: 64M..1G", info->minimum,
+                 size_print(info->maximum, most));
+        break;
     case OPTION_POWER_OF_TWO:
         snprintf(ret_text, bytes, "a power of two from %s1 to %" PRIu64,
                  info->minimum == 0 ? "0 or " : "", info->maximum);
@@ -139,6 +144,29 @@ static bool choice_parse(const char *choices, const char *text, uint64_t *ret_in
     }
 }
 
+/* A size, or two of them in order with ".." between. */
+static bool range_parse(const struct option_info *info, const char *text,
+                        struct option_value *value)
+{
+    const char *dots = strstr(text, "..");
+    const size_t length = dots == NULL ? strlen(text) : (size_t)(dots - text);
+    char first[NUMBER_TEXT_BYTES];
+    uint64_t from = 0, to = 0;
+
+    if (length >= sizeof(first)) {
+        return false;
+    }
+    memcpy(first, text, length);
+    first[length] = '\0';
+    if (!size_parse(first, &from) || !size_parse(dots == NULL ? first : dots + 2, &to) ||
+        from < info->minimum || from > to || to > info->maximum) {
+        return false;
+    }
+    value->number = from;
+    value->number_max = to;
+    return true;
+}
+
 static bool value_parse(const struct option_info *info, const char *text,
                         struct option_value *value)
 {
@@ -151,6 +179,8 @@ static bool value_parse(const struct option_info *info, const char *text,
     case OPTION_SIZE:
         good = size_parse(text, &value->number);
         break;
+    case OPTION_RANGE:
+        return range_parse(info, text, value);
     case OPTION_NUMBER:
     case OPTION_POWER_OF_TWO:
         good = number_parse(text, &value->number);

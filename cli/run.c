@@ -74,25 +74,43 @@ static enum exit_code manager_create(struct run *run)
     return EXIT_GOOD;
 }
 
+/* The store would not let the page file grow to what is asked for. */
+static enum exit_code growth_complain(const struct run *run, const struct mm_commit_info *info)
+{
+    char now[NUMBER_TEXT_BYTES], memory[NUMBER_TEXT_BYTES], most[NUMBER_TEXT_BYTES];
+
+    fprintf(stderr,
+            "memman: --pagefile ..%s: has %s and cannot grow, as --memory %s needs: %s; give less "
+            "--memory or another --store\n",
+            size_print(info->slots_max * MM_PAGE_BYTES, most),
+            size_print(info->slots * MM_PAGE_BYTES, now),
+            size_print(run->memory.pages * MM_PAGE_BYTES, memory), strerror(info->growth_error));
+    return EXIT_REFUSED;
+}
+
 /* The page file is too small for the memory: the sum, and what would do. */
 static enum exit_code commit_complain(const struct run *run)
 {
     const struct option_value *pagefile = &run->options.value[OPTION_PAGEFILE];
     struct mm_commit_info info;
-    char memory[NUMBER_TEXT_BYTES], size[NUMBER_TEXT_BYTES], enough[NUMBER_TEXT_BYTES];
+    char memory[NUMBER_TEXT_BYTES], size[OPTION_VALUE_BYTES], enough[OPTION_VALUE_BYTES];
 
     mm_commit_info(run->memory.manager, &info);
-    const uint64_t need = info.charge + run->memory.pages;
-    const uint64_t missing =
-        (need > info.limit ? need - info.limit : 1) + (info.reserve_paged - info.reserve);
+    const uint64_t reserve = info.slots_max > 0 ? info.reserve_paged : 0;
+    const uint64_t need = info.charge + run->memory.pages + info.reserve_paged;
+    const uint64_t have = info.limit + info.reserve + (info.slots_max - info.slots);
+    if (need <= have && info.growth_error != 0) {
+        return growth_complain(run, &info);
+    }
+    const uint64_t missing = need > have ? need - have : 1;
+    const uint64_t most = info.slots_max * MM_PAGE_BYTES + missing * MM_PAGE_BYTES;
+    option_value_print(&run->options, OPTION_PAGEFILE, size);
+    range_print(pagefile->number == pagefile->number_max ? most : pagefile->number, most, enough);
     fprintf(stderr,
             "memman: --pagefile %s: too small for --memory %s: %" PRIu64 " pages > %" PRIu64
             " frames + %" PRIu64 " slots - %" PRIu64 " reserve; --pagefile %s would do\n",
-            size_print(pagefile->number, size),
-            size_print(run->memory.pages * MM_PAGE_BYTES, memory), run->memory.pages, info.frames,
-            info.slots, info.reserve,
-            size_print(pagefile->number / MM_PAGE_BYTES * MM_PAGE_BYTES + missing * MM_PAGE_BYTES,
-                       enough));
+            size, size_print(run->memory.pages * MM_PAGE_BYTES, memory), run->memory.pages,
+            info.frames, info.slots_max, reserve, enough);
     return EXIT_USAGE;
 }
 

@@ -85,11 +85,16 @@ struct mm_options {
     enum mm_faults faults;   /* how faults arrive on the Linux machine */
     uint64_t memory_bytes;   /* size of the address space */
     uint64_t frames_bytes;   /* default: a quarter of the memory */
-    uint64_t pagefile_bytes; /* default: the memory; 0: none */
-    uint32_t threads_max;    /* threads that may use the manager at once */
-    const char *policy;      /* "age8" or "fifo"; NULL: what suits the machine */
-    const char *store;       /* KIND or KIND:REST, as `memman help` lists them; "ram" */
-    uint32_t trimmers;       /* worker threads of each kind */
+    uint64_t pagefile_bytes; /* at first; default: the memory; 0: none */
+    /*
+     * It grows to so much when the commit charge comes near the limit, and while a commit waits
+     * that would be refused otherwise. Default: pagefile_bytes, it stays as it is.
+     */
+    uint64_t pagefile_max_bytes;
+    uint32_t threads_max; /* threads that may use the manager at once */
+    const char *policy;   /* "age8" or "fifo"; NULL: what suits the machine */
+    const char *store;    /* KIND or KIND:REST, as `memman help` lists them; "ram" */
+    uint32_t trimmers;    /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
     uint32_t fault_handlers; /* MM_FAULTS_THREAD only */
@@ -152,8 +157,10 @@ MM_API int mm_reserve(mm *manager, uint64_t bytes, uint64_t *ret_address);
 MM_API int mm_release(mm *manager, uint64_t address);
 /*
  * Commit pages of one region; new ones read as zeros. All or nothing; pages committed already
- * stay as they are. MM_ERROR_COMMIT_LIMIT (mm_commit_info() says what is left), MM_ERROR_ADDRESS, MM_ERROR_UNSUPPORTED (the system
- * refuses).
+ * stay as they are. Waits while the page file grows for it. MM_ERROR_COMMIT_LIMIT (mm_commit_info()
+ * says what is left: frames and page
+ * file are full, at its maximum or because its store refuses more), MM_ERROR_ADDRESS,
+ * MM_ERROR_UNSUPPORTED (the system refuses).
  */
 MM_API int mm_commit(mm *manager, uint64_t address, uint64_t bytes, enum mm_protection protection);
 /*
@@ -179,6 +186,8 @@ struct mm_commit_info {
     uint64_t reserve_paged; /* the reserve as soon as there is a page file */
     uint64_t retired;       /* of the slots: never used again */
     uint64_t left;          /* pages that can be committed now: limit - charge, or 0 */
+    uint64_t slots_max;     /* of the page file as large as it may grow */
+    int growth_error;       /* errno of the last extension that its store refused; 0: none */
 };
 MM_API void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info);
 

@@ -81,6 +81,12 @@ int manager_store_push_name(mm *manager, const char *name, uint32_t queues,
 uint64_t manager_store_frames(const struct mm_options *options);
 /* Bytes of memory that the store takes at most, pages and tables. */
 uint64_t manager_store_memory(const struct mm_options *options);
+/* Bytes that the page file is expected to grow to: no further than the memory asks for. */
+static inline uint64_t manager_store_grown(const struct mm_options *options)
+{
+    return MAX_OF(options->pagefile_bytes,
+                  MIN_OF(options->pagefile_max_bytes, options->memory_bytes));
+}
 /* Where the next layer goes; push_layer() makes it the top one. */
 struct store *manager_store_next(mm *manager);
 void manager_store_push(mm *manager);

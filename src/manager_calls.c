@@ -104,6 +104,16 @@ int mm_release(mm *manager, uint64_t address)
 
 enum range_call { CALL_COMMIT, CALL_DECOMMIT, CALL_PROTECT };
 
+static enum space_result change_range(mm *manager, uint32_t thread, struct page_range range,
+                                      enum range_call call, enum protection protection)
+{
+    struct engine *engine = manager->engine;
+    return call == CALL_COMMIT ? space_commit(engine, thread, range.first, range.count, protection)
+           : call == CALL_DECOMMIT
+               ? space_decommit(engine, thread, range.first, range.count)
+               : space_protect(engine, thread, range.first, range.count, protection);
+}
+
 static int call_range(mm *manager, uint64_t address, uint64_t bytes, enum range_call call,
                       enum mm_protection protection)
 {
@@ -118,17 +128,12 @@ static int call_range(mm *manager, uint64_t address, uint64_t bytes, enum range_
         return MM_ERROR_THREADS;
     }
     manager_guard_begin(manager, &guard);
-    rights_change_begin(manager);
-    if (call == CALL_COMMIT) {
-        result = space_commit(manager->engine, thread, range.first, range.count,
-                              engine_protection(protection));
-    } else if (call == CALL_DECOMMIT) {
-        result = space_decommit(manager->engine, thread, range.first, range.count);
-    } else {
-        result = space_protect(manager->engine, thread, range.first, range.count,
-                               engine_protection(protection));
-    }
-    rights_change_end(manager);
+    do { /* nobody who copies or pins waits while the page file grows */
+        rights_change_begin(manager);
+        result = change_range(manager, thread, range, call, engine_protection(protection));
+        rights_change_end(manager);
+    } while (result == SPACE_LIMIT &&
+             growth_make_room(manager->engine, thread, range.first, range.count));
     manager_guard_end(&guard);
     return space_error(result);
 }
@@ -158,9 +163,11 @@ void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info)
         .retired = PFN_FIELD(engine, slots_retired),
         .left = limit > charge ? limit - charge : 0,
         .frames = engine->config.frames,
-        .slots = engine->config.slots,
-        .reserve = engine->commit_reserve,
+        .slots = engine_slots(engine),
+        .reserve = PFN_FIELD(engine, commit_reserve),
         .reserve_paged = engine_reserve(engine->config.frames),
+        .slots_max = engine->config.slots,
+        .growth_error = PFN_FIELD(engine, growth_error),
     };
 }
 

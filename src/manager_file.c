@@ -76,7 +76,6 @@ int manager_file_check(const char *rest, const struct mm_options *options,
 
 int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail)
 {
-    slot_number slots = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE);
     char text[sizeof(ret_detail->text)];
     struct file_name name;
     int error = parse(rest, &name, ret_detail);
@@ -85,8 +84,8 @@ int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_
     }
     struct file_config config = {
         .path = name.path,
-        .slots = slots,
-        .slots_ready = slots,
+        .slots = (slot_number)(manager->options.pagefile_max_bytes / MM_PAGE_SIZE),
+        .slots_ready = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE),
         .queues = queues,
         .rings = manager->options.writers + HELPER_RINGS,
         .way = name.way,

@@ -43,6 +43,7 @@ void mm_options_init(struct mm_options *options)
         .memory_bytes = (uint64_t)256 << 20,
         .frames_bytes = MM_DEFAULT_SIZE,
         .pagefile_bytes = MM_DEFAULT_SIZE,
+        .pagefile_max_bytes = MM_DEFAULT_SIZE,
         .threads_max = 64,
         .policy = NULL,
         .store = "ram",
@@ -143,15 +144,21 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     if (o->pagefile_bytes == MM_DEFAULT_SIZE) {
         o->pagefile_bytes = o->memory_bytes;
     }
+    if (o->pagefile_max_bytes == MM_DEFAULT_SIZE) {
+        o->pagefile_max_bytes = o->pagefile_bytes;
+    }
     if (!in_range("memory in pages", page_count(o->memory_bytes), 1, PAGES_MAX, ret_detail) ||
         !in_range("frames", page_count(o->frames_bytes), 1, PAGES_MAX, ret_detail) ||
         !in_range("pagefile in pages", page_count(o->pagefile_bytes), 0, PAGES_MAX, ret_detail) ||
+        !in_range("largest pagefile in pages", page_count(o->pagefile_max_bytes),
+                  page_count(o->pagefile_bytes), PAGES_MAX, ret_detail) ||
         !check_counts(o, ret_detail)) {
         return MM_ERROR_OPTION;
     }
     o->memory_bytes = page_count(o->memory_bytes) * MM_PAGE_SIZE;
     o->frames_bytes = page_count(o->frames_bytes) * MM_PAGE_SIZE;
     o->pagefile_bytes = page_count(o->pagefile_bytes) * MM_PAGE_SIZE;
+    o->pagefile_max_bytes = page_count(o->pagefile_max_bytes) * MM_PAGE_SIZE;
     if (o->read_cluster == MM_DEFAULT_COUNT) {
         o->read_cluster = (uint32_t)MAX_OF(1, MIN_OF(64, o->frames_bytes / MM_PAGE_SIZE / 64));
     }
@@ -214,7 +221,7 @@ int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detai
     uint64_t available = available_bytes();
     uint64_t store = manager_store_memory(o);
     uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48 +
-                      o->pagefile_bytes / MM_PAGE_SIZE * 8;
+                      manager_store_grown(o) / MM_PAGE_SIZE * 8;
     uint64_t needed = o->frames_bytes + store + tables;
     if (available == 0 || needed <= available) {
         return MM_OK;

@@ -55,9 +55,15 @@ int manager_remote_check(const char *rest, const struct mm_options *options,
                          struct mm_detail *ret_detail)
 {
     char uri[URI_BYTES];
-    (void)options;
-    if (parse(rest, uri)) {
+    if (parse(rest, uri) && options->pagefile_bytes == options->pagefile_max_bytes) {
         return MM_OK;
+    }
+    if (parse(rest, uri)) {
+        manager_say(ret_detail,
+                    "store 'nbd:%.200s': what a server exports does not grow; give the page file "
+                    "one size, or use another --store",
+                    rest);
+        return MM_ERROR_OPTION;
     }
     manager_say(ret_detail,
                 "store 'nbd:%.200s' names no server; nbd takes nbd://HOST[:PORT]/EXPORT, "

@@ -111,7 +111,7 @@ static int ram_check(const char *rest, const struct mm_options *options,
 
 static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail)
 {
-    slot_number slots = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE);
+    slot_number slots = (slot_number)(manager->options.pagefile_max_bytes / MM_PAGE_SIZE);
     int error = ram_latency(rest, &manager->latency_ns, ret_detail);
     if (error != MM_OK) {
         return error;
@@ -120,6 +120,8 @@ static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_de
         manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
         return MM_ERROR_NO_MEMORY;
     }
+    ram_set_ready(manager_store_next(manager),
+                  (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE));
     ram_set_latency(manager_store_next(manager), manager->latency_ns);
     manager->ram = manager_store_next(manager);
     manager_store_push(manager);
@@ -186,13 +188,14 @@ uint64_t manager_store_memory(const struct mm_options *options)
 {
     const char *rest;
     const struct store_kind *kind = find_kind(options->store, &rest);
-    uint64_t tables = options->pagefile_bytes / MM_PAGE_SIZE * SLOT_TABLE_BYTES;
+    uint64_t grown = manager_store_grown(options);
+    uint64_t tables = grown / MM_PAGE_SIZE * SLOT_TABLE_BYTES;
     if (kind->over != NULL) {
         struct mm_options below = *options;
         below.store = kind->over(rest);
         return manager_store_memory(&below) + tables;
     }
-    return kind->in_memory ? MIN_OF(options->pagefile_bytes, options->memory_bytes) : tables;
+    return kind->in_memory ? MIN_OF(grown, options->memory_bytes) : tables;
 }
 
 /* ---- life ---- */

@@ -19,6 +19,7 @@
 #define SOFT_BASE        ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
 #define BORROWED_NUMBERS 16                  /* for threads that fault without being attached */
 #define VADS_MAX         4096
+#define GROWTH_STEP_MAX  (((uint64_t)64 << 20) / MM_PAGE_SIZE)
 
 /* ---- machine ---- */
 
@@ -110,6 +111,18 @@ static enum map_writable map_writable(const mm *manager)
     }
 }
 
+static uint32_t growers(const struct mm_options *options)
+{
+    return options->pagefile_max_bytes > options->pagefile_bytes ? 1 : 0;
+}
+
+/* Slots: an eighth of the way, but no more than 64 MiB; the engine takes an eighth of what is there if that is more. */
+static slot_number growth_step(const struct mm_options *options)
+{
+    uint64_t way = (options->pagefile_max_bytes - options->pagefile_bytes) / MM_PAGE_SIZE;
+    return (slot_number)MIN_OF(way / 8 + 1, GROWTH_STEP_MAX);
+}
+
 static struct engine_config engine_options(const mm *manager)
 {
     const struct mm_options *o = &manager->options;
@@ -122,7 +135,8 @@ static struct engine_config engine_options(const mm *manager)
         .workers = {[WORKER_TRIM] = o->trimmers,
                     [WORKER_WRITE] = o->writers,
                     [WORKER_ZERO] = o->zeroers,
-                    [WORKER_BALANCE] = 1},
+                    [WORKER_BALANCE] = 1,
+                    [WORKER_GROW] = growers(o)},
         .trim_batch = o->trim_batch,
         .write_batch = o->write_batch,
         .region_ptes = o->region_ptes,
@@ -137,6 +151,7 @@ static struct engine_config engine_options(const mm *manager)
         .latency = o->latency,
         .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
         .slot_reservation = o->slot_reservation,
+        .growth_step = growth_step(o),
         .complain = complain,
     };
 }
@@ -204,7 +219,8 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
 {
     struct mm_options *options = &manager->options;
     struct machine machine = {0};
-    manager->workers = options->trimmers + options->writers + options->zeroers + 1;
+    manager->workers =
+        options->trimmers + options->writers + options->zeroers + 1 + growers(options);
     manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
     int error = manager_store_create(manager, total_threads(manager), ret_detail);
     if (error == MM_OK) {

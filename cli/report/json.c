@@ -49,6 +49,11 @@ static void config_write(struct json_writer *json, const struct options *options
         case OPTION_REAL:
             json_real(json, key, value->real);
             break;
+        case OPTION_RANGE:
+            json_number(json, key, value->number);
+            snprintf(text, sizeof(text), "%s_max", key);
+            json_number(json, text, value->number_max);
+            break;
         default:
             json_number(json, key, value->number);
         }
@@ -121,6 +126,7 @@ static void pages_write(struct json_writer *json, const struct outcome *outcome)
     json_number(json, "limit", commit->limit);
     json_number(json, "frames", commit->frames);
     json_number(json, "slots", commit->slots);
+    json_number(json, "slots_max", commit->slots_max);
     json_number(json, "reserve", commit->reserve);
     json_number(json, "retired", commit->retired);
     json_number(json, "left", commit->left);

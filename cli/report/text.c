@@ -66,8 +66,12 @@ static void head_print(const struct outcome *outcome, FILE *file)
     if (options->value[OPTION_MACHINE].number == 0) {
         fprintf(file, " (faults by %s)", value[OPTION_FAULTS]);
     }
-    fprintf(file, ", memory %s, frames %s, page file %s (%s)\n", value[OPTION_MEMORY],
-            value[OPTION_FRAMES], value[OPTION_PAGEFILE], value[OPTION_STORE]);
+    fprintf(file, ", memory %s, frames %s, page file %s", value[OPTION_MEMORY],
+            value[OPTION_FRAMES], value[OPTION_PAGEFILE]);
+    if (options->value[OPTION_PAGEFILE].number_max > options->value[OPTION_PAGEFILE].number) {
+        fprintf(file, ", now %s", size_print(outcome->commit.slots * MM_PAGE_BYTES, number));
+    }
+    fprintf(file, " (%s)\n", value[OPTION_STORE]);
     fprintf(file, "%s thread%s, workload %s, write ratio %s, seed %s\n", value[OPTION_THREADS],
             options->value[OPTION_THREADS].number == 1 ? "" : "s", value[OPTION_WORKLOAD],
             value[OPTION_WRITE_RATIO], value[OPTION_SEED]);
