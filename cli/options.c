@@ -39,6 +39,7 @@ const struct option_info option_table[OPTION_COUNT] = {
                       "  name, made here and removed at the end\n"
                       "  compressed[:[budget=SIZE,]over=STORE]  packed into a part\n"
                       "  of the frames (a quarter), what does not fit in STORE (file)\n"
+                      "  joined:STORE[+STORE...]  several as one\n"
                       "  nbd:URI  on a server: nbd://HOST/EXPORT, unix:PATH,\n"
                       "  nbd+unix:///EXPORT?socket=PATH, nbds://... with TLS"},
     [OPTION_OVERWRITE] = {"overwrite", OPTION_FLAG, 0, 0, NULL, NULL, NULL,

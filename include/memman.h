@@ -191,6 +191,16 @@ struct mm_commit_info {
 };
 MM_API void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info);
 
+/*
+ * One page file more while everything runs, all of it usable and charged for from the return on.
+ * The store must be "joined:..." (of one part will do), and pagefile_max_bytes leave room for it.
+ * `store` is a name as in options.store: a file, RAM or a server. MM_ERROR_OPTION,
+ * MM_ERROR_UNSUPPORTED, MM_ERROR_NO_MEMORY, with nothing changed; MM_ERROR_COMMIT_LIMIT: it is there,
+ * but others have grown to the maximum meanwhile. `ret_detail` (may be NULL) says why.
+ */
+MM_API int mm_add_pagefile(mm *manager, const char *store, uint64_t bytes,
+                           struct mm_detail *ret_detail);
+
 /* ---- access -------------------------------------------------------------------------------- */
 
 /*

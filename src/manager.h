@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#define STORE_LAYERS_MAX 8
+#define STORE_LAYERS_MAX 20
 
 /* What a thread's end needs to know. */
 struct attachment {
@@ -32,8 +32,9 @@ struct mm {
     struct store store;                    /* the engine's: the layer on top */
     struct store stores[STORE_LAYERS_MAX]; /* from the device up */
     unsigned store_layers;
-    struct store *ram; /* the layer that plays a latency, or NULL */
-    uint64_t latency_ns;
+    uint64_t latencies_ns[STORE_LAYERS_MAX]; /* of layers in RAM that play a device */
+    slot_number slots, slots_ready;          /* of the device that is put on the stack next */
+    struct store *joined;                    /* the layer that takes more parts, or NULL */
     pthread_rwlock_t rights; /* read: a pin, on Linux a copy; write: rights change */
     pthread_key_t key;       /* the calling thread's attachment */
     bool key_made, frozen;
@@ -77,6 +78,10 @@ int manager_store_check_name(const char *name, const struct mm_options *options,
                              struct mm_detail *ret_detail);
 int manager_store_push_name(mm *manager, const char *name, uint32_t queues,
                             struct mm_detail *ret_detail);
+/* Does a name of the kind begin here, up to its end, a colon or a plus sign? */
+bool manager_store_begins(const char *name);
+/* Take the layers down, from the top, until so many are left. */
+void manager_store_pop(mm *manager, unsigned layers);
 /* Bytes of the frames that the store takes for itself. */
 uint64_t manager_store_frames(const struct mm_options *options);
 /* Bytes of memory that the store takes at most, pages and tables. */
@@ -112,6 +117,13 @@ int manager_compressed_push(mm *manager, const char *rest, uint32_t queues,
                             struct mm_detail *ret_detail);
 uint64_t manager_compressed_frames(const char *rest, const struct mm_options *options);
 const char *manager_compressed_over(const char *rest);
+
+/* manager_joined.c: the kind "joined". */
+int manager_joined_check(const char *rest, const struct mm_options *options,
+                         struct mm_detail *ret_detail);
+int manager_joined_push(mm *manager, const char *rest, uint32_t queues,
+                        struct mm_detail *ret_detail);
+uint64_t manager_joined_memory(const char *rest, const struct mm_options *options);
 
 /* manager_remote.c: the kind "nbd". */
 int manager_remote_check(const char *rest, const struct mm_options *options,

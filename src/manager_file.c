@@ -84,8 +84,8 @@ int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_
     }
     struct file_config config = {
         .path = name.path,
-        .slots = (slot_number)(manager->options.pagefile_max_bytes / MM_PAGE_SIZE),
-        .slots_ready = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE),
+        .slots = manager->slots,
+        .slots_ready = manager->slots_ready,
         .queues = queues,
         .rings = manager->options.writers + HELPER_RINGS,
         .way = name.way,

@@ -81,7 +81,7 @@ int manager_remote_push(mm *manager, const char *rest, uint32_t queues,
     }
     struct remote_config config = {
         .uri = uri,
-        .slots = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE),
+        .slots = manager->slots_ready,
         .queues = queues,
     };
     int error = remote_create(&config, manager_store_next(manager), text, sizeof(text));

@@ -28,6 +28,8 @@ struct store_kind {
     /* Bytes of the frames that it takes for itself, and the store it stands on; NULL: none. */
     uint64_t (*frames)(const char *rest, const struct mm_options *options);
     const char *(*over)(const char *rest);
+    /* As manager_store_memory(), where it is not one store; or NULL. */
+    uint64_t (*memory)(const char *rest, const struct mm_options *options);
 };
 
 /* ---- the stack ---- */
@@ -111,19 +113,18 @@ static int ram_check(const char *rest, const struct mm_options *options,
 
 static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail)
 {
-    slot_number slots = (slot_number)(manager->options.pagefile_max_bytes / MM_PAGE_SIZE);
-    int error = ram_latency(rest, &manager->latency_ns, ret_detail);
+    uint64_t latency_ns;
+    int error = ram_latency(rest, &latency_ns, ret_detail);
     if (error != MM_OK) {
         return error;
     }
-    if (ram_create(slots, queues, manager_store_next(manager)) != 0) {
+    if (ram_create(manager->slots, queues, manager_store_next(manager)) != 0) {
         manager_say(ret_detail, "no memory for the RAM store; use less --pagefile");
         return MM_ERROR_NO_MEMORY;
     }
-    ram_set_ready(manager_store_next(manager),
-                  (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE));
-    ram_set_latency(manager_store_next(manager), manager->latency_ns);
-    manager->ram = manager_store_next(manager);
+    ram_set_ready(manager_store_next(manager), manager->slots_ready);
+    ram_set_latency(manager_store_next(manager), latency_ns);
+    manager->latencies_ns[manager->store_layers] = latency_ns;
     manager_store_push(manager);
     return manager->options.encrypt == MM_ENCRYPT_ON ? push_encrypted(manager, ret_detail) : MM_OK;
 }
@@ -131,12 +132,14 @@ static int ram_push(mm *manager, const char *rest, uint32_t queues, struct mm_de
 /* ---- the kinds ---- */
 
 static const struct store_kind kinds[] = {
-    {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push, true},
+    {"ram", "ram[:latency=NANOSECONDS]", ram_check, ram_push, true, NULL, NULL, NULL},
     {"file", "file[:PATH][,io=uring|sync][,cache=on|off]", manager_file_check, manager_file_push,
-     false},
+     false, NULL, NULL, NULL},
     {"compressed", "compressed[:[budget=SIZE,]over=STORE]", manager_compressed_check,
-     manager_compressed_push, false, manager_compressed_frames, manager_compressed_over},
-    {"nbd", "nbd:URI", manager_remote_check, manager_remote_push, false, NULL, NULL},
+     manager_compressed_push, false, manager_compressed_frames, manager_compressed_over, NULL},
+    {"nbd", "nbd:URI", manager_remote_check, manager_remote_push, false, NULL, NULL, NULL},
+    {"joined", "joined:STORE[+STORE...]", manager_joined_check, manager_joined_push, false, NULL,
+     NULL, manager_joined_memory},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -154,6 +157,18 @@ static const struct store_kind *find_kind(const char *name, const char **ret_res
     return NULL;
 }
 
+bool manager_store_begins(const char *name)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        size_t length = strlen(kinds[i].name);
+        if (strncmp(name, kinds[i].name, length) == 0 &&
+            (name[length] == '\0' || name[length] == ':' || name[length] == '+')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int manager_store_check_name(const char *name, const struct mm_options *options,
                              struct mm_detail *ret_detail)
 {
@@ -162,7 +177,7 @@ int manager_store_check_name(const char *name, const struct mm_options *options,
     if (kind != NULL) {
         return kind->check(rest, options, ret_detail);
     }
-    char usages[256] = "";
+    char usages[320] = "";
     for (size_t i = 0, used = 0; i < KINDS; i++) {
         used += (size_t)snprintf(usages + used, sizeof(usages) - used, "%s%s", i > 0 ? ", " : "",
                                  kinds[i].usage);
@@ -188,6 +203,9 @@ uint64_t manager_store_memory(const struct mm_options *options)
 {
     const char *rest;
     const struct store_kind *kind = find_kind(options->store, &rest);
+    if (kind->memory != NULL) {
+        return kind->memory(rest, options);
+    }
     uint64_t grown = manager_store_grown(options);
     uint64_t tables = grown / MM_PAGE_SIZE * SLOT_TABLE_BYTES;
     if (kind->over != NULL) {
@@ -210,19 +228,29 @@ int manager_store_push_name(mm *manager, const char *name, uint32_t queues,
 
 int manager_store_create(mm *manager, uint32_t queues, struct mm_detail *ret_detail)
 {
+    manager->slots = (slot_number)(manager->options.pagefile_max_bytes / MM_PAGE_SIZE);
+    manager->slots_ready = (slot_number)(manager->options.pagefile_bytes / MM_PAGE_SIZE);
     return manager_store_push_name(manager, manager->options.store, queues, ret_detail);
+}
+
+void manager_store_pop(mm *manager, unsigned layers)
+{
+    while (manager->store_layers > layers) {
+        store_destroy(&manager->stores[--manager->store_layers]);
+        manager->latencies_ns[manager->store_layers] = 0;
+    }
 }
 
 void manager_store_destroy(mm *manager)
 {
-    while (manager->store_layers > 0) {
-        store_destroy(&manager->stores[--manager->store_layers]);
-    }
+    manager_store_pop(manager, 0);
 }
 
 void manager_store_pause(mm *manager, bool pause)
 {
-    if (manager->ram != NULL) {
-        ram_set_latency(manager->ram, pause ? 0 : manager->latency_ns);
+    for (unsigned i = 0; i < manager->store_layers; i++) {
+        if (manager->latencies_ns[i] != 0) {
+            ram_set_latency(&manager->stores[i], pause ? 0 : manager->latencies_ns[i]);
+        }
     }
 }

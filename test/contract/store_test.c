@@ -10,6 +10,7 @@
 #include "store/encrypted.h"
 #include "store/faulty.h"
 #include "store/file.h"
+#include "store/joined.h"
 #include "store/ram.h"
 #include "store/remote.h"
 #include "store_rig.h"
@@ -32,7 +33,7 @@ static void *page_pointers[SLOTS];
 
 /* From the bottom up; what is not used has no ops. */
 struct stack {
-    struct store device, faulty, packed, guard;
+    struct store device, faulty, second, joined, packed, guard;
     struct store *top;
 };
 
@@ -48,18 +49,26 @@ struct stack_kind {
     bool faulty;
     uint64_t budget;   /* of a compressed store; 0: none */
     bool faulty_first; /* the faulty store lies below it, not above */
+    bool joined;       /* two devices; with faulty_first the first one is faulty */
     enum guard guard;
 };
 
 static const struct stack_kind *kind;
+static uint32_t slots_ready; /* of all together */
 static struct stack stack;
 static struct nbd_server server;
 static bool server_running;
 
+/* Usable slots of each device. */
+static uint32_t device_ready(void)
+{
+    return kind->joined ? slots_ready / 2 : slots_ready;
+}
+
 static int device_create(struct store *ret_store)
 {
     struct file_config config = {.slots = SLOTS,
-                                 .slots_ready = SLOTS,
+                                 .slots_ready = device_ready(),
                                  .queues = QUEUES,
                                  .rings = 2,
                                  .way = kind->way,
@@ -82,8 +91,19 @@ static int device_create(struct store *ret_store)
         return error;
     }
     assert_int_equal(ram_create(SLOTS, QUEUES, ret_store), 0);
+    ram_set_ready(ret_store, device_ready());
     ram_set_latency(ret_store, kind->latency_ns);
     return 0;
+}
+
+static void push_joined(void)
+{
+    struct store parts[2] = {*stack.top};
+
+    assert_int_equal(device_create(&stack.second), 0);
+    parts[1] = stack.second;
+    assert_int_equal(joined_create(parts, 2, SLOTS, QUEUES, &stack.joined), 0);
+    stack.top = &stack.joined;
 }
 
 static void push_faulty(void)
@@ -92,14 +112,17 @@ static void push_faulty(void)
     stack.top = &stack.faulty;
 }
 
-static int stack_create(void **state)
+static int stack_create_ready(void **state, uint32_t ready)
 {
+    slots_ready = kind->device == DEVICE_NBD ? SLOTS : ready;
     char text[512];
 
     stack = (struct stack){.top = &stack.device};
     assert_int_equal(device_create(&stack.device), 0);
     if (kind->faulty && kind->faulty_first)
         push_faulty();
+    if (kind->joined)
+        push_joined();
     if (kind->budget != 0) {
         assert_int_equal(compressed_create(stack.top, kind->budget, &stack.packed), 0);
         stack.top = &stack.packed;
@@ -113,9 +136,21 @@ static int stack_create(void **state)
     if (kind->guard != GUARD_NONE)
         stack.top = &stack.guard;
     assert_int_equal(stack.top->slots, SLOTS);
+    assert_int_equal(stack.top->slots_ready, slots_ready);
     assert_int_equal(stack.top->queues, QUEUES);
     *state = stack.top;
     return 0;
+}
+
+static int stack_create(void **state)
+{
+    return stack_create_ready(state, SLOTS);
+}
+
+/* It has two slots at first. */
+static int stack_create_small(void **state)
+{
+    return stack_create_ready(state, 2);
 }
 
 static int stack_destroy(void **state)
@@ -127,6 +162,10 @@ static int stack_destroy(void **state)
         store_destroy(&stack.faulty);
     if (kind->budget != 0)
         store_destroy(&stack.packed);
+    if (kind->joined) {
+        store_destroy(&stack.joined);
+        store_destroy(&stack.second);
+    }
     if (kind->faulty && kind->faulty_first)
         store_destroy(&stack.faulty);
     store_destroy(&stack.device);
@@ -196,7 +235,7 @@ static void reap_expected(const struct store *store, uint32_t queue,
             while (at < expected_count && expected[at] != reaped[i])
                 at++;
             assert_in_range(at, 0, expected_count - 1);
-            if (kind->device == DEVICE_RAM)
+            if (kind->device == DEVICE_RAM && !kind->joined)
                 assert_int_equal(at, 0);
             expected_count--;
             memmove(expected + at, expected + at + 1, (expected_count - at) * sizeof(*expected));
@@ -333,6 +372,7 @@ static void a_source_may_change_while_it_is_written(void **state)
 struct queue_user {
     const struct store *store;
     uint32_t queue;
+    slot_number first, slots;
     bool good;
 };
 
@@ -344,12 +384,11 @@ static void *queue_use(void *argument)
     unsigned char own[MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
     unsigned char back[MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
     void *own_pointer = own;
-    slot_number slots = SLOTS / QUEUES;
 
     user->good = true;
     for (unsigned i = 0; i < 100; i++) {
         struct store_request request = {.operation = STORE_WRITE,
-                                        .slot = 1 + user->queue * slots + i % slots,
+                                        .slot = user->first + i % user->slots,
                                         .count = 1,
                                         .pages = &own_pointer,
                                         .result = 99};
@@ -371,10 +410,81 @@ static void queues_are_used_at_once(void **state)
     pthread_t threads[QUEUES];
 
     for (uint32_t i = 0; i < QUEUES; i++) {
-        users[i] = (struct queue_user){.store = *state, .queue = i};
+        users[i] = (struct queue_user){.store = *state,
+                                       .queue = i,
+                                       .first = 1 + i * (SLOTS / QUEUES),
+                                       .slots = SLOTS / QUEUES};
         assert_int_equal(pthread_create(&threads[i], NULL, queue_use, &users[i]), 0);
     }
     for (uint32_t i = 0; i < QUEUES; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(users[i].good);
+    }
+}
+
+/* ---- growth ---- */
+
+static void slots_to_come_are_errors(void **state)
+{
+    const struct store *store = *state;
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 1, 2), 0);
+    for (uint32_t ready = slots_ready; ready < SLOTS; ready++) {
+        assert_int_equal(perform(store, STORE_WRITE, ready + 1, 1), -EINVAL);
+        assert_int_equal(perform(store, STORE_WRITE, ready, 2), -EINVAL);
+        assert_int_equal(perform(store, STORE_READ, ready + 1, 1), -EINVAL);
+        assert_int_equal(store_grow(store, ready + 1), 0);
+        assert_int_equal(perform(store, STORE_WRITE, ready + 1, 1), 0);
+    }
+    assert_int_equal(perform(store, STORE_WRITE, 1, SLOTS), 0);
+    memset(pages, 0, sizeof(pages));
+    assert_int_equal(perform(store, STORE_READ, 1, SLOTS), 0);
+    for (unsigned i = 0; i < SLOTS; i++)
+        assert_true(page_is(pages[i], 1 + i));
+}
+
+/* What was submitted before comes back after, and what the slots held is there. */
+static void it_grows_while_requests_are_under_way(void **state)
+{
+    const struct store *store = *state;
+    struct store_request requests[2], *pointers[2], *expected[2];
+
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    for (uint32_t ready = 3; ready <= SLOTS; ready++) {
+        requests_writing(requests, pointers, 2, page_pointers);
+        memcpy(expected, pointers, sizeof(expected));
+        store->ops->submit(store->self, ready % QUEUES, pointers, 2);
+        if (ready > slots_ready)
+            assert_int_equal(store_grow(store, ready), 0);
+        reap_expected(store, ready % QUEUES, expected, 2, 2);
+    }
+    assert_int_equal(store_perform(store, STORE_WRITE, 3, SLOTS - 2, page_pointers + 2, NULL), 0);
+    memset(pages, 0, sizeof(pages));
+    assert_int_equal(perform(store, STORE_READ, 1, SLOTS), 0);
+    for (unsigned i = 0; i < SLOTS; i++)
+        assert_true(page_is(pages[i], 1 + i));
+}
+
+/* Others use their queues and slots all the time. */
+static void it_grows_while_queues_are_used(void **state)
+{
+    const struct store *store = *state;
+    struct queue_user users[2];
+    pthread_t threads[2];
+
+    for (uint32_t i = 0; i < 2; i++) {
+        users[i] = (struct queue_user){.store = store, .queue = 1 + i, .first = 1 + i, .slots = 1};
+        assert_int_equal(pthread_create(&threads[i], NULL, queue_use, &users[i]), 0);
+    }
+    pages_fill(pages, page_pointers, SLOTS, 1);
+    for (uint32_t ready = slots_ready + 1; ready <= SLOTS; ready++) {
+        assert_int_equal(store_grow(store, ready), 0);
+        assert_int_equal(store_perform(store, STORE_WRITE, 3, ready - 2, page_pointers + 2, NULL),
+                         0);
+        usleep(100);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
         assert_true(users[i].good);
     }
@@ -421,6 +531,27 @@ static const struct stack_kind kinds[] = {
      .device = DEVICE_FILE,
      .budget = TINY,
      .guard = GUARD_CHECKED},
+    {.name = "joined(ram+ram)", .joined = true},
+    {.name = "joined(ram+ram) with latency", .joined = true, .latency_ns = LATENCY_NS},
+    {.name = "joined(file+file)", .device = DEVICE_FILE, .joined = true},
+    {.name = "joined(file+file), one after the other",
+     .device = DEVICE_FILE,
+     .way = FILE_WAY_SYNC,
+     .joined = true},
+    {.name = "joined(faulty(ram)+ram)", .faulty = true, .faulty_first = true, .joined = true},
+    {.name = "checked(joined(file+file))",
+     .device = DEVICE_FILE,
+     .joined = true,
+     .guard = GUARD_CHECKED},
+    {.name = "encrypted(joined(faulty(ram)+ram))",
+     .faulty = true,
+     .faulty_first = true,
+     .joined = true,
+     .guard = GUARD_ENCRYPTED},
+    {.name = "checked(compressed(joined(ram+ram)))",
+     .joined = true,
+     .budget = TINY,
+     .guard = GUARD_CHECKED},
     {.name = "nbd", .device = DEVICE_NBD},
     {.name = "checked(nbd)", .device = DEVICE_NBD, .guard = GUARD_CHECKED},
     {.name = "checked(faulty(nbd))", .device = DEVICE_NBD, .faulty = true, .guard = GUARD_CHECKED},
@@ -448,7 +579,8 @@ static bool kind_is_missing(void)
     return missing;
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, stack_create, stack_destroy)
+#define CASE(test)    cmocka_unit_test_setup_teardown(test, stack_create, stack_destroy)
+#define GROWING(test) cmocka_unit_test_setup_teardown(test, stack_create_small, stack_destroy)
 
 int main(void)
 {
@@ -461,6 +593,9 @@ int main(void)
         CASE(a_read_leaves_out_what_is_not_wanted),
         CASE(a_source_may_change_while_it_is_written),
         CASE(queues_are_used_at_once),
+        GROWING(slots_to_come_are_errors),
+        GROWING(it_grows_while_requests_are_under_way),
+        GROWING(it_grows_while_queues_are_used),
     };
     int failed = 0;
 
