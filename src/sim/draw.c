@@ -148,6 +148,7 @@ static void draw_growth(struct draw *draw)
     set(draw, SIM_PAGEFILE_START, chance(draw, 50) ? slots : slots * parts / 64);
     set(draw, SIM_GROWTH_STEP, skewed(draw, 1, 64));
     set(draw, SIM_GROWERS, chance(draw, 40) ? 0 : between(draw, 1, 2));
+    set(draw, SIM_STORE, chance(draw, 15) ? 2 : draw->options->value[SIM_STORE]);
     set(draw, SIM_GROWTH_REFUSED, chance(draw, 60) ? 0 : skewed(draw, 1000, 800000));
 }
 

@@ -1,7 +1,7 @@
 /*
  * faults.c - the store of a simulated world, and what goes wrong in it.
  *
- * RAM, in some worlds with packed pages over it, on it a store that goes wrong by seed, on that one that finds out; on top a layer of our own
+ * RAM, in some worlds two of it as one or packed pages over it, on it a store that goes wrong by seed, on that one that finds out; on top a layer of our own
  * that sees what the engine is told. It knows the page of each read by the frame that is read into,
  * so the oracle can ask for every in-page error whether that page's read failed; and each failed
  * read must have a cause in the account of the faulty store: damage, or a fault of its own.
@@ -12,6 +12,7 @@
 #include "sim/sim.h"
 #include "store/checked.h"
 #include "store/compressed.h"
+#include "store/joined.h"
 #include "store/ram.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@
 
 struct faults {
     struct sim *sim;
-    struct store ram, compressed, faulty, checked;
-    struct store *device;                  /* ram or compressed */
+    struct store ram[2], joined, compressed, faulty, checked;
+    struct store *device;                  /* the first ram, joined or compressed */
     unsigned char page[MM_PAGE_SIZE];      /* of faults_content() */
     bool plain;                            /* nothing goes wrong: the device alone */
     uint32_t *page_errors;                 /* by page: failed reads that the engine was told of */
@@ -160,29 +161,50 @@ static void set_rates(struct faults *faults)
     faulty_set_growth(&faults->faulty, (uint32_t)sim_value(faults->sim, SIM_GROWTH_REFUSED));
 }
 
+static int create_ram(struct faults *faults, unsigned number, slot_number ready, slot_number slots,
+                      uint32_t queues)
+{
+    int error = ram_create(slots, queues, &faults->ram[number]);
+
+    if (error == 0) {
+        ram_set_latency(&faults->ram[number], sim_value(faults->sim, SIM_LATENCY));
+        ram_set_ready(&faults->ram[number], ready);
+    }
+    return error;
+}
+
+/* What lies at the bottom; each of two has a part of the slots, and may grow to all of them. */
+static int create_device(struct faults *faults, slot_number slots, uint32_t queues)
+{
+    uint64_t kind = sim_value(faults->sim, SIM_STORE);
+    slot_number ready = faults->slots_ready, first = kind == 2 ? ready / 3 : ready;
+    int error = create_ram(faults, 0, first, slots, queues);
+
+    faults->device = &faults->ram[0];
+    if (error == 0 && kind == 1) {
+        faults->device = &faults->compressed;
+        error = compressed_create(&faults->ram[0], sim_value(faults->sim, SIM_STORE_BUDGET),
+                                  &faults->compressed);
+    } else if (error == 0 && kind == 2) {
+        faults->device = &faults->joined;
+        error = create_ram(faults, 1, ready - first, slots, queues);
+        if (error == 0)
+            error = joined_create(faults->ram, 2, slots, queues, &faults->joined);
+    }
+    return error;
+}
+
 static int create_store(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
 {
     struct faults *faults = context;
     struct random_generator random;
-    int error = ram_create(slots, queues, &faults->ram);
+    int error;
 
-    if (error != 0)
-        return error;
     faults->slots_ready = (slot_number)sim_value(faults->sim, SIM_PAGEFILE_START);
-    ram_set_latency(&faults->ram, sim_value(faults->sim, SIM_LATENCY));
-    ram_set_ready(&faults->ram, faults->slots_ready);
-    faults->device = &faults->ram;
-    *ret_store = faults->ram;
-    if (sim_value(faults->sim, SIM_STORE) == 1) {
-        error = compressed_create(&faults->ram, sim_value(faults->sim, SIM_STORE_BUDGET),
-                                  &faults->compressed);
-        if (error != 0)
-            return error;
-        faults->device = &faults->compressed;
-    }
+    error = create_device(faults, slots, queues);
     *ret_store = *faults->device;
-    if (faults->plain)
-        return 0;
+    if (error != 0 || faults->plain)
+        return error;
     random_seed(&random, faults->sim->options->seed, STREAM_FAULTS);
     error = faulty_create(faults->device, random_next(&random), &faults->faulty);
     if (error == 0)
@@ -215,7 +237,12 @@ static void destroy_store(void *context, struct store *store)
         store_destroy(&faults->faulty);
     if (faults->compressed.ops != NULL)
         store_destroy(&faults->compressed);
-    store_destroy(&faults->ram);
+    if (faults->joined.ops != NULL)
+        store_destroy(&faults->joined);
+    for (unsigned i = 0; i < ARRAY_COUNT(faults->ram); i++) {
+        if (faults->ram[i].ops != NULL)
+            store_destroy(&faults->ram[i]);
+    }
 }
 
 int faults_create(struct sim *sim)
@@ -286,7 +313,10 @@ void faults_pause(struct sim *sim, bool pause)
 {
     struct faults *faults = sim->faults;
 
-    ram_set_latency(&faults->ram, pause ? 0 : sim_value(sim, SIM_LATENCY));
+    for (unsigned i = 0; i < ARRAY_COUNT(faults->ram); i++) {
+        if (faults->ram[i].ops != NULL)
+            ram_set_latency(&faults->ram[i], pause ? 0 : sim_value(sim, SIM_LATENCY));
+    }
     if (faults->plain)
         return;
     if (pause)
@@ -309,13 +339,16 @@ bool faults_growth(const struct sim *sim)
 const void *faults_content(const struct sim *sim, slot_number slot)
 {
     struct faults *faults = sim->faults;
+    uint32_t part = 0;
 
     if (!faults->plain && faulty_slot_look(&faults->faulty, slot) != FAULTY_SLOT_INTACT)
         return NULL;
     if (faults->device == &faults->compressed &&
         compressed_look(&faults->compressed, slot, faults->page))
         return faults->page;
-    return ram_slot(&faults->ram, slot);
+    if (faults->device == &faults->joined)
+        part = joined_part(&faults->joined, slot, &slot);
+    return ram_slot(&faults->ram[part], slot);
 }
 
 void faults_take_counts(struct sim *sim)

@@ -56,7 +56,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
       "how free slots are found")                                                                  \
     X(SLOT_RESERVATION, "slot-reservation", SIM_POWER, 1, 64, 1, NULL,                             \
       "slots kept together for neighbouring pages")                                                \
-    X(STORE, "store", SIM_CHOICE, 0, 1, 0, "ram|compressed", "what the page file is")              \
+    X(STORE, "store", SIM_CHOICE, 0, 2, 0, "ram|compressed|joined", "what the page file is")       \
     X(STORE_BUDGET, "store-budget", SIM_NUMBER, 1, 16777216, 1, NULL,                              \
       "compressed: bytes for packed pages")                                                        \
     X(OP_READ, "op-read", SIM_NUMBER, 0, 1000, 0, NULL, "weight of: read a word")                  \

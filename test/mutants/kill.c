@@ -61,6 +61,7 @@ static const struct killer killers[] = {
     {"store", {"test/mutant-store"}, 77},
     {"store-ram", {"test/mutant-store-ram"}, 77},
     {"store-checked", {"test/mutant-store-checked"}, 77},
+    {"joined", {"test/mutant-joined"}, 77},
     {"file", {"test/mutant-file"}, 77},
     {"remote", {"test/mutant-remote"}, 77},
     {"compressed", {"test/mutant-compressed"}, 77},
