@@ -83,6 +83,7 @@ static const struct killer killers[] = {
     {"soft", {"test/mutant-soft"}, 77},
     {"records", {"test/mutant-records"}, 77},
     {"scenarios-promises", {"test/mutant-scenarios-promises"}, 77},
+    {"scenarios-growth", {"test/mutant-scenarios-growth"}, 77},
     {"scenarios-fault", {"test/mutant-scenarios-fault"}, 77},
     {"sim", {"test/memman-sim-mutants", "--seeds", "1..300", "--quiet"}, 3},
     {"frames", {"test/mutant-frames"}, 77},

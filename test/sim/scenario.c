@@ -103,6 +103,18 @@ static void use_pinned(struct outcome *outcome, page_number page, frame_number f
     outcome->version = write ? outcome->version : version_of(words, page);
 }
 
+/* As the manager does it. */
+static enum space_result commit_page(uint32_t thread, page_number page)
+{
+    struct engine *engine = assembly.engine;
+    enum space_result result;
+
+    do
+        result = space_commit(engine, thread, page, 1, PROTECTION_READ_WRITE);
+    while (result == SPACE_LIMIT && growth_make_room(engine, thread, page, 1));
+    return result;
+}
+
 static void take_step(uint32_t thread, const struct step *step, struct outcome *outcome)
 {
     struct engine *engine = assembly.engine;
@@ -128,7 +140,7 @@ static void take_step(uint32_t thread, const struct step *step, struct outcome *
         frames_repurpose_ahead(engine, engine_thread(thread), 1);
         break;
     case COMMIT:
-        outcome->result = (int)space_commit(engine, thread, step->page, 1, PROTECTION_READ_WRITE);
+        outcome->result = (int)commit_page(thread, step->page);
         break;
     case DECOMMIT:
         outcome->result = (int)space_decommit(engine, thread, step->page, 1);
@@ -277,6 +289,7 @@ static void begin_pages(void)
     scenario_store_watch(&assembly.store, read_failed);
     scenario_store_fail(&assembly.store, scenario->reads_fail, scenario->writes_fail,
                         scenario->write_error);
+    scenario_store_refuse(&assembly.store, scenario->growths_fail);
 }
 
 /* ---- the end ---- */
@@ -510,6 +523,7 @@ static void create(struct scenario *row)
         .store = &scenario_store,
     };
 
+    scenario_store_begin_with(row->grows ? row->slots_first : UINT32_MAX);
     memcpy(config.engine.workers, row->workers, sizeof(row->workers));
     for (unsigned kind = 0; kind < WORKER_KINDS; kind++)
         config.engine.threads += row->workers[kind];

@@ -85,7 +85,10 @@ struct scenario {
     uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation;
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */
     bool no_slots, list_lock_plain;
-    bool patient; /* a shootdown waits a moment for threads to fence themselves */
+    bool grows; /* the page file begins with slots_first; each commit lets it grow */
+    slot_number slots_first;
+    uint32_t growths_fail; /* the first of them; a commit may be refused */
+    bool patient;          /* a shootdown waits a moment for threads to fence themselves */
     uint32_t reads_fail, writes_fail; /* the first of them */
     int write_error;                  /* of those writes, an errno; 0: EIO */
     bool pins_full;                   /* a pin may be refused for want of frames */
@@ -121,6 +124,10 @@ bool model_explains(const struct scenario *scenario, const struct history *histo
  * failed request leaves, is poison.
  */
 extern const struct assembly_store scenario_store;
+/* Such a store that is made or reset begins with so many slots; UINT32_MAX: with all. */
+void scenario_store_begin_with(slot_number slots);
+/* The next times that it is to grow and does not. */
+void scenario_store_refuse(struct store *store, uint32_t growths);
 /* The next reads and writes that fail. */
 void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes, int write_error);
 /* Told of every read that fails, before the engine is: the queue, and where it was read to. */

@@ -96,6 +96,8 @@ static bool space_explained(const struct model *model, struct situation *now,
         return outcome->result == SPACE_BUSY && pinned(model, now, step);
     if (outcome->result == SPACE_NO_REGION || now->released)
         return now->released && outcome->result == SPACE_NO_REGION;
+    if (outcome->result == SPACE_LIMIT) /* nothing has changed */
+        return step->act == COMMIT && !page->committed && model->scenario->growths_fail > 0;
     if (step->act == PROTECT_READ || step->act == PROTECT_WRITE) {
         page->writable = step->act == PROTECT_WRITE;
         return outcome->result == (page->committed ? SPACE_DONE : SPACE_NOT_COMMITTED);

@@ -12,8 +12,12 @@
 #define POISON    0xEE
 #define HALF_PAGE (MM_PAGE_SIZE / 2)
 
+static slot_number slots_first = UINT32_MAX;
+
 struct slow_store {
-    slot_number slots;
+    slot_number slots, slots_ready;
+    bool growing;
+    uint32_t refuse; /* how many more */
     uint32_t queues;
     uint32_t fail[2]; /* by operation: how many more */
     int error[2];     /* and how */
@@ -72,7 +76,7 @@ static void slow_submit(void *store, uint32_t queue, struct store_request *const
         last = &(*last)->next;
     for (uint32_t i = 0; i < count; i++) {
         if (requests[i]->slot == SLOT_NONE || requests[i]->count == 0 ||
-            requests[i]->slot + requests[i]->count - 1 > slow->slots)
+            requests[i]->slot + requests[i]->count - 1 > slow->slots_ready)
             fibers_fail("a request for %u slots from slot %u", requests[i]->count,
                         requests[i]->slot);
         mark_busy(slow, requests[i], true);
@@ -110,7 +114,26 @@ static uint32_t slow_reap(void *store, uint32_t queue, struct store_request **re
     return reaped;
 }
 
-static const struct store_ops slow_ops = {.name = "slow", .submit = slow_submit, .reap = slow_reap};
+/* One at a time, and never back. */
+static int slow_grow(void *store, uint32_t slots)
+{
+    struct slow_store *slow = store;
+    bool refused = slow->refuse > 0;
+
+    if (slow->growing || slots <= slow->slots_ready || slots > slow->slots)
+        fibers_fail("the store is asked to grow to %u slots of %u: it has %u%s", slots, slow->slots,
+                    slow->slots_ready, slow->growing ? " and grows" : "");
+    slow->growing = true;
+    fibers_point();
+    slow->growing = false;
+    slow->refuse -= refused;
+    if (!refused)
+        slow->slots_ready = slots;
+    return refused ? -ENOSPC : 0;
+}
+
+static const struct store_ops slow_ops = {
+    .name = "slow", .submit = slow_submit, .reap = slow_reap, .grow = slow_grow};
 
 static int create_slow(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
 {
@@ -132,6 +155,9 @@ static void reset_slow(void *context, struct store *store)
     struct slow_store *slow = store->self;
 
     (void)context;
+    slow->slots_ready = store->slots_ready = MIN_OF(slots_first, slow->slots);
+    slow->growing = false;
+    slow->refuse = 0;
     memset(slow->first, 0, slow->queues * sizeof(slow->first[0]));
     memset(slow->fail, 0, sizeof(slow->fail));
     memset(slow->busy, 0, (slow->slots + 1) * sizeof(*slow->busy));
@@ -150,6 +176,18 @@ static void destroy_slow(void *context, struct store *store)
 }
 
 const struct assembly_store scenario_store = {create_slow, reset_slow, destroy_slow, NULL};
+
+void scenario_store_begin_with(slot_number slots)
+{
+    slots_first = slots;
+}
+
+void scenario_store_refuse(struct store *store, uint32_t growths)
+{
+    struct slow_store *slow = store->self;
+
+    slow->refuse = growths;
+}
 
 void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes, int write_error)
 {
