@@ -451,8 +451,11 @@ void page_file_close(struct page_file *file)
 
     if (file->end == PAGE_FILE_REMOVE && name_is_ours(file))
         unlinkat(file->folder, file->name, 0);
-    /* Nobody to tell if it fails; its mode keeps others out. */
-    if (file->end == PAGE_FILE_EMPTY && ours && ftruncate(file->fd, 0) != 0)
+    /*
+     * The kernel may hold a removed file for a while after its last request, and its room with it.
+     * Nobody to tell if it fails; its mode keeps others out.
+     */
+    if ((file->end != PAGE_FILE_LEAVE || file->name == NULL) && ours && ftruncate(file->fd, 0) != 0)
         file->end = PAGE_FILE_LEAVE;
     if (ours)
         close(file->fd);
