@@ -99,7 +99,7 @@ test_usage()
         refused 2 "--memory $value" run --memory "$value"
         refused 2 "--frames=$value" run "--frames=$value"
     done
-    for value in -1 x 17179869184G; do
+    for value in -1 x 17179869184G .. 1M.. ..1M 2M..1M 1M..x 1M...2M 1M..2M..3M 1M..17179869184G; do
         refused 2 "--pagefile $value" run --pagefile "$value"
     done
     for value in 0 -1 x 18446744073709551615; do
@@ -174,6 +174,29 @@ test_page_file()
             rm -f "$folder/socket"
         done
     fi
+    # It grows, and may be several.
+    for words in ram file "file:$folder/new" compressed:over=ram joined:ram joined:ram+file \
+        "joined:file:$folder/new+file:$folder/a+b,io=sync" compressed:over=joined:ram+ram; do
+        status 0 $run --store "$words" --pagefile 0..8M
+        status 0 $run --store "$words"
+    done
+    status 0 $run --pagefile 1M..8M --json "$folder/grown"
+    json "$folder/grown" 'r["config"]["pagefile"] == 1 << 20 and
+        r["config"]["pagefile_max"] == 8 << 20 and r["pagefile"]["extensions"] > 0 and
+        r["pagefile"]["refused"] == 0 and r["commit"]["slots_max"] == 2048 and
+        r["commit"]["slots"] > 256' 'a page file that grows'
+    status 0 run $small --machine soft --pagefile 1M..8M
+    checks=$((checks + 1))
+    grep -q 'page file 1M..8M, now [0-9]*[KM] (ram)' "$out" || fail 'how large it is now'
+    refused 2 'names no stores' $run --store joined
+    refused 2 'names no stores' $run --store joined:
+    refused 2 'more than 4 stores' $run --store joined:ram+ram+ram+ram+ram
+    refused 2 'cannot be joined' $run --store joined:ram+compressed
+    refused 2 'cannot be joined' $run --store joined:joined:ram
+    refused 2 "store 'tape' is unknown" $run --store joined:tape+ram
+    refused 2 'does not grow' $run --store "nbd:unix:$folder/none" --pagefile 1M..2M
+    refused 3 'its folder must exist' $run --store "joined:file:$folder/new+file:$folder/none/x"
+    [ ! -e "$folder/new" ] || fail 'the first of two page files is still there'
     refused 2 'one compressed store is enough' $run --store compressed:over=compressed
     refused 2 "store 'disk' is unknown" $run --store compressed:over=disk
     refused 2 'use more --frames' $run --store compressed:budget=4G
@@ -220,6 +243,12 @@ test_commit()
     fi
     status 0 run $small --machine soft --quiet --pagefile "${enough}K"
     refused 2 "--pagefile $((enough - 4))K" run $small --machine soft --pagefile "$((enough - 4))K"
+    # The same for the size that it may grow to.
+    for first in 0 4K 64K; do
+        status 0 run $small --machine soft --quiet --pagefile "$first..${enough}K"
+        refused 2 "$first..${enough}K would do" run $small --machine soft \
+            --pagefile "$first..$((enough - 4))K"
+    done
 }
 
 # ---- help and tables ---------------------------------------------------------------------------

@@ -138,22 +138,15 @@ static bool gate_holds(void *self, slot_number slot, const void *page)
 static int gate_grow(void *store, uint32_t slots)
 {
     struct gate_store *gate = store;
-    int error = 0;
+    bool grows = atomic_exchange(&gate->growing, true);
 
-    if (atomic_exchange(&gate->growing, true) || slots <= gate->slots_ready || slots > gate->slots)
+    if (grows || slots <= gate->slots_ready || slots > gate->slots)
         abort();
-    if (gate->at_growth != NULL)
-        error = gate->at_growth(gate->at_growth_context, slots);
+    int error = gate->at_growth == NULL ? 0 : gate->at_growth(gate->at_growth_context, slots);
     if (error == 0)
         atomic_store(&gate->slots_ready, slots);
     atomic_store(&gate->growing, false);
     return error;
-}
-
-void gate_grow_by(struct rig *rig, gate_growth *growth, void *context)
-{
-    rig->gate.at_growth = growth;
-    rig->gate.at_growth_context = context;
 }
 
 static const struct store_ops gate_ops = {

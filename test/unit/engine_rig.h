@@ -68,7 +68,7 @@ struct gate_store {
     _Atomic bool growing;
     /* Set while no request is under way. */
     slot_number slots;
-    gate_growth *at_growth;
+    gate_growth *at_growth; /* NULL: it grows as far as it is asked to */
     void *at_growth_context;
     unsigned char *bytes;
     gate_callback *at_submit;
@@ -129,8 +129,6 @@ void gate_heal(struct rig *rig);
 /* Runs submitted so far. */
 uint32_t gate_count(struct rig *rig, enum store_operation operation);
 void gate_call(struct rig *rig, gate_callback *callback, void *context);
-/* Without one it grows as far as it is asked to. */
-void gate_grow_by(struct rig *rig, gate_growth *growth, void *context);
 unsigned char *gate_bytes(struct rig *rig, slot_number slot);
 
 /* ---- what the engine knows ------------------------------------------------------------------ */

@@ -149,7 +149,8 @@ static void begin_on_disk(struct rig *rig, struct disk *disk, slot_number room)
         &(struct rig_config){
             .pages = 128, .no_commit = true, .grows = true, .slots_first = 16, .growth_step = 16});
     *disk = (struct disk){.rig = rig, .room = room};
-    gate_grow_by(rig, disk_grow, disk);
+    rig->gate.at_growth = disk_grow;
+    rig->gate.at_growth_context = disk;
 }
 
 /* The limit rises after the slots are there; if they do not come it stays. */
@@ -260,7 +261,8 @@ static void commits_wait_for_one_extension(int answer, slot_number step, enum sp
 
     rig_begin(&rig, &(struct rig_config){
                         .no_commit = true, .grows = true, .slots_first = 8, .growth_step = step});
-    gate_grow_by(&rig, growth_waits, &gate);
+    rig.gate.at_growth = growth_waits;
+    rig.gate.at_growth_context = &gate;
     commit_begin(&first);
     RIG_WAIT_UNTIL(atomic_load(&gate.asked) == 1);
     commit_begin(&second);
