@@ -175,16 +175,16 @@ test_page_file()
         done
     fi
     # It grows, and may be several.
-    for words in ram file "file:$folder/new" compressed:over=ram joined:ram joined:ram+file \
-        "joined:file:$folder/new+file:$folder/a+b,io=sync" compressed:over=joined:ram+ram; do
+    for words in "file:$folder/new" "joined:file:$folder/new+file:$folder/a+b,io=sync" \
+        compressed:over=joined:ram+ram; do
         status 0 $run --store "$words" --pagefile 0..8M
-        status 0 $run --store "$words"
     done
+    status 0 $run --store joined:ram+file
     status 0 $run --pagefile 1M..8M --json "$folder/grown"
-    json "$folder/grown" 'r["config"]["pagefile"] == 1 << 20 and
+    json "$folder/grown" '(r["config"]["pagefile"] == 1 << 20 and
         r["config"]["pagefile_max"] == 8 << 20 and r["pagefile"]["extensions"] > 0 and
         r["pagefile"]["refused"] == 0 and r["commit"]["slots_max"] == 2048 and
-        r["commit"]["slots"] > 256' 'a page file that grows'
+        r["commit"]["slots"] > 256)'
     status 0 run $small --machine soft --pagefile 1M..8M
     checks=$((checks + 1))
     grep -q 'page file 1M..8M, now [0-9]*[KM] (ram)' "$out" || fail 'how large it is now'
@@ -244,11 +244,8 @@ test_commit()
     status 0 run $small --machine soft --quiet --pagefile "${enough}K"
     refused 2 "--pagefile $((enough - 4))K" run $small --machine soft --pagefile "$((enough - 4))K"
     # The same for the size that it may grow to.
-    for first in 0 4K 64K; do
-        status 0 run $small --machine soft --quiet --pagefile "$first..${enough}K"
-        refused 2 "$first..${enough}K would do" run $small --machine soft \
-            --pagefile "$first..$((enough - 4))K"
-    done
+    status 0 run $small --machine soft --quiet --pagefile "0..${enough}K"
+    refused 2 "0..${enough}K would do" run $small --machine soft --pagefile "0..$((enough - 4))K"
 }
 
 # ---- help and tables ---------------------------------------------------------------------------
