@@ -72,6 +72,8 @@ static void add_counts(struct sim_result *sum, const struct sim_result *result)
     sum->demand_zero += result->demand_zero;
     sum->page_errors += result->page_errors;
     sum->slots_retired += result->slots_retired;
+    sum->extensions += result->extensions;
+    sum->refused += result->refused;
     for (unsigned i = 0; i < ARRAY_COUNT(sum->read_back); i++)
         sum->read_back[i] += result->read_back[i];
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
@@ -152,9 +154,9 @@ static void print_text(const struct report *report)
         moves_print(&report->moves);
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
            " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, %" PRIu64
-           " slots retired, ",
-           report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
-           sum->page_errors, sum->slots_retired);
+            " slots retired, %" PRIu64 " extensions, %" PRIu64 " refused, ",
+            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
+            sum->page_errors, sum->slots_retired, sum->extensions, sum->refused);
     print_injected(report);
     printf(", %" PRIu64 " checks\n", sum->checks);
 }
@@ -235,8 +237,10 @@ static void json_counts(FILE *file, const struct report *report)
     fprintf(file,
             "  \"faults\": {\"demand_zero\": %" PRIu64 ", \"hard\": %" PRIu64
             ", \"in_page_error\": %" PRIu64 "},\n  \"slots_retired\": %" PRIu64
-            ",\n  \"injected\": {",
-            sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_retired);
+            ",\n  \"pagefile\": {\"extensions\": %" PRIu64 ", \"refused\": %" PRIu64
+            "},\n  \"injected\": {",
+            sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_retired,
+            sum->extensions, sum->refused);
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
         fprintf(file, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
                 faulty_class_name((enum faulty_class)i), sum->injected[i]);

@@ -286,6 +286,8 @@ static void take_counters(struct sim *sim)
     result->rescues = counter_sum(engine, COUNT_RESCUE_STANDBY) +
                       counter_sum(engine, COUNT_RESCUE_MODIFIED) +
                       counter_sum(engine, COUNT_RESCUE_WRITING);
+    result->extensions = counter_sum(engine, COUNT_PAGEFILE_EXTENDED);
+    result->refused = counter_sum(engine, COUNT_PAGEFILE_REFUSED);
     result->page_errors = sim->oracle.errors;
     result->slots_retired = counter_sum(engine, COUNT_SLOT_RETIRED);
     moves_take(engine, &result->moves);

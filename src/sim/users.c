@@ -307,12 +307,13 @@ static enum protection draw_protection(struct sim_user *user)
                        : PROTECTION_NO_ACCESS;
 }
 
-/* All pages there are have room, with every frame that was or may be retired gone. */
+/* All pages there are have room, with every frame and slot that was or may be retired gone. */
 static bool everything_fits(const struct sim *sim)
 {
     const struct engine_config *config = &sim->assembly.config.engine;
+    uint64_t retired = (uint64_t)sim->retired_max + PFN_FIELD(sim->assembly.engine, slots_retired);
 
-    return config->pages + (uint64_t)sim->retired_max + engine_reserve(config->frames) <=
+    return config->pages + retired + engine_reserve(config->frames) <=
            (uint64_t)config->frames + config->slots;
 }
 
