@@ -56,6 +56,7 @@ LIST
     run "$@" --trimmers 4 --writers 4 --trim-batch 1 --write-batch 1 --region-ptes 1 --frame-cache 63
     run "$@" --trimmers 4 --writers 4 --fault-around 16 --store ram:latency=50000
     run "$@" --pagefile 3900K --write-ratio 1 --writers 4
+    run "$@" --pagefile 0..3900K --store joined:ram+ram:latency=20000 --write-ratio 1 --writers 4
     run "$@" --memory 64K --frames 64K --pagefile 0 --threads 16 --write-ratio 1
 }
 
