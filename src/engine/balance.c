@@ -69,13 +69,11 @@ bool balance_needed(struct engine *engine)
 
 static const char *who_is_behind(const struct engine *engine)
 {
-    if (list_count(engine, LIST_MODIFIED) == 0) {
-        return "; the trimmer is behind";
-    }
     if (write_is_failing(engine)) {
         return "; the page file cannot be written";
     }
-    return "; the modified writer is behind";
+    return list_count(engine, LIST_MODIFIED) > 0 ? "; the modified writer is behind"
+                                                 : "; the trimmer is behind";
 }
 
 static void name_stuck(struct engine *engine, uint32_t waiters)

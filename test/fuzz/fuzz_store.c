@@ -306,7 +306,7 @@ static void take_step(void)
 static void check_account(void)
 {
     static const enum faulty_class said[] = {FAULTY_READ_ERROR, FAULTY_WRITE_ERROR, FAULTY_FULL,
-                                             FAULTY_SHORT};
+                                             FAULTY_SHORT, FAULTY_BAD};
     uint64_t errors = 0;
 
     for (uint32_t i = 0; i < ARRAY_COUNT(said); i++)

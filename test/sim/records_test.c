@@ -16,12 +16,13 @@
 #include <string.h>
 
 #define WRITERS 2u
-#define ERRORS  (ERRORS_MAX + 8u) /* of each: every entry is written again while it is read */
+#define ERRORS  (4u * ERRORS_MAX) /* of each: every entry is written again while it is read */
 #define LOOKS   12u
+#define FIRST   1000u /* page */
 #define SEEDS   300u
 
 static struct engine *engine;
-static uint32_t seen;
+static uint32_t seen, writers_count;
 
 static void writer_main(void *argument)
 {
@@ -31,11 +32,14 @@ static void writer_main(void *argument)
         errors_record(engine, *first + i, *first + i + 1, -(int)(*first + i + 2));
 }
 
-static void look(void)
+/* Of all, or of those that are to be written over next. */
+static void look(bool oldest)
 {
     struct error_record record = {0};
+    uint32_t count = (uint32_t)atomic_load(&engine->error_count);
+    page_number first = oldest ? FIRST + count - MIN_OF(count, ERRORS_MAX) : 0;
 
-    if (!errors_last(engine, 0, UINT32_MAX, &record))
+    if (!errors_last(engine, first, oldest ? 6 : UINT32_MAX, &record))
         return;
     seen++;
     if (record.slot != record.page + 1 || -record.error != (int)record.page + 2 ||
@@ -46,19 +50,19 @@ static void look(void)
 
 static void main_fiber(void *argument)
 {
-    static const page_number firsts[WRITERS] = {1000, 2000};
+    static const page_number firsts[WRITERS] = {FIRST, 2 * FIRST};
     struct world_thread *writers[WRITERS];
 
     (void)argument;
-    for (uint32_t i = 0; i < WRITERS; i++)
+    for (uint32_t i = 0; i < writers_count; i++)
         if (world_thread_start(writer_main, (void *)(uintptr_t)&firsts[i], "writer", &writers[i]) !=
             0)
             fibers_fail("no memory for a writer");
     for (uint32_t i = 0; i < LOOKS; i++)
-        look();
-    for (uint32_t i = 0; i < WRITERS; i++)
+        look(writers_count == 1); /* then the page is known from the number */
+    for (uint32_t i = 0; i < writers_count; i++)
         world_thread_join(writers[i]);
-    look();
+    look(false);
 }
 
 static void records_are_whole(void **state)
@@ -77,6 +81,7 @@ static void records_are_whole(void **state)
         struct fibers_result result;
 
         memset(engine, 0, sizeof(*engine));
+        writers_count = 1 + seed / 2 % WRITERS;
         fibers_run(&config, main_fiber, NULL, &result);
         if (result.outcome != FIBERS_DONE)
             fail_msg("seed %llu: %s", (unsigned long long)seed, result.text);
