@@ -579,7 +579,7 @@ static void make_room(struct sim_user *keeper)
         if (range == NULL)
             continue;
         page += number * keeper->sim->range_pages;
-        if (range->reserved && !(keeper->sim->oracle.pages[page].rights & RIGHT_NONE))
+        if (range->reserved && keeper->sim->oracle.pages[page].rights != RIGHT_NONE)
             stuck &= !decommit_run(keeper, page, 1);
         range->busy = false;
     }
