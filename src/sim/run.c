@@ -351,6 +351,7 @@ static void take_outcome(const struct sim *sim, const struct fibers_result *fibe
     case FIBERS_ENDLESS:
         name_failure(result, "liveness: ", fibers->text);
         break;
+    case FIBERS_KNOWN: /* no world is searched by paths */
     case FIBERS_BROKEN:
         name_failure(result, "", fibers->text);
         break;

@@ -47,6 +47,8 @@ static void make_unready(struct world_thread *fiber, enum fiber_state state)
 
 static void end_wait(struct world_thread *fiber)
 {
+    known_step(fiber,
+               run.fibers[run.current].past); /* who woke it; or was there when its time came */
     run.waiting_count--;
     fiber->paused_at = UINT64_MAX;
     make_ready(fiber);
@@ -62,6 +64,11 @@ static _Noreturn void leave_run(enum fibers_outcome outcome)
     fiber_order_before(&run.outside);
     fiber_switch(&current_fiber()->context, &run.outside);
     abort(); /* nobody comes back */
+}
+
+_Noreturn void fibers_leave_known(void)
+{
+    leave_run(FIBERS_KNOWN);
 }
 
 /* Who waits for what, and since when: the text of a deadlock. */
@@ -225,13 +232,6 @@ bool world_load_late(const volatile void *word, uint64_t *ret_value)
     return false;
 }
 
-void world_fence(void)
-{
-    fibers_point();
-    if (run.active)
-        let_all_out(current_fiber());
-}
-
 /* A read-modify-write empties the buffer; else a store goes out every few points. */
 static void let_some_out(struct world_thread *fiber, int touch)
 {
@@ -319,6 +319,7 @@ static void step_at(const volatile void *word, int touch)
     publish_writes(fiber);
     fiber->writes = touch != WORLD_LOAD;
     fiber->paused_at = UINT64_MAX;
+    known_step(fiber, REASON_POINT);
     if (run.config.strategy == FIBERS_TIMING) {
         take_step();
         timing_touch(word, touch);
@@ -340,16 +341,32 @@ void world_point_at(const volatile void *word, enum world_touch touch, bool rela
 {
     if (!run.active || run.points_off > 0)
         return;
-    if (relaxed && !run.config.relaxed_points && run.config.strategy != FIBERS_TIMING) {
+    if (relaxed && !run.config.relaxed_points && run.config.strategy != FIBERS_TIMING)
         current_fiber()->writes |= touch != WORLD_LOAD;
-        return;
-    }
-    step_at(word, touch);
+    else
+        step_at(word, touch);
+    known_touch(word, touch); /* the others have had their turn: now the access comes */
 }
 
 void fibers_point(void)
 {
     world_point_at(NULL, WORLD_LOAD, false);
+}
+
+/* Unlike at fibers_point(), nothing is used behind this one. */
+void world_fence(void)
+{
+    if (!run.active)
+        return;
+    if (run.points_off == 0)
+        step_at(NULL, WORLD_LOAD);
+    let_all_out(current_fiber());
+}
+
+void fibers_touch(const volatile void *word)
+{
+    if (run.active && run.points_off == 0)
+        known_touch(word, WORLD_UPDATE);
 }
 
 void fibers_points_off(void)
@@ -394,6 +411,7 @@ void world_pause(unsigned round, bool backoff)
     publish_writes(fiber);
     take_step();
     fiber->paused_at = run.writes;
+    known_step(fiber, REASON_PAUSE);
     if (run.config.strategy == FIBERS_TIMING) {
         timing_pause(pause_ns);
     } else {
@@ -410,9 +428,11 @@ void world_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
     if (!run.active || run.points_off > 0)
         return;
     world_fence();
+    known_touch(word, WORLD_UPDATE);
     if (WORLD_DO_LOAD(word, memory_order_seq_cst) != expected)
         return;
     fiber = current_fiber();
+    known_step(fiber, REASON_LEAVE);
     publish_writes(fiber);
     fiber->word = word;
     fiber->expected = expected;
@@ -452,6 +472,7 @@ void world_wake(_Atomic uint32_t *word, uint32_t count)
     if (!run.active || run.points_off > 0)
         return;
     world_fence();
+    known_touch(word, WORLD_UPDATE);
     end_waits(word, count);
 }
 
@@ -466,6 +487,7 @@ void world_fence_all(void)
 
 uint64_t world_random(void)
 {
+    fibers_touch(&run.draws);
     return random_next(&run.draws);
 }
 
@@ -482,6 +504,7 @@ static void fiber_main(void *argument)
     if (self == &run.fibers[0])
         leave_run(FIBERS_DONE);
     let_all_out(self);
+    known_touch(&self->ended, WORLD_UPDATE);
     WORLD_DO_STORE(&self->ended, 1, memory_order_seq_cst);
     end_waits(&self->ended, UINT32_MAX);
     self->writes = true;
@@ -509,6 +532,7 @@ int world_thread_start(world_thread_main *main, void *argument, const char *name
         return -EAGAIN;
     fiber_hide_begin();
     *fiber = (struct world_thread){.main = main, .argument = argument, .paused_at = UINT64_MAX};
+    fiber->past = run.active ? current_fiber()->past : 0;
     snprintf(fiber->name, sizeof(fiber->name), "%s", name);
     fiber_hide_end();
     if (fiber_stack_take(&fiber->context) != 0)
@@ -534,6 +558,7 @@ static void retire_fiber(struct world_thread *fiber)
 
 void world_thread_join(struct world_thread *thread)
 {
+    fibers_touch(&thread->ended);
     while (thread->state != FIBER_ENDED)
         world_wait(&thread->ended, 0, UINT64_MAX);
     fiber_order_after(thread);

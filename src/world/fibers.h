@@ -35,6 +35,7 @@ struct fibers_path {
     struct fibers_choice *choices; /* the caller's; `room` of them */
     uint32_t room, length;
     uint32_t preemptions_max;
+    bool once;     /* go on from each state once; what fibers share is said with fibers_touch() */
     bool overflow; /* a run had more decisions than there is room: the search is not complete */
 };
 
@@ -76,7 +77,8 @@ enum fibers_outcome {
     FIBERS_DONE,     /* the main fiber returned */
     FIBERS_DEADLOCK, /* everybody waits, nobody can be woken */
     FIBERS_ENDLESS,  /* steps_max */
-    FIBERS_BROKEN    /* world_abort(), or fibers_fail() */
+    FIBERS_BROKEN,   /* world_abort(), or fibers_fail() */
+    FIBERS_KNOWN     /* FIBERS_PATH: all that can follow has been searched already */
 };
 
 #define FIBERS_TEXT     2048
@@ -104,8 +106,8 @@ void fibers_run(const struct fibers_config *config, fibers_main *main, void *arg
 
 /*
  * The next path of the search in order; false: every run with at most preemptions_max preemptions
- * has been made. Begin with length 0. Points at words that one fiber alone uses are passed over;
- * when a run finds a new word that two use, the search starts again with what it knows now.
+ * has been made, or with `once` led to a state that another has gone on from (FIBERS_KNOWN). Begin
+ * with length 0. Points at words that one fiber alone uses are passed over; when a run finds a new word that two use, the search starts again with what it knows now.
  */
 bool fibers_path_next(struct fibers_path *path);
 /* Forget which words are shared: a new search begins. */
@@ -115,6 +117,11 @@ void fibers_path_begin(struct fibers_path *path);
 
 /* A point that no atomic access makes. */
 void fibers_point(void);
+/*
+ * FIBERS_PATH: the runner uses what others use too, without a point and without a lock; NULL: bytes.
+ * Two orders of such uses are two states.
+ */
+void fibers_touch(const volatile void *word);
 /* Points, waits and time stand still between the two: for looking at what nobody may change. */
 void fibers_points_off(void);
 void fibers_points_on(void);

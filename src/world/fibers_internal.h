@@ -49,6 +49,7 @@ struct world_thread {
     struct late_store late[LATE_MAX]; /* oldest first; others do not see them yet */
     uint32_t late_count;
     uint64_t priority;      /* FIBERS_PCT */
+    uint64_t past;          /* FIBERS_PATH: hash of what it did and saw */
     struct {                /* FIBERS_TIMING */
         uint32_t cpu, next; /* next on that processor, or NOBODY */
         uint64_t ready_ns, cpu_ns;
@@ -88,6 +89,30 @@ extern struct run run;
 /* ---- fibers.c ---- */
 /* End the waits whose timeout has come by run.now_ns. */
 void fibers_expire_timeouts(void);
+
+/* The rest of the run has been searched. */
+_Noreturn void fibers_leave_known(void);
+
+/* ---- known.c ---- */
+void known_forget(void); /* a new search begins */
+void known_begin(void);  /* a run */
+void known_use(const volatile void *word, int touch);
+/* The runner has used the word, or, NULL, what has no word of its own. */
+static inline void known_touch(const volatile void *word, int touch)
+{
+    if (UNLIKELY(run.config.strategy == FIBERS_PATH))
+        known_use(word, touch);
+}
+/* The fiber has come to a point, a pause or a wait; or `why` has ended its wait. */
+static inline void known_step(struct world_thread *fiber, uint64_t why)
+{
+    uint64_t state = fiber->past ^ (why + 1) * 0x9e3779b97f4a7c15ull;
+
+    if (UNLIKELY(run.config.strategy == FIBERS_PATH))
+        fiber->past = random_mix(&state);
+}
+/* Has the search been here? From now on it has. */
+bool known_state(enum reason reason);
 
 /* ---- strategy.c ---- */
 void strategy_begin(void);

@@ -79,6 +79,7 @@ void fibers_path_begin(struct fibers_path *path)
     memset(words, 0, sizeof(words));
     word_count = 0;
     learned = false;
+    known_forget();
     path->length = 0;
     path->overflow = false;
 }
@@ -87,6 +88,7 @@ bool fibers_path_next(struct fibers_path *path)
 {
     if (learned) {
         learned = false;
+        known_forget();
         path->length = 0;
         return true;
     }
@@ -105,7 +107,7 @@ bool fibers_path_next(struct fibers_path *path)
 /* ---- decisions ---- */
 
 /* The next decision of the path; past its end, and without room, the first option. */
-static uint32_t path_choose(uint32_t options)
+static uint32_t path_choose(uint32_t options, enum reason reason)
 {
     struct fibers_path *path = run.config.path;
     struct fibers_choice *choice;
@@ -116,6 +118,8 @@ static uint32_t path_choose(uint32_t options)
         path->overflow = true;
         return 0;
     }
+    if (run.path_at == path->length && path->once && known_state(reason))
+        fibers_leave_known();
     choice = &path->choices[run.path_at++];
     if (run.path_at > path->length) {
         path->length = run.path_at;
@@ -213,14 +217,14 @@ static uint32_t pick_by_path(enum reason reason)
 
     if (reason != REASON_POINT) {
         count = others(candidates, &idle);
-        return count == 0 ? run.current : candidates[path_choose(count)];
+        return count == 0 ? run.current : candidates[path_choose(count, reason)];
     }
     if (run.preemptions >= run.config.path->preemptions_max)
         return run.current;
     count = others(candidates, &idle);
     if (idle)
         return run.current;
-    taken = path_choose(count + 1);
+    taken = path_choose(count + 1, reason);
     if (taken == 0)
         return run.current;
     run.preemptions++;
@@ -273,6 +277,7 @@ uint32_t strategy_pick(enum reason reason)
 
 void strategy_begin(void)
 {
+    known_begin();
     run.path_at = 0;
     run.preemptions = 0;
     run.byte_at = 0;

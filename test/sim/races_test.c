@@ -98,7 +98,7 @@ static void r07_neighbouring_bits_of_one_word(void **state)
 {
     /* Pins, references, protection, modified and writing change at once. */
     const struct scenario scenario = {
-        "r07_all_fields_of_a_frame", .start = {MODIFIED}, .preemptions = 1,
+        "r07_all_fields_of_a_frame", .start = {MODIFIED},
         .fibers = {{{WRITE_OUT}}, {{PIN_WRITE, 0}, {UNPIN, 0}}, {{PROTECT_READ, 0}}},
         .sees = {SEE(RESCUE_WRITING), SEE_MOVE(WRITE_DONE)}};
 
@@ -217,9 +217,9 @@ static void r16_all_pages_are_modified(void **state)
 
 static void r17_workers_end_before_what_they_use(void **state)
 {
-    const struct scenario scenario = {
-        "r17_stopped_in_the_middle", .start = {MODIFIED, ACTIVE}, .preemptions = 1,
-        .workers = {[WORKER_TRIM] = 1, [WORKER_WRITE] = 1}, .fibers = {{{STOP}}, {{READ, 0}}}};
+    const struct scenario scenario = {"r17_stopped_in_the_middle", .start = {MODIFIED, ACTIVE},
+                                      .workers = {[WORKER_TRIM] = 1, [WORKER_WRITE] = 1},
+                                      .fibers = {{{STOP}}, {{READ, 0}}}};
 
     (void)state;
     search(&scenario);
@@ -243,7 +243,7 @@ static void r22_a_torn_pte(void **state)
 {
     /* The frame, the form and the protection of one entry change at once. */
     const struct scenario scenario = {
-        "r22_all_fields_of_an_entry", .start = {STANDBY}, .preemptions = 1,
+        "r22_all_fields_of_an_entry", .start = {STANDBY},
         .fibers = {{{REPURPOSE}}, {{PROTECT_READ, 0}}, {{READ, 0}}},
         .sees = {SEE(REPURPOSED), SEE(RESCUE_STANDBY), SEE(FAULT_HARD)}};
 

@@ -6,6 +6,9 @@
  */
 #include "scenario.h"
 
+#include "base/random.h"
+
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,9 @@
 #define STEPS_MAX    200000u
 #define TICKS_OFF_NS 5000000u /* a worker that got nowhere tries again sooner than that */
 #define RANDOM_RUNS  300u
+#define DEEPER_RUNS  3000u
 #define CHOICES      (1u << 16)
+#define END_ROOM     (1u << 16)
 
 /* The scenario under way. */
 static struct assembly assembly;
@@ -25,6 +30,9 @@ static uint32_t clock_now, running, steps_used;
 static _Atomic uint32_t all_ended;
 static uint64_t seen[1 + COUNTER_COUNT + WHY_COUNT];
 static struct fibers_choice choices[CHOICES];
+/* The ends of the row: hashes of the histories of its paths. */
+static uint64_t ends[END_ROOM];
+static uint32_t end_count;
 
 static struct thread *engine_thread(uint32_t number)
 {
@@ -97,6 +105,7 @@ static void use_pinned(struct outcome *outcome, page_number page, frame_number f
 {
     uint64_t *words = soft_frame(assembly.soft, frame);
 
+    fibers_touch(NULL);
     if (write)
         fill(words, page, outcome->version);
     fibers_point();
@@ -193,6 +202,13 @@ static void read_failed(uint32_t thread, const void *buffer)
         step_under_way[thread - 1]->reads_failed |= 1u << page;
 }
 
+/* When a step begins and ends says which came before which. */
+static uint32_t tick(void)
+{
+    fibers_touch(&clock_now);
+    return clock_now++;
+}
+
 static void fiber_steps(void *argument)
 {
     uint32_t fiber = (uint32_t)(uintptr_t)argument, thread = 1 + fiber;
@@ -203,14 +219,15 @@ static void fiber_steps(void *argument)
         struct outcome *outcome = &history.steps[fiber][i];
 
         outcome->version = 2 + fiber * SCENARIO_STEPS + i;
-        outcome->begin = clock_now++;
+        outcome->begin = tick();
         outcome->reads_failed = 0;
         step_under_way[fiber] = outcome;
         take_step(thread, &steps[i], outcome);
-        outcome->end = clock_now++;
+        outcome->end = tick();
         lock_check_none_held(engine_thread(thread));
     }
     soft_detach(assembly.soft, thread);
+    fibers_touch(&running);
     if (--running == 0) { /* one wake-up, not one for each: the order of the ends is no choice */
         atomic_store(&all_ended, 1);
         world_wake(&all_ended, 1);
@@ -395,6 +412,35 @@ static void add_seen(void)
     }
 }
 
+/* Of whole words; never 0. */
+static uint64_t hash_bytes(const void *bytes, size_t count)
+{
+    const uint32_t *words = bytes;
+    uint64_t hash = 1;
+
+    for (size_t i = 0; i < count / sizeof(*words); i++) {
+        uint64_t state = hash ^ words[i];
+
+        hash = random_mix(&state);
+    }
+    return hash | 1;
+}
+
+/* What the run has left is noted as one of the ends of the row. */
+static void add_end(void)
+{
+    uint64_t hash = hash_bytes(&history, sizeof(history));
+    uint32_t at = (uint32_t)(hash % END_ROOM);
+
+    while (ends[at] != 0 && ends[at] != hash)
+        at = (at + 1) % END_ROOM;
+    if (ends[at] == hash)
+        return;
+    if (++end_count == END_ROOM)
+        fail_msg("%s: more ends than there is room for", scenario->name);
+    ends[at] = hash;
+}
+
 static void run_once(const struct fibers_config *config, const char *kind, uint64_t number)
 {
     static const char *const outcomes[] = {"wrong", "deadlock", "endless", "broken"};
@@ -406,7 +452,9 @@ static void run_once(const struct fibers_config *config, const char *kind, uint6
     all_ended = 0;
     fibers_run(config, main_fiber, NULL, &result);
     add_seen();
-    if (result.outcome != FIBERS_DONE)
+    if (result.outcome == FIBERS_DONE && config->strategy == FIBERS_PATH)
+        add_end();
+    if (result.outcome != FIBERS_DONE && result.outcome != FIBERS_KNOWN)
         fail_msg("%s, %s run %llu: %s: %s (again: MM_SCENARIO=%s)", scenario->name, kind,
                  (unsigned long long)number, outcomes[result.outcome], result.text, scenario->name);
 }
@@ -443,6 +491,18 @@ static void run_random(struct fibers_path *path)
     }
 }
 
+static void run_by_priority(uint64_t seed, uint32_t depth, uint32_t expected)
+{
+    struct fibers_config config = {.strategy = FIBERS_PCT,
+                                   .seed = seed,
+                                   .steps_max = STEPS_MAX,
+                                   .depth = depth,
+                                   .steps_expected = expected,
+                                   .net_ns = TICKS_OFF_NS};
+
+    run_once(&config, depth == 2 ? "pct" : "pct of depth 3", seed);
+}
+
 static uint64_t run_pct(void)
 {
     uint64_t runs = 20;
@@ -450,18 +510,22 @@ static uint64_t run_pct(void)
 
     steps_used = 0;
     for (uint64_t seed = 0; seed < runs; seed++) {
-        struct fibers_config config = {.strategy = FIBERS_PCT,
-                                       .seed = seed,
-                                       .steps_max = STEPS_MAX,
-                                       .depth = 2,
-                                       .steps_expected = seed < 20 ? expected : steps_used,
-                                       .net_ns = TICKS_OFF_NS};
-
-        run_once(&config, "pct", seed);
+        run_by_priority(seed, 2, seed < 20 ? expected : steps_used);
         if (seed == 19)
             runs = MAX_OF(runs, 3ull * fiber_count() * steps_used);
     }
     return runs;
+}
+
+/* Where two preemptions are too many. Says how likely a bug of depth 3 is found. */
+static void run_deeper(void)
+{
+    double chance = 1 / ((double)fiber_count() * steps_used * steps_used); /* of a run, at least */
+
+    for (uint64_t seed = 0; seed < DEEPER_RUNS; seed++)
+        run_by_priority(seed, 3, steps_used);
+    print_message("%s: %u of depth 3: a bug of that depth is found with a chance of %.2g or more\n",
+                  scenario->name, DEEPER_RUNS, -expm1(DEEPER_RUNS * log1p(-chance)));
 }
 
 /* Every order. The number of a run is the same in every process. */
@@ -530,32 +594,61 @@ static void create(struct scenario *row)
     assert_int_equal(assembly_create(&assembly, &config), 0);
 }
 
+/* The row with what it leaves out, and all that it needs. */
+static void begin_row(struct scenario *row, struct fibers_path *ret_path)
+{
+    *ret_path = (struct fibers_path){.choices = choices,
+                                     .room = CHOICES,
+                                     .preemptions_max = or_else(row->preemptions, 2),
+                                     .once = true};
+    row->pages = count_pages(row);
+    scenario = row;
+    memset(seen, 0, sizeof(seen));
+    memset(ends, 0, sizeof(ends));
+    end_count = 0;
+    steps_used = 1;
+    create(row);
+    fibers_path_begin(ret_path);
+}
+
 uint64_t scenario_search(const struct scenario *given)
 {
     struct scenario row = *given;
-    struct fibers_path path = {
-        .choices = choices, .room = CHOICES, .preemptions_max = or_else(given->preemptions, 2)};
+    struct fibers_path path;
     uint64_t by_priority, by_path;
 
-    row.pages = count_pages(given);
-    scenario = &row;
-    memset(seen, 0, sizeof(seen));
-    steps_used = 1;
-    create(&row);
-    fibers_path_begin(&path);
+    begin_row(&row, &path);
     run_random(&path);
     by_priority = run_pct();
+    if (path.preemptions_max < 2)
+        run_deeper();
     memset(seen, 0, sizeof(seen));
     by_path = run_paths(&path);
-    print_message("%s: %u random runs, %llu by priority (%u fibers, %u steps), %llu paths\n",
-                  row.name, RANDOM_RUNS, (unsigned long long)by_priority, fiber_count(), steps_used,
-                  (unsigned long long)by_path);
     for (unsigned i = 0; i < SCENARIO_SEEN; i++) {
         if (row.sees[i] != 0 && seen[row.sees[i]] == 0)
             fail_msg("%s: never met what it is about: number %u of `sees`", row.name, i);
     }
+    print_message("%s: %u random runs, %llu by priority (%u fibers, %u steps), %llu paths\n",
+                  row.name, RANDOM_RUNS, (unsigned long long)by_priority, fiber_count(), steps_used,
+                  (unsigned long long)by_path);
     assembly_destroy(&assembly);
     return by_path;
+}
+
+struct scenario_ends scenario_ends(const struct scenario *given, bool whole)
+{
+    struct scenario row = *given;
+    struct scenario_ends found = {0};
+    struct fibers_path path;
+
+    begin_row(&row, &path);
+    path.once = !whole;
+    found.paths = run_paths(&path);
+    for (uint32_t i = 0; i < END_ROOM; i++)
+        found.hash += ends[i];
+    found.ends = end_count;
+    assembly_destroy(&assembly);
+    return found;
 }
 
 static void search_row(void **state)

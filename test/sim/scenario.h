@@ -3,9 +3,11 @@
  *
  * A scenario is a row of a table: how the pages begin, and for each fiber the steps it takes. It
  * runs under random schedules, under PCT (about 3 n k runs: a bug of depth 2 is missed in 5 of 100
- * suites at most) and then in every order with at most two preemptions. After each run the audit
- * must be silent, nobody may wait or hold a lock, and some order of the steps, each taken as one
- * act, must explain everything that was returned and every byte that is left.
+ * suites at most) and then in every order with at most two preemptions; where orders lead to one
+ * state, what follows is run once (world/known.c). Rows for which that would take minutes have one
+ * preemption and PCT for bugs of depth 3, and say how likely those are found. After each run the
+ * audit must be silent, nobody may wait or hold a lock, and some order of the steps, each taken as
+ * one act, must explain everything that was returned and every byte that is left.
  *
  * MM_SCENARIO=name runs one row alone. Every run of a row is the same each time, so that repeats a
  * failure; its line names the run.
@@ -139,5 +141,12 @@ void scenario_store_watch(struct store *store, void (*failed)(uint32_t queue, co
 int scenarios_main(const char *group, const struct scenario *scenarios, size_t count);
 /* One row as part of another test; how many runs the search made. */
 uint64_t scenario_search(const struct scenario *scenario);
+
+/* What the paths of a row have led to: how many different histories, and a hash of all of them. */
+struct scenario_ends {
+    uint64_t paths, ends, hash;
+};
+/* Without the random runs; `whole`: what follows a state is searched again whenever it is come to. */
+struct scenario_ends scenario_ends(const struct scenario *scenario, bool whole);
 
 #endif

@@ -56,6 +56,7 @@ static void spoil(struct slow_store *slow, const struct store_request *request)
 /* Nobody else reads or writes the slots meanwhile: a slot has one owner. */
 static void mark_busy(struct slow_store *slow, const struct store_request *request, bool busy)
 {
+    fibers_touch(slow->busy);
     for (uint32_t i = 0; i < request->count; i++) {
         if (request->pages[i] == NULL) /* not wanted */
             continue;

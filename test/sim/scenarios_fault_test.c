@@ -86,7 +86,7 @@ static const struct scenario scenarios[] = {
     {"fault_around_against_repurpose", .start = {STANDBY, STANDBY}, .fault_around = 2,
      .fibers = {{{READ, 1}}, {{REPURPOSE}}}, .sees = {SEE(RESCUE_AROUND), SEE_MOVE(REPURPOSE)}},
     {"fault_around_against_write_out", .start = {STANDBY, MODIFIED}, .fault_around = 2,
-     .fibers = {{{READ, 0}}, {{WRITE_OUT}}, {{WRITE, 1}}}, .preemptions = 1,
+     .fibers = {{{READ, 0}}, {{WRITE_OUT}}, {{WRITE, 1}}},
      .sees = {SEE(RESCUE_AROUND), SEE(RESCUE_WRITING)}},
     {"fault_around_against_trim", .start = {STANDBY, CLEAN}, .fault_around = 2,
      .fibers = {{{READ, 0}}, {{TRIM, 1}}}, .sees = {SEE(RESCUE_AROUND), SEE_MOVE(TRIM_CLEAN)}},

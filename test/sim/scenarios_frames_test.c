@@ -74,10 +74,9 @@ static const struct scenario scenarios[] = {
     {"workers_stop_while_a_page_is_written", .pages = 4,
      .start = {ACTIVE, ACTIVE, ACTIVE, UNTOUCHED}, SERVED, .preemptions = 1,
      .fibers = {{{STOP}}, {{WRITE, 3}}}, .sees = {SEE_MOVE(TRIM), SEE_MOVE(WRITE_START)}},
-    {"workers_stop_while_a_page_is_read", .start = {IN_SLOT}, SERVED, .preemptions = 1,
+    {"workers_stop_while_a_page_is_read", .start = {IN_SLOT}, SERVED,
      .fibers = {{{STOP}}, {{READ, 0}}}, .sees = {SEE(FAULT_HARD)}},
-    {"workers_stop_before_they_begin", .start = {MODIFIED}, SERVED, .preemptions = 1,
-     .fibers = {{{STOP}}}},
+    {"workers_stop_before_they_begin", .start = {MODIFIED}, SERVED, .fibers = {{{STOP}}}},
 };
 
 int main(void)

@@ -8,7 +8,7 @@ static const struct scenario scenarios[] = {
     {"first_touches_with_free_frames", .pages = 4, .frames = 3,
      .start = {ACTIVE, ACTIVE, ACTIVE, UNTOUCHED},
      .fibers = {{{DECOMMIT, 1}, {WRITE, 3}}, {{DECOMMIT, 2}, {WRITE, 3}, {READ, 3}}},
-     .sees = {SEE(FAULT_DEMAND_ZERO), SEE(ZEROED)}, .preemptions = 1},
+     .sees = {SEE(FAULT_DEMAND_ZERO), SEE(ZEROED)}},
     /* Neighbours on a list are unlinked one after the other. */
     {"rescues_of_three_neighbours", .start = {STANDBY, STANDBY, STANDBY},
      .fibers = {{{READ, 0}}, {{READ, 1}}, {{READ, 2}}}, .sees = {SEE(RESCUE_STANDBY)}},
