@@ -1,9 +1,9 @@
 /*
  * known.c - the states a search of paths has been in.
  *
- * Two runs whose fibers have done the same, with the uses of every word in the same order, are in
- * one state, in whatever order the steps came that have nothing to do with each other; what can
- * follow is the same, and is searched once (happens-before hashing: Musuvathi and Qadeer,
+ * Two runs whose fibers have done the same, with every word stored to in the same order and each load
+ * behind the same store, are in one state, in whatever order the steps came that have nothing to do
+ * with each other; what can follow is the same, and is searched once (happens-before hashing: Musuvathi and Qadeer,
  * MSR-TR-2007-12). A fiber's past is a hash of its steps and of the pasts it has seen in words; the
  * sum of all pasts, and what the scheduler knows beside, is the state.
  *
@@ -25,7 +25,6 @@ static struct {
     uintptr_t address;
     uint64_t run;    /* of which the rest is; else the word has no past */
     uint64_t stored; /* past of the fiber that stored last */
-    uint64_t loads;  /* sum of the pasts of those that loaded since */
 } words[WORDS_MAX];
 static uint32_t word_count;
 static uint64_t runs;
@@ -51,7 +50,7 @@ static uint32_t word_at(uintptr_t address)
     }
     if (words[at].run != runs) {
         words[at].run = runs;
-        words[at].stored = words[at].loads = 0;
+        words[at].stored = 0;
     }
     return at;
 }
@@ -63,13 +62,8 @@ void known_use(const volatile void *word, int touch)
     uint32_t at = word_at((uintptr_t)(word == NULL ? &unnamed : word));
 
     fiber->past = mix(mix(fiber->past, words[at].address), words[at].stored);
-    if (touch == WORLD_LOAD) {
-        words[at].loads += fiber->past;
-    } else {
-        fiber->past = mix(fiber->past, words[at].loads);
+    if (touch != WORLD_LOAD)
         words[at].stored = fiber->past;
-        words[at].loads = 0;
-    }
 }
 
 /* ---- states ---- */

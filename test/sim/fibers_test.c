@@ -419,6 +419,78 @@ static void virtual_processors_end_at_the_bound_too_and_are_looked_at(void **sta
     assert_int_equal(looks, 99);
 }
 
+/* ---- once from each state ---- */
+
+static _Atomic uint32_t left, right;
+static uint32_t seen[2];
+
+/* Six steps on two words; what is left, and what was seen, tells many orders apart. */
+static void cross(void *argument)
+{
+    uint32_t self = (uint32_t)(uintptr_t)argument;
+
+    atomic_store(self == 0 ? &left : &right, 1 + self);
+    seen[self] = atomic_load(self == 0 ? &right : &left);
+    atomic_store(&left, 3 + self);
+    seen[self] = 8 * seen[self] + atomic_load(&right);
+    atomic_store(&right, 5 + self);
+    seen[self] = 8 * seen[self] + atomic_load(&left);
+}
+
+static void main_cross(void *argument)
+{
+    (void)argument;
+    start_all(cross);
+}
+
+#define ENDS (1u << 24)
+
+/* All ends of the search. Returns the number of runs. */
+static unsigned search_ends(uint32_t preemptions, bool once, unsigned char *ret_ends)
+{
+    static struct fibers_choice choices[4096];
+    struct fibers_path path = {.choices = choices,
+                               .room = ARRAY_COUNT(choices),
+                               .preemptions_max = preemptions,
+                               .once = once};
+    struct fibers_config config = path_config(&path);
+    unsigned runs = 0;
+
+    memset(ret_ends, 0, ENDS / 8);
+    fibers_path_begin(&path);
+    do {
+        uint32_t end;
+
+        reset(2, 1);
+        left = right = 0;
+        fibers_run(&config, main_cross, NULL, &result);
+        end = seen[0] | seen[1] << 9 | left << 18 | right << 21;
+        if (result.outcome == FIBERS_DONE)
+            ret_ends[end / 8] |= (unsigned char)(1u << end % 8);
+        else
+            assert_int_equal(result.outcome, FIBERS_KNOWN);
+        runs++;
+    } while (fibers_path_next(&path));
+    assert_false(path.overflow);
+    return runs;
+}
+
+static void from_each_state_once_comes_to_every_end(void **state)
+{
+    static unsigned char ends_of_all[ENDS / 8], ends_of_once[ENDS / 8];
+
+    (void)state;
+    for (uint32_t preemptions = 1; preemptions <= 5; preemptions++) {
+        unsigned all = search_ends(preemptions, false, ends_of_all);
+        unsigned once = search_ends(preemptions, true, ends_of_once);
+
+        print_message("%u preemptions: %u paths, %u once from each state\n", preemptions, all,
+                      once);
+        assert_memory_equal(ends_of_all, ends_of_once, sizeof(ends_of_all));
+        assert_in_range(once, 1, preemptions > 3 ? all - 1 : all);
+    }
+}
+
 /* ---- its clock ---- */
 
 static void main_timeouts(void *argument)
@@ -546,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_broken_promise_ends_the_run),
         cmocka_unit_test(an_endless_run_ends_at_its_bound),
         cmocka_unit_test(virtual_processors_end_at_the_bound_too_and_are_looked_at),
+        cmocka_unit_test(from_each_state_once_comes_to_every_end),
         cmocka_unit_test(the_clock_jumps_to_a_timeout),
         cmocka_unit_test(processors_share_work),
         cmocka_unit_test(idle_processors_take_what_waits_for_others),
