@@ -1,8 +1,6 @@
 /*
  * fuzz_options.c - an input becomes a command line of `memman run`, and is parsed, but never run.
  *
- * Words end with a zero byte; a byte above 127 stands for the name of an option, a word of its own
- * unless '=' follows.
  * A refusal must be one line that names a word, the one at fault: what comes after that word and
  * its value must not matter. What is accepted is resolved as for a run; the command
  * that the report would print to repeat it must mean the very same run.
@@ -13,130 +11,33 @@
 #include "manager.h"
 #include "options.h"
 #include "run.h"
+#include "words.h"
 #include "workload/workload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX    64
-#define TEXT_BYTES   8192
-#define NAMED_BYTES  90 /* longer words may be cut */
 #define REPEAT_BYTES 2048
 
-static char text[TEXT_BYTES], *words[WORDS_MAX];
-static int word_count;
+#define REQUIRE(...) WORDS_REQUIRE("fuzz_options", __VA_ARGS__)
 
-/* What went to standard error. */
-static FILE *errors;
-static char *error_text;
-static size_t error_bytes;
-
-static void print_words(void)
+static const char *name_of(unsigned byte)
 {
-    for (int i = 0; i < word_count; i++)
-        fprintf(stderr, "  word %d: '%s'\n", i, words[i]);
-}
-
-#define REQUIRE(condition, ...)                                                                    \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "fuzz_options: " __VA_ARGS__);                                         \
-            fputc('\n', stderr);                                                                   \
-            print_words();                                                                         \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-/* ---- from bytes ---- */
-
-static void word_begin(size_t at)
-{
-    if (word_count < WORDS_MAX)
-        words[word_count++] = text + at;
-}
-
-static void words_take(const unsigned char *bytes, size_t count)
-{
-    size_t used = 0;
-    bool begins = true;
-
-    word_count = 0;
-    for (size_t i = 0; i < count && used + 40 < sizeof(text); i++) {
-        if (bytes[i] >= 128) {
-            text[used] = '\0';
-            used += !begins;
-            word_begin(used);
-            used +=
-                (size_t)sprintf(text + used, "--%s", option_table[bytes[i] % OPTION_COUNT].name);
-            begins = i + 1 < count && bytes[i + 1] != '=';
-            used += begins;
-            continue;
-        }
-        if (begins)
-            word_begin(used);
-        text[used++] = (char)bytes[i];
-        begins = bytes[i] == 0;
-    }
-    text[used] = '\0';
+    return option_table[byte % OPTION_COUNT].name;
 }
 
 /* ---- refusals ---- */
 
-static void errors_begin(void)
-{
-    rewind(errors);
-    stderr = errors;
-}
-
-/* The text since then; until the next errors_begin(). */
-static const char *errors_end(FILE *standard_error)
-{
-    stderr = standard_error;
-    fputc('\0', errors);
-    fflush(errors);
-    return error_text;
-}
-
 static bool parse(int count, char *const line[], struct options *ret_options,
                   char ret_refusal[TEXT_BYTES])
 {
-    FILE *standard_error = stderr;
     bool accepted;
 
     errors_begin();
     accepted = options_parse(ret_options, count, line);
-    snprintf(ret_refusal, TEXT_BYTES, "%s", errors_end(standard_error));
+    snprintf(ret_refusal, TEXT_BYTES, "%s", errors_end());
     return accepted;
-}
-
-/* As a refusal shows it. */
-static void shown(const char *word, char ret_shown[NAMED_BYTES + 1])
-{
-    size_t i = 0;
-
-    for (; word[i] != '\0' && i < NAMED_BYTES; i++)
-        ret_shown[i] = (unsigned char)word[i] < ' ' || word[i] == 127 ? '?' : word[i];
-    ret_shown[i] = '\0';
-}
-
-/* One line, and nothing in it that moves the cursor. */
-static void check_line(const char *line)
-{
-    size_t length = strlen(line);
-
-    REQUIRE(length > 0 && line[length - 1] == '\n', "a refusal without a line: '%s'", line);
-    for (size_t i = 0; i + 1 < length; i++)
-        REQUIRE((unsigned char)line[i] >= ' ' && line[i] != 127,
-                "a refusal with the byte %d in it: '%s'", line[i], line);
-}
-
-static bool names(const char *line, const char *word)
-{
-    char named[NAMED_BYTES + 1];
-
-    shown(word, named);
-    return strncmp(line, "memman: ", 8) == 0 && strncmp(line + 8, named, strlen(named)) == 0;
 }
 
 /* The line names a word, and is the same without all that follows that word and its value. */
@@ -146,7 +47,7 @@ static void check_named(const char *line)
     char again[TEXT_BYTES];
 
     for (int i = 0; i < word_count; i++) {
-        if (!names(line, words[i]))
+        if (!names_word(line, words[i]))
             continue;
         for (int count = i + 1; count <= word_count && count <= i + 2; count++) {
             if (!parse(count, words, &options, again) && strcmp(line, again) == 0)
@@ -159,15 +60,14 @@ static void check_named(const char *line)
 /* The whole command refuses too, in one line, and says so to whoever started it. */
 static const char *check_exit(void)
 {
-    FILE *standard_error = stderr;
     enum exit_code code;
     const char *line;
 
     errors_begin();
     code = run_command(word_count, words);
-    line = errors_end(standard_error);
+    line = errors_end();
     REQUIRE(code == EXIT_USAGE, "a refusal with exit code %d", (int)code);
-    check_line(line);
+    REQUIRE(is_line(line), "no refusal of one line: '%s'", line);
     return line;
 }
 
@@ -276,13 +176,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *bytes, size_t count)
     struct workload_refusal refusal;
     enum mm_machine machine = MM_MACHINE_SOFT;
 
-    if (errors == NULL)
-        errors = open_memstream(&error_text, &error_bytes);
-    if (errors == NULL)
-        abort();
     if (count > 0 && (*bytes & 1) != 0)
         machine = MM_MACHINE_LINUX;
-    words_take(bytes + (count > 0), count - (count > 0));
+    words_take(bytes + (count > 0), count - (count > 0), name_of);
     if (!parse(word_count, words, &resolved.options, refused)) {
         check_refusal(refused);
         return 0;
