@@ -480,7 +480,7 @@ static void from_each_state_once_comes_to_every_end(void **state)
     static unsigned char ends_of_all[ENDS / 8], ends_of_once[ENDS / 8];
 
     (void)state;
-    for (uint32_t preemptions = 1; preemptions <= 5; preemptions++) {
+    for (uint32_t preemptions = 1; preemptions <= 4; preemptions++) {
         unsigned all = search_ends(preemptions, false, ends_of_all);
         unsigned once = search_ends(preemptions, true, ends_of_once);
 
