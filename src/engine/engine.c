@@ -80,6 +80,12 @@ size_t engine_bytes(const struct engine_config *config)
     return lay_out(config).total;
 }
 
+size_t engine_scratches(const struct engine_config *config, size_t *ret_bytes)
+{
+    *ret_bytes = config->threads * sizeof(union scratch);
+    return lay_out(config).scratches;
+}
+
 static void init_lists(struct engine *engine)
 {
     static const enum pfn_state states[] = {

@@ -292,6 +292,8 @@ static inline uint64_t engine_commit_limit(const struct engine *engine)
     return limit > retired ? limit - retired : 0;
 }
 size_t engine_bytes(const struct engine_config *config);
+/* Where in that memory working storage is, and its bytes: what is in it never matters to a new engine. */
+size_t engine_scratches(const struct engine_config *config, size_t *ret_bytes);
 /* `memory` is zeroed, cache-line aligned and stays the caller's. */
 struct engine *engine_init(void *memory, const struct engine_config *config,
                            const struct machine *machine, const struct store *store,

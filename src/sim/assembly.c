@@ -76,16 +76,11 @@ int assembly_create(struct assembly *assembly, const struct assembly_config *con
  */
 static void clear_engine(struct assembly *assembly)
 {
-    char *begin = assembly->memory, *end = begin + assembly->memory_bytes;
-    struct engine *before = assembly->engine;
+    char *begin = assembly->memory;
+    size_t bytes, at = engine_scratches(&assembly->config.engine, &bytes);
 
-    if (before != NULL) {
-        char *scratches = (char *)before->scratches;
-
-        memset(begin, 0, (size_t)(scratches - begin));
-        begin = scratches + assembly->config.engine.threads * sizeof(union scratch);
-    }
-    memset(begin, 0, (size_t)(end - begin));
+    memset(begin, 0, at);
+    memset(begin + at + bytes, 0, assembly->memory_bytes - at - bytes);
 }
 
 void assembly_reset(struct assembly *assembly)
