@@ -260,6 +260,7 @@ static void outcome_collect(struct run *run)
     outcome->broken = &run->broken;
     mm_pages(manager, &outcome->pages);
     mm_commit_info(manager, &outcome->commit);
+    mm_fragmentation(manager, &outcome->fragmentation);
     const size_t counters = mm_counters(manager, outcome->counter, OUTCOME_COUNTERS);
     outcome->counters = counters < OUTCOME_COUNTERS ? counters : OUTCOME_COUNTERS;
     const size_t locks = mm_locks(manager, outcome->lock, OUTCOME_LOCKS);

@@ -284,6 +284,40 @@ struct mm_lock_statistics {
 };
 MM_API size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count);
 
+/*
+ * How the pages lie in the page file, and what that costs. It is looked up while everything goes
+ * on, and stops nobody: the first part is counted since mm_create(), the second is of one moment
+ * only when nothing moves (mm_freeze()). It walks the page table and the slots, 5 ns for each.
+ *
+ * A ratio is NaN where there was nothing to divide by. Without a page file all counts are 0.
+ */
+#define MM_FREE_RUN_SIZES 32
+struct mm_fragmentation {
+    /* Since the beginning. */
+    uint64_t reads, pages_read;     /* I/Os, and the pages that they brought */
+    uint64_t writes, pages_written; /* I/Os, and the pages whose write was good */
+    uint64_t batches;               /* of the modified writer */
+    uint64_t batch_writes_p50, batch_writes_p99, batch_writes_max; /* I/Os of a batch */
+    uint64_t pages_moved; /* written by the defragmenter, from slot to slot */
+    /* Now, in slots. */
+    uint64_t slots, slots_used;
+    uint64_t free_runs, free_run_max;               /* neighbouring slots that are free */
+    uint64_t free_runs_by_size[MM_FREE_RUN_SIZES];  /* [i]: runs of 2^i to 2^(i+1) - 1 slots */
+    uint64_t free_slots_by_size[MM_FREE_RUN_SIZES]; /* and the slots in them */
+    uint64_t free_for_batch; /* free slots in pieces that take a whole batch (write_batch) */
+    /* Now, in pages that have a slot, whether a frame holds them too or not. */
+    uint64_t pages;
+    uint64_t pages_reserved; /* in the place that is reserved for them */
+    uint64_t pairs;          /* such a page, and the next in memory has a slot too */
+    uint64_t pairs_in_order; /* and that is the next slot */
+    /* Ratios. */
+    double pages_per_read, pages_per_write;
+    double unusable;            /* share of the free slots that is not free_for_batch */
+    double contiguity;          /* pairs_in_order of pairs */
+    double write_amplification; /* pages written and moved, for each page written */
+};
+MM_API void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentation);
+
 /* CPU time that the manager's own threads have used. */
 MM_API uint64_t mm_worker_cpu_ns(const mm *manager);
 

@@ -1,15 +1,19 @@
 /*
- * manager_observe.c - counters, pages, latencies, locks, tables, audit: the looking half of
- * memman.h.
+ * manager_observe.c - counters, pages, latencies, locks, fragmentation, tables, audit: the
+ * looking half of memman.h.
  */
 #include "manager.h"
 
+#include "observe/fragmentation.h"
 #include "observe/snapshot.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define STORE_COUNTERS_MAX 64u /* of all layers */
+
+_Static_assert(MM_FREE_RUN_SIZES == FREE_RUN_SIZES, "sizes of free runs");
 
 const char *mm_error_text(int error)
 {
@@ -86,6 +90,65 @@ size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t 
                                                    sums.contended, sums.wait_ns, sums.hold_ns};
     }
     return RANK_COUNT;
+}
+
+/* ---- fragmentation ---- */
+
+static double ratio(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? (double)NAN : (double)part / (double)whole;
+}
+
+static void fill_free_runs(const struct engine *engine, struct mm_fragmentation *ret)
+{
+    struct free_runs runs;
+    free_runs_measure(engine->slot_bits, engine->config.slots, engine->config.write_batch, &runs);
+    for (unsigned i = 0; i < FREE_RUN_SIZES; i++) {
+        ret->free_runs += runs.runs[i];
+        ret->free_runs_by_size[i] = runs.runs[i];
+        ret->free_slots_by_size[i] = runs.run_slots[i];
+    }
+    ret->slots = engine->config.slots;
+    ret->slots_used = engine->config.slots - runs.slots;
+    ret->free_run_max = runs.longest;
+    ret->free_for_batch = runs.whole;
+    ret->unusable = ratio(runs.slots - runs.whole, runs.slots);
+}
+
+static void fill_order(const struct engine *engine, struct mm_fragmentation *ret)
+{
+    struct page_order order;
+    page_order_measure(engine, &order);
+    ret->pages = order.pages;
+    ret->pages_reserved = order.pages_reserved;
+    ret->pairs = order.pairs;
+    ret->pairs_in_order = order.pairs_in_order;
+    ret->contiguity = ratio(order.pairs_in_order, order.pairs);
+}
+
+void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentation)
+{
+    const struct engine *engine = manager->engine;
+    struct histogram_summary batches;
+    batch_writes_measure(engine, &batches);
+    struct mm_fragmentation result = {
+        .reads = snapshot_counter(engine, COUNT_IO_READS),
+        .pages_read = snapshot_counter(engine, COUNT_IO_PAGES_READ),
+        .writes = snapshot_counter(engine, COUNT_IO_WRITES),
+        .pages_written = snapshot_counter(engine, COUNT_IO_PAGES_WRITTEN),
+        .batches = batches.count,
+        .batch_writes_p50 = batches.p50,
+        .batch_writes_p99 = batches.p99,
+        .batch_writes_max = batches.max,
+        .pages_moved = snapshot_counter(engine, COUNT_DEFRAGMENTED),
+    };
+    result.pages_per_read = ratio(result.pages_read, result.reads);
+    result.pages_per_write = ratio(result.pages_written, result.writes);
+    result.write_amplification =
+        ratio(result.pages_written + result.pages_moved, result.pages_written);
+    fill_free_runs(engine, &result);
+    fill_order(engine, &result);
+    *ret_fragmentation = result;
 }
 
 /* ---- audit ---- */

@@ -133,6 +133,57 @@ static void pages_write(struct json_writer *json, const struct outcome *outcome)
     json_end(json, '}');
 }
 
+/* Sizes with no free run are left out. */
+static void free_runs_write(struct json_writer *json, const struct mm_fragmentation *found)
+{
+    json_begin(json, "free_runs", '[');
+    for (unsigned i = 0; i < MM_FREE_RUN_SIZES; i++) {
+        if (found->free_runs_by_size[i] == 0) {
+            continue;
+        }
+        json_begin(json, NULL, '{');
+        json_number(json, "slots_min", (uint64_t)1 << i);
+        json_number(json, "slots_max", ((uint64_t)2 << i) - 1);
+        json_number(json, "runs", found->free_runs_by_size[i]);
+        json_number(json, "slots", found->free_slots_by_size[i]);
+        json_end(json, '}');
+    }
+    json_end(json, ']');
+}
+
+/* null without a page file. */
+static void fragmentation_write(struct json_writer *json, const struct mm_fragmentation *found)
+{
+    if (found->slots == 0) {
+        json_string(json, "fragmentation", NULL);
+        return;
+    }
+    json_begin(json, "fragmentation", '{');
+    json_real(json, "pages_per_write", found->pages_per_write);
+    json_real(json, "pages_per_read", found->pages_per_read);
+    json_begin(json, "writes_per_batch", '{');
+    json_number(json, "batches", found->batches);
+    json_number(json, "p50", found->batch_writes_p50);
+    json_number(json, "p99", found->batch_writes_p99);
+    json_number(json, "max", found->batch_writes_max);
+    json_end(json, '}');
+    json_number(json, "slots", found->slots);
+    json_number(json, "slots_used", found->slots_used);
+    json_real(json, "occupancy", (double)found->slots_used / (double)found->slots);
+    free_runs_write(json, found);
+    json_number(json, "free_run_max", found->free_run_max);
+    json_number(json, "free_for_batch", found->free_for_batch);
+    json_real(json, "unusable", found->unusable);
+    json_number(json, "pages", found->pages);
+    json_number(json, "pages_reserved", found->pages_reserved);
+    json_number(json, "pairs", found->pairs);
+    json_number(json, "pairs_in_order", found->pairs_in_order);
+    json_real(json, "contiguity", found->contiguity);
+    json_number(json, "pages_moved", found->pages_moved);
+    json_real(json, "write_amplification", found->write_amplification);
+    json_end(json, '}');
+}
+
 static void latencies_write(struct json_writer *json, const struct outcome *outcome)
 {
     json_begin(json, "latency_ns", '{');
@@ -219,6 +270,7 @@ void report_json(const struct outcome *outcome, FILE *file)
     json_number(&json, "accesses", outcome->accesses);
     counters_write(&json, outcome);
     pages_write(&json, outcome);
+    fragmentation_write(&json, &outcome->fragmentation);
     latencies_write(&json, outcome);
     locks_write(&json, outcome);
     verdict_write(&json, outcome);

@@ -23,6 +23,7 @@ struct outcome {
 
     struct mm_pages pages;
     struct mm_commit_info commit;
+    struct mm_fragmentation fragmentation;
     struct mm_counter counter[OUTCOME_COUNTERS];
     size_t counters;
     struct mm_latency latency[OUTCOME_LATENCIES]; /* the first is `access` */

@@ -4,6 +4,7 @@
  * As in RAMMap: KB with thousands separators, and a cell that is zero stays blank.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -256,6 +257,70 @@ static void store_print(const struct outcome *outcome, FILE *file)
     }
 }
 
+/* ---- fragmentation ------------------------------------------------------------------------- */
+
+static void ratio_print(FILE *file, const char *name, double ratio, int digits)
+{
+    if (isnan(ratio)) {
+        row_print(file, "  %s", name);
+    } else {
+        row_print(file, "  %-*s%16.*f", NAME_WIDTH, name, digits, ratio);
+    }
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? (double)part * 100 / (double)whole : (double)NAN;
+}
+
+static void free_runs_print(const struct mm_fragmentation *found, FILE *file)
+{
+    const uint64_t free_slots = found->slots - found->slots_used;
+
+    rule_print(file, "Free Runs of                      Runs           Slots");
+    for (unsigned i = 0; i < MM_FREE_RUN_SIZES; i++) {
+        char size[2 * NUMBER_TEXT_BYTES], number[2][NUMBER_TEXT_BYTES];
+
+        number_print((uint64_t)1 << i, number[0]);
+        if (i == 0) {
+            snprintf(size, sizeof(size), "%s", number[0]);
+        } else {
+            snprintf(size, sizeof(size), "%s to %s", number[0],
+                     number_print(((uint64_t)2 << i) - 1, number[1]));
+        }
+        if (found->free_runs_by_size[i] > 0) {
+            row_print(file, "  %-20s%16s%16s%8.1f %%", size,
+                      cell(found->free_runs_by_size[i], number[0]),
+                      cell(found->free_slots_by_size[i], number[1]),
+                      percent(found->free_slots_by_size[i], free_slots));
+        }
+    }
+}
+
+/* Where a page's neighbours are in the page file, and whether writes find room in one piece. */
+static void fragmentation_print(const struct outcome *outcome, FILE *file)
+{
+    const struct mm_fragmentation *found = &outcome->fragmentation;
+
+    if (found->slots == 0) {
+        return;
+    }
+    rule_print(file, "Page File");
+    ratio_print(file, "% Slots In Use", percent(found->slots_used, found->slots), 1);
+    ratio_print(file, "Pages per Write", found->pages_per_write, 2);
+    ratio_print(file, "Pages per Read", found->pages_per_read, 2);
+    ratio_print(file, "Writes per Batch, Median", (double)found->batch_writes_p50, 0);
+    ratio_print(file, "Writes per Batch, 99 %", (double)found->batch_writes_p99, 0);
+    ratio_print(file, "Write Amplification", found->write_amplification, 2);
+    ratio_print(file, "% Neighbours In Order", found->contiguity * 100, 1);
+    ratio_print(file, "% Pages In Reserved Place", percent(found->pages_reserved, found->pages), 1);
+    ratio_print(file, "% Free Slots Useless to a Batch", found->unusable * 100, 1);
+    ratio_print(file, "Longest Free Run", (double)found->free_run_max, 0);
+    if (found->free_runs > 0) {
+        free_runs_print(found, file);
+    }
+}
+
 /* ---- latencies and locks ------------------------------------------------------------------- */
 
 static void latencies_print(const struct outcome *outcome, FILE *file)
@@ -343,6 +408,7 @@ void report_text(const struct outcome *outcome, FILE *file)
     commit_print(outcome, file);
     counters_print(outcome, file);
     store_print(outcome, file);
+    fragmentation_print(outcome, file);
     latencies_print(outcome, file);
     locks_print(outcome, file);
     verdict_print(outcome, file);

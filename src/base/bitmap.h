@@ -1,7 +1,9 @@
 /*
- * bitmap.h - a fixed number of bits in an array of words; whoever owns it holds its lock.
+ * bitmap.h - a fixed number of bits in an array of words; whoever changes it holds its lock.
  *
- * The searches skip full words, so that a nearly full page file is searched 64 slots a step.
+ * The searches skip full words, so that a nearly full page file is searched 64 slots a step. Words
+ * are read and changed as a whole: who only wants to look needs no lock, and sees each word as it
+ * was at some moment, not all of them at the same.
  */
 #ifndef MM_BASE_BITMAP_H
 #define MM_BASE_BITMAP_H
@@ -11,19 +13,28 @@
 #define BITMAP_WORD_BITS   64u
 #define BITMAP_WORDS(bits) (((size_t)(bits) + BITMAP_WORD_BITS - 1) / BITMAP_WORD_BITS)
 
+static inline uint64_t bitmap_word(const uint64_t *words, size_t word)
+{
+    return __atomic_load_n(&words[word], __ATOMIC_RELAXED);
+}
+
 static inline bool bitmap_test(const uint64_t *words, uint32_t bit)
 {
-    return (words[bit / BITMAP_WORD_BITS] >> (bit % BITMAP_WORD_BITS)) & 1;
+    return (bitmap_word(words, bit / BITMAP_WORD_BITS) >> (bit % BITMAP_WORD_BITS)) & 1;
 }
 
 static inline void bitmap_set(uint64_t *words, uint32_t bit)
 {
-    words[bit / BITMAP_WORD_BITS] |= 1ull << (bit % BITMAP_WORD_BITS);
+    uint64_t *word = &words[bit / BITMAP_WORD_BITS];
+
+    __atomic_store_n(word, *word | 1ull << (bit % BITMAP_WORD_BITS), __ATOMIC_RELAXED);
 }
 
 static inline void bitmap_clear(uint64_t *words, uint32_t bit)
 {
-    words[bit / BITMAP_WORD_BITS] &= ~(1ull << (bit % BITMAP_WORD_BITS));
+    uint64_t *word = &words[bit / BITMAP_WORD_BITS];
+
+    __atomic_store_n(word, *word & ~(1ull << (bit % BITMAP_WORD_BITS)), __ATOMIC_RELAXED);
 }
 
 static inline void bitmap_set_run(uint64_t *words, uint32_t first, uint32_t count)
@@ -47,11 +58,11 @@ static inline uint32_t bitmap_find(const uint64_t *words, uint32_t bits, uint32_
 
     if (from >= bits)
         return bits;
-    left = (words[word] ^ flip) & (UINT64_MAX << (from % BITMAP_WORD_BITS));
+    left = (bitmap_word(words, word) ^ flip) & (UINT64_MAX << (from % BITMAP_WORD_BITS));
     while (left == 0) {
         if (++word >= BITMAP_WORDS(bits))
             return bits;
-        left = words[word] ^ flip;
+        left = bitmap_word(words, word) ^ flip;
     }
     return MIN_OF(word * BITMAP_WORD_BITS + (uint32_t)__builtin_ctzll(left), bits);
 }
@@ -80,9 +91,9 @@ static inline uint32_t bitmap_count(const uint64_t *words, uint32_t bits)
     uint32_t count = 0;
 
     for (uint32_t word = 0; word < whole; word++)
-        count += (uint32_t)__builtin_popcountll(words[word]);
+        count += (uint32_t)__builtin_popcountll(bitmap_word(words, word));
     if (rest != 0)
-        count += (uint32_t)__builtin_popcountll(words[whole] & ((1ull << rest) - 1));
+        count += (uint32_t)__builtin_popcountll(bitmap_word(words, whole) & ((1ull << rest) - 1));
     return count;
 }
 

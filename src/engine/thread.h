@@ -77,6 +77,7 @@ struct thread {
     _Atomic uint64_t moves[WHY_COUNT];                      /* (s) */
     struct lock_counts locks[RANK_COUNT];
     struct histogram latencies[LATENCY_COUNT]; /* (s) */
+    struct histogram batch_writes;             /* (s) I/Os that a batch of the writer took */
     struct move_record ring[MOVE_RING];        /* checked builds */
     uint32_t ring_next;                        /* (o) */
 };

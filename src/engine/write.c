@@ -277,6 +277,7 @@ static uint32_t write_requests(struct engine *engine, struct thread *self,
         requests[i] = &batch->request[i];
     }
     if (batch->requests > 0) {
+        histogram_record(&self->batch_writes, batch->requests);
         engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
     }
     while (done < batch->requests) {

@@ -350,10 +350,15 @@ test_text()
         'Demand Zero Faults/sec' 'Transition Faults/sec' 'Page Reads/sec' 'Pages Input/sec' \
         'Page Writes/sec' 'Pages Output/sec' 'Transition Pages RePurposed/sec' \
         'Committed Bytes' 'Commit Limit' 'Verification: good  10,000 accesses and 512 pages' \
-        'Audit: good'; do
+        'Audit: good' 'Page File' '% Slots In Use' 'Pages per Write' 'Pages per Read' \
+        'Writes per Batch, 99 %' 'Write Amplification' '% Neighbours In Order' \
+        '% Pages In Reserved Place' '% Free Slots Useless to a Batch' 'Longest Free Run' \
+        'Free Runs of'; do
         expect "$text" "$out" 'text report'
     done
     ! grep -q ' $' "$out" || fail 'text report: blanks at the end of a line'
+    status 0 run --machine soft --memory 1M --frames 2M --pagefile 0 --accesses 1000
+    ! grep -qF 'Pages per Write' "$out" || fail 'text report: the order of a page file that is not there'
 }
 
 test_json()
@@ -386,6 +391,28 @@ test_json()
         for l in r["latency_ns"].values())'
     json "$folder/json" 'len(r["locks"]) > 0 and all(
         set(l) == {"name", "acquired", "contended", "wait_ns", "hold_ns"} for l in r["locks"])'
+    # Nothing moves any more: slots, free runs and pages add up. All of it lies in order.
+    json "$folder/json" '[f for f in [r["fragmentation"]] if f["slots"] == 512 == f["slots_used"]
+        + sum(x["slots"] for x in f["free_runs"]) and f["slots_used"] == f["pages"]
+        == r["commit"]["slots"] * f["occupancy"]
+        and all(x["slots_min"] * x["runs"] <= x["slots"] <= x["slots_max"] * x["runs"]
+            for x in f["free_runs"])]'
+    json "$folder/json" '[f for f in [r["fragmentation"]] if f["contiguity"] == 1 and
+        f["pairs"] == f["pairs_in_order"] > 0 and f["pages"] == f["pages_reserved"]
+        and 0 <= f["unusable"] <= 1 and f["pages_moved"] == 0 and f["write_amplification"] == 1]'
+    json "$folder/json" '[f for f in [r["fragmentation"]] if
+        abs(f["pages_per_write"] * r["io"]["writes"] - r["io"]["pages_written"]) < 0.01 and
+        abs(f["pages_per_read"] * r["io"]["reads"] - r["io"]["pages_read"]) < 0.01]'
+    json "$folder/json" '[b for b in [r["fragmentation"]["writes_per_batch"]] if
+        1 <= b["p50"] <= b["p99"] <= b["max"] <= 512 and b["batches"] <= r["io"]["writes"]]'
+    # Slots as they come are in no order.
+    status 0 run --machine soft $small --slot-reservation 1 --json - && mv "$out" "$folder/unreserved"
+    json "$folder/unreserved" '[f for f in [r["fragmentation"]] if
+        f["contiguity"] < 0.5 and f["pages_reserved"] == 0]'
+    status 0 run --machine soft --memory 1M --frames 2M --pagefile 0 --accesses 1000 --json - &&
+        mv "$out" "$folder/none.json"
+    json "$folder/none.json" 'r["fragmentation"] is None'
+    : >"$out"
 
     status 0 run --machine soft $small --json "$folder/report" && expect Verification "$out" both
     json "$folder/report" 'r["accesses"] == 10000'

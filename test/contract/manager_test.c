@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -229,6 +230,60 @@ static void test_observation(void **state)
     assert_true(mm_state_info(0, &info) && mm_move_info(0, &move) && mm_rank_info(0, &rank));
     assert_false(mm_state_info(1000, &info) || mm_move_info(1000, &move));
     assert_false(mm_rank_info(1000, &rank));
+    end(manager);
+}
+
+/* What must add up when nothing moves. */
+static void must_add_up(mm *manager, uint64_t slots)
+{
+    struct mm_fragmentation found;
+    mm_freeze(manager);
+    mm_fragmentation(manager, &found);
+    uint64_t runs = 0, free_slots = 0;
+    for (unsigned i = 0; i < MM_FREE_RUN_SIZES; i++) {
+        runs += found.free_runs_by_size[i];
+        free_slots += found.free_slots_by_size[i];
+    }
+    assert_int_equal(found.slots, slots);
+    assert_int_equal(found.free_runs, runs);
+    assert_int_equal(found.slots - found.slots_used, free_slots);
+    assert_int_equal(found.slots_used, found.pages);
+    assert_true(found.free_run_max <= free_slots && found.free_for_batch <= free_slots);
+    assert_true(found.pairs_in_order <= found.pairs && found.pages_reserved <= found.pages);
+    assert_true(found.batch_writes_p50 <= found.batch_writes_p99);
+    assert_true(found.batch_writes_p99 <= found.batch_writes_max);
+    assert_true(found.batches <= found.writes && found.writes <= found.pages_written);
+    assert_true(found.reads <= found.pages_read);
+    assert_int_equal(mm_thaw(manager), MM_OK);
+}
+
+static void test_fragmentation(void **state)
+{
+    struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
+    mm *manager = make(&options);
+    struct mm_fragmentation found;
+    must_add_up(manager, PAGES);
+    mm_fragmentation(manager, &found);
+    assert_int_equal(found.free_run_max, PAGES);
+    assert_true(isnan(found.pages_per_write) && isnan(found.contiguity));
+    uint64_t base = claim_all(manager);
+    for (uint64_t page = 0; page < 2 * PAGES; page++) {
+        uint64_t word = page;
+        assert_int_equal(mm_write(manager, base + page * 7 % PAGES * PAGE, &word, sizeof(word)),
+                         MM_OK);
+    }
+    must_add_up(manager, PAGES);
+    mm_fragmentation(manager, &found);
+    assert_true(found.slots_used >= PAGES - 2 * FRAMES && found.pages_written > 0);
+    assert_true(found.pages_per_write >= 1 && found.pages_per_read >= 1);
+    assert_true(found.contiguity > 0 && found.contiguity <= 1);
+    assert_true(found.write_amplification >= 1);
+    end(manager);
+    options = options_for(state, FRAMES, FRAMES, 0);
+    manager = make(&options);
+    must_add_up(manager, 0);
+    mm_fragmentation(manager, &found);
+    assert_true(isnan(found.unusable) && isnan(found.pages_per_read));
     end(manager);
 }
 
@@ -492,10 +547,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         ON_EACH_MACHINE(test_threads_max) ON_EACH_MACHINE(test_threads_that_end)
             ON_EACH_MACHINE(test_threads_that_only_touch) ON_EACH_MACHINE(test_peek)
-                ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_bad_options)
-                    ON_EACH_MACHINE(test_one_frame) ON_EACH_MACHINE(test_two_frames)
-                        ON_EACH_MACHINE(test_no_pagefile) ON_EACH_MACHINE(test_default_sizes)
-                            ON_EACH_MACHINE(test_two_managers) ON_EACH_MACHINE(test_nothing_leaks)};
+                ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_fragmentation)
+                    ON_EACH_MACHINE(test_bad_options) ON_EACH_MACHINE(test_one_frame)
+                        ON_EACH_MACHINE(test_two_frames) ON_EACH_MACHINE(test_no_pagefile)
+                            ON_EACH_MACHINE(test_default_sizes) ON_EACH_MACHINE(test_two_managers)
+                                ON_EACH_MACHINE(test_nothing_leaks)};
     if (argc > 1) { /* only tests whose name matches, as "test_pin*" */
         cmocka_set_test_filter(argv[1]);
     }
