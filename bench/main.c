@@ -4,6 +4,7 @@
  * memman-bench [--repeats N] [--row PART] [--strict]: medians of N repetitions (default 9), the
  * range in brackets; --row takes only rows with PART in their name; --strict ends with 1 if a bound
  * that must hold was missed.
+ * memman-bench slots [--store NAME] [--slots N] [--seed N]: what slots.c prints.
  */
 #include "measure.h"
 
@@ -17,6 +18,9 @@ int main(int count, char **arguments)
 {
     unsigned repeats = 9;
     bool strict = false;
+    if (count > 1 && strcmp(arguments[1], "slots") == 0) {
+        return bench_slots(count - 2, arguments + 2);
+    }
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--strict") == 0) {
             strict = true;
@@ -27,7 +31,7 @@ int main(int count, char **arguments)
             rows_select(arguments[++i]);
         } else {
             fprintf(stderr,
-                    "memman-bench: '%s' is not --strict, --row PART-OF-NAME or "
+                    "memman-bench: '%s' is not slots, --strict, --row PART-OF-NAME or "
                     "--repeats 1..%d\n",
                     arguments[i], REPEATS_MAX);
             return 2;

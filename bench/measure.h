@@ -59,4 +59,7 @@ bool row_wanted(const char *name);
 /* soft.c: every row of the soft machine. */
 void bench_soft(unsigned repeats);
 
+/* slots.c: how pages lie in the page file after long random use; what follows `slots`. Exit code. */
+int bench_slots(int count, char **arguments);
+
 #endif

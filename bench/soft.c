@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "manager.h"
 #include "measure.h"
+#include "memory.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -39,29 +40,6 @@ static mm *make(uint64_t memory, uint64_t frames, const char *policy)
     return manager;
 }
 
-static uint64_t commit_all(mm *manager)
-{
-    uint64_t address = 0, bytes = mm_options_of(manager)->memory_bytes;
-    if (mm_reserve(manager, bytes, &address) != MM_OK ||
-        mm_commit(manager, address, bytes, MM_READ_WRITE) != MM_OK) {
-        fprintf(stderr, "memman-bench: the memory could not be committed\n");
-        exit(3);
-    }
-    mm_detach(manager); /* an idle user is one more to flush */
-    return address;
-}
-
-static inline void touch(mm *manager, uint64_t address, bool write)
-{
-    uint64_t word = 1;
-    int error = write ? mm_write(manager, address, &word, sizeof(word))
-                      : mm_read(manager, address, &word, sizeof(word));
-    if (error != MM_OK) {
-        fprintf(stderr, "memman-bench: %s\n", mm_error_text(error));
-        exit(1);
-    }
-}
-
 static uint64_t counter(mm *manager, enum counter id)
 {
     struct mm_counter counters[COUNTER_COUNT];
@@ -80,23 +58,6 @@ static struct physics between(struct physics before)
     struct physics after = physics_measure();
     return (struct physics){(before.copy_ns + after.copy_ns) / 2,
                             (before.clear_ns + after.clear_ns) / 2};
-}
-
-/* Page numbers 0..count-1 in random order. */
-static uint32_t *shuffled(uint32_t count)
-{
-    struct random_generator random;
-    uint32_t *order = malloc(count * sizeof(order[0]));
-    if (order == NULL) {
-        exit(3);
-    }
-    random_seed(&random, 7, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t j = random_below(&random, i + 1);
-        order[i] = order[j];
-        order[j] = i;
-    }
-    return order;
 }
 
 static double touch_all(mm *manager, uint64_t address, const uint32_t *order, uint32_t count,
@@ -143,7 +104,7 @@ static void row_rescue(unsigned repeats, bool modified)
     struct series ours = {0}, theirs = {0};
     mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
     uint64_t address = commit_all(manager);
-    uint32_t *order = shuffled(FRAME_PAGES), thread = 0;
+    uint32_t *order = shuffled(FRAME_PAGES, 7), thread = 0;
     manager_thread(manager, &thread);
     mm_freeze(manager);
     for (unsigned r = 0; r <= repeats; r++) {
@@ -178,7 +139,7 @@ static void row_demand_zero(unsigned repeats, bool cleared)
     struct series ours = {0}, theirs = {0};
     mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "fifo");
     uint64_t address = commit_all(manager);
-    uint32_t *order = shuffled(FRAME_PAGES), thread = 0;
+    uint32_t *order = shuffled(FRAME_PAGES, 7), thread = 0;
     manager_thread(manager, &thread);
     mm_freeze(manager);
     struct thread *self = &manager->engine->threads[thread];
