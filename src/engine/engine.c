@@ -130,6 +130,7 @@ static void init_threads(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->config.threads; i++) {
         engine->threads[i].number = i;
+        engine->threads[i].slot_area = i;
         engine->threads[i].backoff = engine->config.backoff;
         engine->threads[i].block = BLOCK_NONE;
         engine->threads[i].wants = PAGE_NONE;

@@ -100,7 +100,8 @@ struct slot_area {
     uint32_t hint;         /* next-fit: where the last search ended */
     uint32_t reserve_hand; /* run that the next search for an empty one begins with */
     uint32_t given_back;   /* so far; wraps around */
-    uint32_t barren_until; /* given_back at which a search for long runs is worth while again */
+    uint32_t barren_least; /* no run is so long, before given_back is barren_until */
+    uint32_t barren_until;
     _Atomic uint32_t free;
     _Atomic uint32_t suspected; /* so far; 0: none is to be looked for */
     struct slot_suspect suspects[SUSPECTS_MAX];

@@ -10,7 +10,7 @@
  * p of the block goes to slot p of the run, so that neighbours in memory are neighbours in the page
  * file however late they were written. When no run is left, one with nothing in it is taken back;
  * at last single slots of others' runs are used, so a free slot is always found. What has no run
- * gets neighbouring slots as far as there are any, next-fit, with a minimum length first.
+ * gets neighbouring slots as far as there are any, next-fit, long runs first.
  *
  * A slot that cannot be written is retired: its bit stays set, and nobody owns it any more.
  */
@@ -18,7 +18,7 @@
 #include "base/mutant.h"
 #include "engine/engine.h"
 
-#define RUN_LEAST     16 /* slots that a search wants in one piece as long as it finds any */
+#define RUN_LEAST     16 /* slots that a search wants in one piece at first, then half of it */
 #define RESERVE_LOOKS 64 /* runs of each part that are looked at for an empty one */
 
 /* ---- the bitmap ---- */
@@ -342,33 +342,54 @@ static uint32_t find_run(struct engine *engine, const struct slot_area *area, ui
     return 0;
 }
 
-/* Take what one area has, in runs of at least `least`. */
+/* Take what one area has from its hint or from its beginning on, in runs of at least `least`. */
 static void take_from_area(struct engine *engine, struct thread *self, struct slot_area *area,
-                           uint32_t least, bool steal, struct wanted *wanted)
+                           bool on, uint32_t least, bool steal, struct wanted *wanted)
 {
     lock_acquire(self, &area->lock, RANK_SLOTS);
-    uint32_t from = engine->config.slots_next_fit ? area->hint : 0;
-    bool wrapped = from == 0;
-    /* A search that found no long run is not made again before much was given back. */
-    bool barren = least > 1 && (int32_t)(area->given_back - area->barren_until) < 0;
+    uint32_t from = on ? area->hint : 0;
+    /* A search that found no such run is not made again before much was given back. */
+    bool barren = least > 1 && least >= area->barren_least &&
+                  (int32_t)(area->given_back - area->barren_until) < 0;
     while (wanted->missing > 0 && PFN_FIELD(area, free) > 0 && !barren) {
         uint32_t first = 0, aim = MIN_OF(least, wanted->missing);
         uint32_t run = find_run(engine, area, from, aim, wanted->missing, steal, &first);
         if (run == 0) {
-            if (wrapped || MUTANT(SLOT_SEARCH_ENDS_EARLY)) {
-                if (least > 1) {
-                    area->barren_until = area->given_back + SLOT_CLUSTER / 8;
-                }
-                break;
+            if (!on && least > 1) {
+                area->barren_least = aim;
+                area->barren_until = area->given_back + SLOT_CLUSTER / 8;
             }
-            wrapped = true;
-            from = 0;
-            continue;
+            break;
         }
         take_run(engine, area, first, run, wanted);
         from = area->hint = first + run;
     }
     lock_release(self, &area->lock, RANK_SLOTS);
+}
+
+/*
+ * Take what all areas have, in runs of at least `least`. Next-fit goes on where the thread's last
+ * search ended, through all areas, and comes to the beginning of that one last; were each search
+ * to begin in the same area, that would be picked clean of every run as soon as it is long enough.
+ * Who steals does just that: what is stolen puts pages out of order, so it shall be in few runs.
+ */
+static void take_from_areas(struct engine *engine, struct thread *self, uint32_t least, bool steal,
+                            struct wanted *wanted)
+{
+    bool next_fit = engine->config.slots_next_fit && !steal;
+    uint32_t begin = next_fit ? self->slot_area : steal ? 0 : self->number;
+    uint32_t areas = engine->slot_area_count;
+    uint32_t again = areas > 0 && next_fit && !MUTANT(SLOT_SEARCH_ENDS_EARLY);
+    for (uint32_t i = 0; i < areas + again && wanted->missing > 0; i++) {
+        uint32_t at = (begin + i) % areas, before = wanted->missing;
+        struct slot_area *area = &engine->slot_areas[at];
+        if (PFN_FIELD(area, free) > 0) {
+            take_from_area(engine, self, area, next_fit && i == 0, least, steal, wanted);
+        }
+        if (next_fit && wanted->missing < before) {
+            self->slot_area = at;
+        }
+    }
 }
 
 uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
@@ -381,18 +402,12 @@ uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
     if (engine->run_shift > 0) {
         take_all_reserved(engine, self, &wanted, count);
     }
-    /* Long runs, then any; then the same in the runs of others. */
-    unsigned rounds = engine->run_shift > 0 && !MUTANT(RESERVED_SLOTS_ARE_SACRED) ? 4 : 2;
-    for (unsigned round = engine->config.slots_next_fit ? 0 : 1;
-         round < rounds && wanted.missing > 0; round++) {
-        for (uint32_t i = 0; i < engine->slot_area_count && wanted.missing > 0; i++) {
-            struct slot_area *area =
-                &engine->slot_areas[(self->number + i) % engine->slot_area_count];
-            if (PFN_FIELD(area, free) > 0) {
-                take_from_area(engine, self, area, round % 2 == 0 ? RUN_LEAST : 1, round >= 2,
-                               &wanted);
-            }
-        }
+    /* Long runs, shorter ones, any; then any of others' runs. */
+    for (uint32_t least = engine->config.slots_next_fit ? RUN_LEAST : 1; least > 0; least /= 2) {
+        take_from_areas(engine, self, least, false, &wanted);
+    }
+    if (engine->run_shift > 0 && !MUTANT(RESERVED_SLOTS_ARE_SACRED)) {
+        take_from_areas(engine, self, 1, true, &wanted);
     }
     return count - wanted.missing;
 }

@@ -64,6 +64,7 @@ struct thread {
     uint32_t held[RANK_COUNT];     /* (o) how many locks of each rank, checked builds */
     enum latency latency;          /* (o) what the fault under way turned out to be */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
+    uint32_t slot_area;            /* (o) where its last search for free slots ended */
     page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */
 

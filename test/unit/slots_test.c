@@ -102,6 +102,26 @@ static void next_fit_goes_on_and_first_fit_goes_back(void **state)
     }
 }
 
+/* Of the holes that there are the long ones are filled first. */
+static void long_runs_first(void **state)
+{
+    slot_number slots[128];
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 128, false);
+    assert_int_equal(take(&rig, 0, 128, slots), 128);
+    give(&rig, slots + 9, 3);
+    give(&rig, slots + 19, 8);
+    give(&rig, slots + 39, 5);
+    assert_int_equal(take(&rig, 0, 12, slots), 12);
+    assert_true(is_run(slots, 8, 20) && is_run(slots + 8, 4, 40));
+    assert_int_equal(take(&rig, 0, 5, slots), 4);
+    assert_true(is_run(slots, 3, 10) && slots[3] == 44);
+    give_all(&rig);
+    rig_end(&rig);
+}
+
 static void full_is_full(void **state)
 {
     static slot_number slots[300];
@@ -272,6 +292,13 @@ static void several_areas(void **state)
         assert_true(is_run(slots, 3, area->first));
         give(&rig, slots, 3);
     }
+    /* A search goes on in the area where the last one ended, however much is free before. */
+    uint32_t count = rig.engine->slot_areas[0].count;
+    assert_int_equal(take(&rig, 0, count, slots), count);
+    give(&rig, slots, count);
+    assert_int_equal(take(&rig, 0, 5, slots), 5);
+    assert_true(is_run(slots, 5, rig.engine->slot_areas[1].first + 3));
+    give(&rig, slots, 5);
     assert_int_equal(take(&rig, 2, SLOTS_MANY, slots), SLOTS_MANY);
     for (uint32_t i = 0; i < SLOTS_MANY; i++) {
         assert_true(slots[i] >= 1 && slots[i] <= SLOTS_MANY && !seen[slots[i]]);
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(runs_are_contiguous_when_free),
         cmocka_unit_test(the_store_hears_of_a_slot_given_back),
         cmocka_unit_test(next_fit_goes_on_and_first_fit_goes_back),
+        cmocka_unit_test(long_runs_first),
         cmocka_unit_test(full_is_full),
         cmocka_unit_test(a_block_is_in_order),
         cmocka_unit_test(a_batch_of_many_blocks),
