@@ -30,13 +30,19 @@ struct slots_options {
     uint64_t seed;
 };
 
+#define HEAD_FORMAT "%-12s%8s  %-14s%8s%14s%8s%10s%10s%10s%10s%11s\n"
+
+/* How pages get their slots. */
+struct placing {
+    const char *name;
+    bool reserved;
+};
+
 /* One row. */
 struct trial {
-    const char *pattern;
-    uint32_t group; /* neighbours that are written together, aligned */
-    unsigned percent;
-    const char *placing;
-    bool reserved;
+    uint32_t group;   /* neighbours that are written together, aligned */
+    unsigned percent; /* of the slots in use */
+    const struct placing *placing;
 };
 
 struct stage {
@@ -87,7 +93,7 @@ static void begin(struct stage *stage, const struct trial *trial,
     made.store = options->store;
     made.latency = false;
     made.threads_max = 1;
-    made.slot_reservation = trial->reserved ? made.slot_reservation : 1;
+    made.slot_reservation = trial->placing->reserved ? made.slot_reservation : 1;
     if (mm_create(&made, &stage->manager, &detail) != MM_OK) {
         fprintf(stderr, "memman-bench: %s\n", detail.text);
         exit(3);
@@ -140,9 +146,10 @@ static void run_trial(const struct trial *trial, const struct slots_options *opt
     mm_fragmentation(stage.manager, &scanned);
     uint64_t written = after.pages_written - before.pages_written;
     uint64_t moved = after.pages_moved - before.pages_moved;
-    printf("%-12s%6.1f %%  %-14s%8.2f%8" PRIu64 "%5" PRIu64 "%8.2f%11" PRIu64 "%9" PRIu64
-           "%8.1f %%%8.1f %%%7.2f\n",
-           trial->pattern, (double)after.slots_used * 100 / (double)after.slots, trial->placing,
+    printf("%-12s%6.1f %%  %-14s%8.2f%9" PRIu64 "%5" PRIu64 "%8.2f%10" PRIu64 "%10" PRIu64
+           "%8.1f %%%8.1f %%%11.2f\n",
+           trial->group == 1 ? "one by one" : "eights",
+           (double)after.slots_used * 100 / (double)after.slots, trial->placing->name,
            (double)written / (double)(after.writes - before.writes), after.batch_writes_p50,
            after.batch_writes_p99,
            (double)(scanned.pages_read - after.pages_read) / (double)(scanned.reads - after.reads),
@@ -152,6 +159,7 @@ static void run_trial(const struct trial *trial, const struct slots_options *opt
     mm_destroy(stage.manager);
 }
 
+/* Decimal, and within the bounds. */
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number)
 {
     char *end;
@@ -164,25 +172,27 @@ static bool parse(int count, char **arguments, struct slots_options *options)
 {
     for (int i = 0; i < count; i += 2) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
-        uint64_t number = options->slots;
+        uint64_t slots;
         if (strcmp(arguments[i], "--store") == 0 && *value != '\0') {
             options->store = value;
-        } else if (!(strcmp(arguments[i], "--slots") == 0 &&
-                     parse_number(value, SLOTS_LEAST, SLOTS_MOST, &number)) &&
-                   !(strcmp(arguments[i], "--seed") == 0 &&
-                     parse_number(value, 0, UINT64_MAX, &options->seed))) {
+        } else if (strcmp(arguments[i], "--slots") == 0 &&
+                   parse_number(value, SLOTS_LEAST, SLOTS_MOST, &slots)) {
+            options->slots = (uint32_t)slots;
+        } else if (strcmp(arguments[i], "--seed") != 0 ||
+                   !parse_number(value, 0, UINT64_MAX, &options->seed)) {
             fprintf(stderr,
                     "memman-bench: slots '%s %s' is not --store NAME, --seed N or --slots %u..%u\n",
                     arguments[i], value, SLOTS_LEAST, SLOTS_MOST);
             return false;
         }
-        options->slots = (uint32_t)number;
     }
     return true;
 }
 
 int bench_slots(int count, char **arguments)
 {
+    static const struct placing placings[] = {{"as they come", false}, {"reserved", true}};
+    static const uint32_t groups[] = {1, 8};
     static const unsigned percents[] = {50, 70, 90};
     struct slots_options options = {"ram", 65536, 1};
     if (!parse(count, arguments, &options)) {
@@ -190,17 +200,15 @@ int bench_slots(int count, char **arguments)
     }
     printf("MemoryManager %s, %u slots on %s, %u frames, seed %" PRIu64 "\n", MM_VERSION,
            options.slots, options.store, options.slots / 8, options.seed);
-    printf("written     in use    slots           pages/  writes/batch  pages/      free  longest  "
-           "useless       in  amplifi-\n");
-    printf("                                       write     p50  p99    read      runs      run "
-           "to batch    order   cation\n");
-    for (uint32_t group = 1; group <= 8; group *= 8) {
-        for (size_t i = 0; i < ARRAY_COUNT(percents); i++) {
-            for (int reserved = 0; reserved <= 1; reserved++) {
-                run_trial(&(struct trial){group == 1 ? "one by one" : "eights", group, percents[i],
-                                          reserved ? "reserved" : "as they come", reserved},
-                          &options);
-            }
+    printf(HEAD_FORMAT, "written", "in use", "slots", "pages/", "writes/batch", "pages/", "free",
+           "longest", "useless", "in", "write");
+    printf(HEAD_FORMAT, "", "", "", "write", "p50  p99", "read", "runs", "free run", "to batch",
+           "order", "amplified");
+    for (size_t i = 0; i < ARRAY_COUNT(groups) * ARRAY_COUNT(percents); i++) {
+        for (size_t p = 0; p < ARRAY_COUNT(placings); p++) {
+            run_trial(&(struct trial){groups[i / ARRAY_COUNT(percents)],
+                                      percents[i % ARRAY_COUNT(percents)], &placings[p]},
+                      &options);
         }
     }
     return 0;
