@@ -30,7 +30,7 @@ struct slots_options {
     uint64_t seed;
 };
 
-#define HEAD_FORMAT "%-12s%8s  %-14s%8s%14s%8s%10s%10s%10s%10s%11s\n"
+#define HEAD_FORMAT "%-12s%8s  %-16s%8s%14s%8s%10s%10s%10s%10s%11s\n"
 
 /* How pages get their slots. */
 struct placing {
@@ -146,7 +146,7 @@ static void run_trial(const struct trial *trial, const struct slots_options *opt
     mm_fragmentation(stage.manager, &scanned);
     uint64_t written = after.pages_written - before.pages_written;
     uint64_t moved = after.pages_moved - before.pages_moved;
-    printf("%-12s%6.1f %%  %-14s%8.2f%9" PRIu64 "%5" PRIu64 "%8.2f%10" PRIu64 "%10" PRIu64
+    printf("%-12s%6.1f %%  %-16s%8.2f%9" PRIu64 "%5" PRIu64 "%8.2f%10" PRIu64 "%10" PRIu64
            "%8.1f %%%8.1f %%%11.2f\n",
            trial->group == 1 ? "one by one" : "eights",
            (double)after.slots_used * 100 / (double)after.slots, trial->placing->name,
@@ -191,7 +191,7 @@ static bool parse(int count, char **arguments, struct slots_options *options)
 
 int bench_slots(int count, char **arguments)
 {
-    static const struct placing placings[] = {{"as they come", false}, {"reserved", true}};
+    static const struct placing placings[] = {{"next-fit", false}, {"reserved", true}};
     static const uint32_t groups[] = {1, 8};
     static const unsigned percents[] = {50, 70, 90};
     struct slots_options options = {"ram", 65536, 1};

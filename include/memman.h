@@ -287,7 +287,7 @@ MM_API size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, 
 /*
  * How the pages lie in the page file, and what that costs. It is looked up while everything goes
  * on, and stops nobody: the first part is counted since mm_create(), the second is of one moment
- * only when nothing moves (mm_freeze()). It walks the page table and the slots, 5 ns for each.
+ * only when nothing moves (mm_freeze()). It walks the slots and the page table, 15 ns a page.
  *
  * A ratio is NaN where there was nothing to divide by. Without a page file all counts are 0.
  */
