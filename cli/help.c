@@ -21,7 +21,9 @@ static const char *value_name(const struct option_info *info)
     case OPTION_REAL:
         return "NUMBER";
     case OPTION_TEXT:
-        return info == &option_table[OPTION_JSON] ? "FILE" : "NAME";
+        return "NAME";
+    case OPTION_FILE:
+        return "FILE";
     case OPTION_FLAG:
         return "";
     default:

@@ -109,8 +109,11 @@ const struct option_info option_table[OPTION_COUNT] = {
                         "time every access and every fault (default: on)"},
     [OPTION_VERIFY] = {"verify", OPTION_CHOICE, 0, 0, "off|full", "full", NULL,
                        "check every access and at the end every page (default: full)"},
-    [OPTION_JSON] = {"json", OPTION_TEXT, 0, 0, NULL, NULL, NULL,
+    [OPTION_JSON] = {"json", OPTION_FILE, 0, 0, NULL, NULL, NULL,
                      "write the report as JSON; - is standard output, alone"},
+    [OPTION_SLOT_MAP] = {"slot-map", OPTION_FILE, 0, 0, NULL, NULL, NULL,
+                         "draw the page file as a picture (PPM): a dot a slot, 512 a\n"
+                         "row, its colour where in memory its page is; free: black"},
     [OPTION_QUIET] = {"quiet", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
                       "no progress, no notes, one line of report"},
 };
@@ -277,8 +280,8 @@ void options_print_command(const struct options *options, char *ret_text, size_t
             (option == OPTION_TLB || option == OPTION_FAULTS || option == OPTION_FAULT_HANDLERS) &&
             !options->value[option].given;
 
-        if (!options->value[option].present || foreign || option == OPTION_JSON ||
-            option == OPTION_QUIET) {
+        if (!options->value[option].present || foreign ||
+            option_table[option].kind == OPTION_FILE || option == OPTION_QUIET) {
             continue;
         }
         option_value_print(options, (enum option)option, text);

@@ -48,6 +48,7 @@ enum option {
     OPTION_LATENCY,
     OPTION_VERIFY,
     OPTION_JSON,
+    OPTION_SLOT_MAP,
     OPTION_QUIET,
     OPTION_COUNT
 };
@@ -60,6 +61,7 @@ enum option_kind {
     OPTION_POWER_OF_TWO, /* or 0 where the minimum allows it */
     OPTION_REAL,
     OPTION_TEXT,
+    OPTION_FILE, /* where to write; about the report, not about the run */
     OPTION_FLAG,
 };
 

@@ -120,6 +120,9 @@ static void option_wanted(const struct option_info *info, char *ret_text, size_t
     case OPTION_TEXT:
         snprintf(ret_text, bytes, "a text of 1 to %d bytes", OPTION_VALUE_BYTES - 1);
         break;
+    case OPTION_FILE:
+        snprintf(ret_text, bytes, "the name of a file");
+        break;
     default:
         snprintf(ret_text, bytes, "a whole number from %" PRIu64 " to %" PRIu64, info->minimum,
                  info->maximum);
@@ -190,8 +193,10 @@ static bool value_parse(const struct option_info *info, const char *text,
                (info != &option_table[OPTION_SECONDS] || value->real >= 0.001);
     case OPTION_TEXT:
         value->text = text;
-        return *text != '\0' &&
-               (info == &option_table[OPTION_JSON] || strlen(text) < OPTION_VALUE_BYTES);
+        return *text != '\0' && strlen(text) < OPTION_VALUE_BYTES;
+    case OPTION_FILE:
+        value->text = text;
+        return *text != '\0';
     case OPTION_FLAG:
         break;
     }

@@ -35,22 +35,22 @@ struct run {
     struct outcome outcome;
     struct complaints broken;
     char command[2048]; /* repeats the run */
-    FILE *json;
+    FILE *json, *slot_map;
 };
 
 /* ---- before -------------------------------------------------------------------------------- */
 
-static enum exit_code json_open(struct run *run)
+static enum exit_code report_open(const struct run *run, enum option option, FILE **ret_file)
 {
-    const char *path = run->options.value[OPTION_JSON].text;
+    const char *path = run->options.value[option].text;
 
     if (!path) {
         return EXIT_GOOD;
     }
-    run->json = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (!run->json) {
-        line_complain("--json %.512s: cannot be written (%s); give another file", path,
-                      strerror(errno));
+    *ret_file = option == OPTION_JSON && strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (!*ret_file) {
+        line_complain("--%s %.512s: cannot be written (%s); give another file",
+                      option_table[option].name, path, strerror(errno));
         return EXIT_REFUSED;
     }
     return EXIT_GOOD;
@@ -86,6 +86,16 @@ static enum exit_code growth_complain(const struct run *run, const struct mm_com
             size_print(info->slots * MM_PAGE_BYTES, now),
             size_print(run->memory.pages * MM_PAGE_BYTES, memory), strerror(info->growth_error));
     return EXIT_REFUSED;
+}
+
+static enum exit_code slot_map_prepare(struct run *run)
+{
+    if (run->options.value[OPTION_SLOT_MAP].present &&
+        run->options.value[OPTION_PAGEFILE].number < MM_PAGE_BYTES) {
+        usage_complain("--slot-map", "there is no page file to draw; give a --pagefile");
+        return EXIT_USAGE;
+    }
+    return report_open(run, OPTION_SLOT_MAP, &run->slot_map);
 }
 
 /* The page file is too small for the memory: the sum, and what would do. */
@@ -321,6 +331,11 @@ static enum exit_code report_write(struct run *run)
         code = report_close(run->json, "--json", code);
         run->json = NULL;
     }
+    if (run->slot_map) {
+        report_slot_map(outcome, &run->memory, run->slot_map);
+        code = report_close(run->slot_map, "--slot-map", code);
+        run->slot_map = NULL;
+    }
     return code;
 }
 
@@ -331,6 +346,9 @@ static enum exit_code run_measure(struct run *run)
 {
     enum exit_code code = memory_commit(run);
 
+    if (code == EXIT_GOOD) {
+        code = slot_map_prepare(run);
+    }
     if (code == EXIT_GOOD) {
         code = workload_prepare(run);
     }
@@ -356,7 +374,7 @@ static enum exit_code run_measure(struct run *run)
 
 static enum exit_code run_prepared(struct run *run)
 {
-    enum exit_code code = json_open(run);
+    enum exit_code code = report_open(run, OPTION_JSON, &run->json);
 
     if (code != EXIT_GOOD) {
         return code;
@@ -371,6 +389,9 @@ static enum exit_code run_prepared(struct run *run)
     }
     if (run->json && run->json != stdout) {
         fclose(run->json);
+    }
+    if (run->slot_map) {
+        fclose(run->slot_map);
     }
     return code;
 }

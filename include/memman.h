@@ -318,6 +318,14 @@ struct mm_fragmentation {
 };
 MM_API void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentation);
 
+/*
+ * Whose the slots from `first` on are (slots count from 1): the address of the page that took each
+ * last, or MM_SLOT_FREE. Returns how many were looked up: at most `count`, fewer at the end. As
+ * mm_fragmentation() of one moment only when nothing moves.
+ */
+#define MM_SLOT_FREE UINT64_MAX
+MM_API size_t mm_slots(const mm *manager, uint64_t first, size_t count, uint64_t *ret_addresses);
+
 /* CPU time that the manager's own threads have used. */
 MM_API uint64_t mm_worker_cpu_ns(const mm *manager);
 

@@ -151,6 +151,19 @@ void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentat
     *ret_fragmentation = result;
 }
 
+size_t mm_slots(const mm *manager, uint64_t first, size_t count, uint64_t *ret_addresses)
+{
+    const struct engine *engine = manager->engine;
+    uint64_t slots = engine->config.slots, looked = 0;
+    for (uint64_t slot = first; first > 0 && slot <= slots && looked < count; slot++) {
+        page_number page = slot_owner_page(slots_owner(engine, (slot_number)slot));
+        ret_addresses[looked++] = slots_in_use(engine, (slot_number)slot)
+                                      ? manager->base + (uint64_t)page * MM_PAGE_SIZE
+                                      : MM_SLOT_FREE;
+    }
+    return looked;
+}
+
 /* ---- audit ---- */
 
 struct listener {

@@ -11,7 +11,7 @@
 /* A flag and a file are about the report, not about the run. */
 static bool option_is_shown(enum option option)
 {
-    return option != OPTION_JSON && option != OPTION_QUIET;
+    return option_table[option].kind != OPTION_FILE && option != OPTION_QUIET;
 }
 
 /* list-lock becomes list_lock, as keys are written. */

@@ -45,5 +45,7 @@ const char *outcome_reason(const struct outcome *outcome);
 void report_text(const struct outcome *outcome, FILE *file);
 void report_line(const struct outcome *outcome, FILE *file);
 void report_json(const struct outcome *outcome, FILE *file);
+/* The page file as a picture. */
+void report_slot_map(const struct outcome *outcome, const struct memory *memory, FILE *file);
 
 #endif

@@ -59,7 +59,7 @@ static void head_print(const struct outcome *outcome, FILE *file)
 
     for (unsigned option = 0; option < OPTION_COUNT; option++) {
         value[option][0] = '\0';
-        if (options->value[option].present && option != OPTION_JSON) {
+        if (options->value[option].present && option_table[option].kind != OPTION_FILE) {
             option_value_print(options, (enum option)option, value[option]);
         }
     }

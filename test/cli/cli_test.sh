@@ -257,7 +257,7 @@ test_help()
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            slot-search slot-reservation latency verify json quiet; do
+            slot-search slot-reservation latency verify json slot-map quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done
@@ -418,6 +418,29 @@ test_json()
     json "$folder/report" 'r["accesses"] == 10000'
 }
 
+# A dot a slot: black are as many as are free, and what is reserved is in order like the colours.
+test_slot_map()
+{
+    refused 2 --slot-map run --slot-map
+    refused 2 '--pagefile' run --machine soft --memory 1M --frames 2M --pagefile 0 \
+        --slot-map "$folder/map"
+    refused 3 "$folder/none/x" run $small --machine soft --quiet --slot-map "$folder/none/x"
+    status 0 run --machine soft $small --pagefile 3M --slot-map "$folder/map" --json - || return
+    mv "$out" "$folder/mapped"
+    : >"$out"
+    [ "$python" ] || return
+    checks=$((checks + 1))
+    "$python" -c 'import json, sys
+head, dots = open(sys.argv[1], "rb").read().split(b"\n255\n", 1)
+dots = [dots[i:i + 3] for i in range(0, len(dots), 3)]
+f = json.load(open(sys.argv[2]))["fragmentation"]
+used = [d for d in dots if d != b"\0\0\0" and d != b"\x80\x80\x80"]
+sys.exit(0 if head == b"P6\n512 2" and len(dots) == 1024 and dots.count(b"\x80\x80\x80") == 256
+    and len(used) == f["slots_used"] and len(set(used)) > 300 and used[0][0] == 255
+    and used[-1][2] == 255 else "dots: %d %d %d" % (len(dots), len(used), len(set(used))))
+' "$folder/map" "$folder/mapped" 2>"$err" || fail 'slot map: not what the report says'
+}
+
 # One thread that only writes touches exactly the pages of its stream: one demand-zero fault each.
 test_seed()
 {
@@ -467,6 +490,7 @@ test_help
 test_states
 test_text
 test_json
+test_slot_map
 test_seed
 test_runs soft
 test_signal soft INT

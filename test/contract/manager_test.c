@@ -278,6 +278,21 @@ static void test_fragmentation(void **state)
     assert_true(found.pages_per_write >= 1 && found.pages_per_read >= 1);
     assert_true(found.contiguity > 0 && found.contiguity <= 1);
     assert_true(found.write_amplification >= 1);
+    uint64_t owners[PAGES + 1], used = 0;
+    mm_freeze(manager);
+    mm_fragmentation(manager, &found);
+    assert_int_equal(mm_slots(manager, 1, PAGES + 1, owners), PAGES);
+    for (uint64_t slot = 0; slot < PAGES; slot++) {
+        bool taken = owners[slot] != MM_SLOT_FREE;
+        assert_true(!taken || (owners[slot] - base) / PAGE < PAGES);
+        assert_true(!taken || owners[slot] % PAGE == base % PAGE);
+        used += taken;
+    }
+    assert_int_equal(used, found.slots_used);
+    assert_int_equal(mm_slots(manager, PAGES, 9, owners), 1);
+    assert_int_equal(mm_slots(manager, PAGES + 1, 9, owners), 0);
+    assert_int_equal(mm_slots(manager, 0, 9, owners), 0);
+    assert_int_equal(mm_thaw(manager), MM_OK);
     end(manager);
     options = options_for(state, FRAMES, FRAMES, 0);
     manager = make(&options);
