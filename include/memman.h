@@ -300,7 +300,7 @@ struct mm_fragmentation {
     uint64_t batch_writes_p50, batch_writes_p99, batch_writes_max; /* I/Os of a batch */
     uint64_t pages_moved; /* written by the defragmenter, from slot to slot */
     /* Now, in slots. */
-    uint64_t slots, slots_used;
+    uint64_t slots, slots_used;                     /* used: without those retired */
     uint64_t free_runs, free_run_max;               /* neighbouring slots that are free */
     uint64_t free_runs_by_size[MM_FREE_RUN_SIZES];  /* [i]: runs of 2^i to 2^(i+1) - 1 slots */
     uint64_t free_slots_by_size[MM_FREE_RUN_SIZES]; /* and the slots in them */
@@ -320,7 +320,7 @@ MM_API void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fra
 
 /*
  * Whose the slots from `first` on are (slots count from 1): the address of the page that took each
- * last, or MM_SLOT_FREE. Returns how many were looked up: at most `count`, fewer at the end. As
+ * last, or MM_SLOT_FREE, for retired ones too. Returns how many were looked up: at most `count`, fewer at the end. As
  * mm_fragmentation() of one moment only when nothing moves.
  */
 #define MM_SLOT_FREE UINT64_MAX

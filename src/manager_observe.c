@@ -102,14 +102,16 @@ static double ratio(uint64_t part, uint64_t whole)
 static void fill_free_runs(const struct engine *engine, struct mm_fragmentation *ret)
 {
     struct free_runs runs;
-    free_runs_measure(engine->slot_bits, engine->config.slots, engine->config.write_batch, &runs);
+    slot_number slots = engine_slots(engine);
+    free_runs_measure(engine->slot_bits, slots, engine->config.write_batch, &runs);
     for (unsigned i = 0; i < FREE_RUN_SIZES; i++) {
         ret->free_runs += runs.runs[i];
         ret->free_runs_by_size[i] = runs.runs[i];
         ret->free_slots_by_size[i] = runs.run_slots[i];
     }
-    ret->slots = engine->config.slots;
-    ret->slots_used = engine->config.slots - runs.slots;
+    uint64_t retired = PFN_FIELD(engine, slots_retired);
+    ret->slots = slots;
+    ret->slots_used = slots - MIN_OF(slots, runs.slots + retired);
     ret->free_run_max = runs.longest;
     ret->free_for_batch = runs.whole;
     ret->unusable = ratio(runs.slots - runs.whole, runs.slots);
@@ -154,12 +156,13 @@ void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentat
 size_t mm_slots(const mm *manager, uint64_t first, size_t count, uint64_t *ret_addresses)
 {
     const struct engine *engine = manager->engine;
-    uint64_t slots = engine->config.slots, looked = 0;
+    uint64_t slots = engine_slots(engine), looked = 0;
     for (uint64_t slot = first; first > 0 && slot <= slots && looked < count; slot++) {
         page_number page = slot_owner_page(slots_owner(engine, (slot_number)slot));
-        ret_addresses[looked++] = slots_in_use(engine, (slot_number)slot)
-                                      ? manager->base + (uint64_t)page * MM_PAGE_SIZE
-                                      : MM_SLOT_FREE;
+        ret_addresses[looked++] =
+            slots_in_use(engine, (slot_number)slot) && !slots_is_retired(engine, (slot_number)slot)
+                ? manager->base + (uint64_t)page * MM_PAGE_SIZE
+                : MM_SLOT_FREE;
     }
     return looked;
 }

@@ -154,9 +154,9 @@ static void print_text(const struct report *report)
         moves_print(&report->moves);
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
            " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, %" PRIu64
-            " slots retired, %" PRIu64 " extensions, %" PRIu64 " refused, ",
-            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
-            sum->page_errors, sum->slots_retired, sum->extensions, sum->refused);
+           " slots retired, %" PRIu64 " extensions, %" PRIu64 " refused, ",
+           report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
+           sum->page_errors, sum->slots_retired, sum->extensions, sum->refused);
     print_injected(report);
     printf(", %" PRIu64 " checks\n", sum->checks);
 }
