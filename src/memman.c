@@ -19,6 +19,7 @@
 #define SOFT_BASE        ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
 #define BORROWED_NUMBERS 16                  /* for threads that fault without being attached */
 #define VADS_MAX         4096
+#define DEFRAG_REST_NS   20000000 /* at most 50 MB a second are read, and as many written */
 
 /* ---- machine ---- */
 
@@ -110,7 +111,8 @@ static struct engine_config engine_options(const mm *manager)
         .workers = {[WORKER_TRIM] = o->trimmers,
                     [WORKER_WRITE] = o->writers,
                     [WORKER_ZERO] = o->zeroers,
-                    [WORKER_BALANCE] = 1},
+                    [WORKER_BALANCE] = 1,
+                    [WORKER_DEFRAG] = o->defragmenters},
         .trim_batch = o->trim_batch,
         .write_batch = o->write_batch,
         .region_ptes = o->region_ptes,
@@ -124,6 +126,9 @@ static struct engine_config engine_options(const mm *manager)
         .latency = o->latency,
         .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
         .slot_reservation = o->slot_reservation,
+        .defrag_rounds = o->defragmenters,
+        .defrag_batch = DEFRAG_MAX,
+        .defrag_rest_ns = DEFRAG_REST_NS,
         .complain = complain,
     };
 }
@@ -191,7 +196,8 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
 {
     struct mm_options *options = &manager->options;
     struct machine machine = {0};
-    manager->workers = options->trimmers + options->writers + options->zeroers + 1;
+    manager->workers =
+        options->trimmers + options->writers + options->zeroers + options->defragmenters + 1;
     manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
     int error = manager_store_create(manager, total_threads(manager), ret_detail);
     if (error == MM_OK) {

@@ -241,5 +241,6 @@ bool write_round(struct engine *engine, struct thread *self)
     let_go_flush(engine, self, &going);
     atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
     frames_grant(engine, self);
+    defrag_call(engine);
     return failed < batch->count; /* a store that only fails is not asked again at once */
 }

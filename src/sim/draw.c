@@ -135,6 +135,13 @@ static void draw_schedule(struct draw *draw)
     set(draw, SIM_SLOT_RESERVATION, chance(draw, 25) ? 1 : power(draw, 6));
     set(draw, SIM_STORE, chance(draw, 30) && compressed_exists());
     set(draw, SIM_STORE_BUDGET, chance(draw, 50) ? skewed(draw, 1, 8192) : 1 << 20);
+    set(draw, SIM_DEFRAGMENTERS, between(draw, 0, 2));
+    bool late = chance(draw, 50);
+    uint64_t short_run = 2 * power(draw, 2);
+
+    set(draw, SIM_LATE_RESERVATION, late);
+    if (late) /* pages lie apart: there is something to do, if a run is not most of the page file */
+        set(draw, SIM_SLOT_RESERVATION, short_run);
 }
 
 /* ---- what goes together ---- */
@@ -144,7 +151,7 @@ static void fit(struct sim_options *options)
     uint64_t *value = options->value;
     uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 1;
 
-    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_BALANCERS; worker++)
+    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_DEFRAGMENTERS; worker++)
         records += value[worker];
     value[SIM_REGIONS] = MIN_OF(value[SIM_REGIONS], value[SIM_MEMORY]);
     value[SIM_FAULT_AROUND] = MIN_OF(value[SIM_FAULT_AROUND], value[SIM_REGION_PTES]);

@@ -35,6 +35,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(WRITERS, "writers", SIM_NUMBER, 1, 8, 1, NULL, "threads that write modified pages")          \
     X(ZEROERS, "zeroers", SIM_NUMBER, 0, 8, 0, NULL, "threads that zero free frames")              \
     X(BALANCERS, "balancers", SIM_NUMBER, 0, 8, 0, NULL, "threads that watch over the balance")    \
+    X(DEFRAGMENTERS, "defragmenters", SIM_NUMBER, 0, 8, 0, NULL, "threads that move slots")        \
     X(TRIM_BATCH, "trim-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per unmap")                    \
     X(WRITE_BATCH, "write-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per round of the writer")    \
     X(REGION_PTES, "region-ptes", SIM_POWER, 1, 512, 1, NULL, "PTEs under one lock")               \
@@ -101,6 +102,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
       "of 65,536 points, how many end a wait for no reason")                                       \
     X(NET, "safety-net", SIM_CHOICE, 0, 1, 0, "off|on",                                            \
       "ticks behind the wake-ups; off: a lost one is a deadlock")                                  \
+    X(LATE_RESERVATION, "late-reservation", SIM_CHOICE, 0, 1, 0, "off|on",                         \
+      "no slots are reserved in every other round, so that pages lie apart")                       \
     X(LOOK_EVERY, "look-every", SIM_NUMBER, 1, 65536, 1, NULL, "steps between two looks at all")
 
 enum sim_option {

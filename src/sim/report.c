@@ -71,6 +71,9 @@ static void add_counts(struct sim_result *sum, const struct sim_result *result)
     sum->rescues += result->rescues;
     sum->demand_zero += result->demand_zero;
     sum->page_errors += result->page_errors;
+    sum->slots_moved += result->slots_moved;
+    sum->slot_moves_aborted += result->slot_moves_aborted;
+    sum->runs_emptied += result->runs_emptied;
     for (unsigned i = 0; i < ARRAY_COUNT(sum->read_back); i++)
         sum->read_back[i] += result->read_back[i];
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
@@ -150,9 +153,10 @@ static void print_text(const struct report *report)
     if (report->command->many && !report->command->quiet)
         moves_print(&report->moves);
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
-           " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, ",
+           " operations, %" PRIu64 " hard faults, %" PRIu64 " slots moved, %" PRIu64
+           " in-page errors, ",
            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
-           sum->page_errors);
+           sum->slots_moved, sum->page_errors);
     print_injected(report);
     printf(", %" PRIu64 " checks\n", sum->checks);
 }
@@ -232,8 +236,10 @@ static void json_counts(FILE *file, const struct report *report)
             sum->operations, sum->checks);
     fprintf(file,
             "  \"faults\": {\"demand_zero\": %" PRIu64 ", \"hard\": %" PRIu64
-            ", \"in_page_error\": %" PRIu64 "},\n  \"injected\": {",
-            sum->demand_zero, sum->hard_faults, sum->page_errors);
+            ", \"in_page_error\": %" PRIu64 "},\n  \"defrag\": {\"moved\": %" PRIu64
+            ", \"aborted\": %" PRIu64 ", \"emptied\": %" PRIu64 "},\n  \"injected\": {",
+            sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_moved,
+            sum->slot_moves_aborted, sum->runs_emptied);
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
         fprintf(file, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
                 faulty_class_name((enum faulty_class)i), sum->injected[i]);

@@ -52,7 +52,8 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .workers = {(uint32_t)given_or(options, SIM_TRIMMERS, 1),
                     (uint32_t)given_or(options, SIM_WRITERS, 1),
                     (uint32_t)given_or(options, SIM_ZEROERS, 1),
-                    (uint32_t)given_or(options, SIM_BALANCERS, 1)},
+                    (uint32_t)given_or(options, SIM_BALANCERS, 1),
+                    (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0)},
         .trim_batch =
             (uint32_t)given_or(options, SIM_TRIM_BATCH, MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16))),
         .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
@@ -65,6 +66,8 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .dirty_bit = given_or(options, SIM_DIRTY_BIT, 1) != 0,
         .slots_next_fit = given_or(options, SIM_SLOT_SEARCH, 0) == 0,
         .slot_reservation = (uint32_t)given_or(options, SIM_SLOT_RESERVATION, 64),
+        .defrag_rounds = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0),
+        .defrag_batch = DEFRAG_MAX,
     };
 
     config.threads = cpus + 1;

@@ -77,7 +77,7 @@ struct rig_config {
     frame_number frames; /* 16 */
     slot_number slots;   /* 64 */
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
-        standby_percent, slot_reservation;
+        standby_percent, slot_reservation, defrag_rounds, defrag_batch;
     uint32_t workers[WORKER_KINDS];
     bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
     bool blind_machine; /* it cannot tell what was written */
