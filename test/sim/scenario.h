@@ -63,6 +63,7 @@ enum act {
     UNPIN, /* if the pin succeeded */
     RETIRE,
     ZERO_FRAMES, /* one round of the zero thread */
+    DEFRAG,      /* one round of the defragmenter */
     LEAVE,       /* the thread's frame cache goes back */
     STOP         /* engine_stop() */
 };
@@ -85,7 +86,9 @@ struct scenario {
     uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation;
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */
     bool no_slots, list_lock_plain;
-    bool patient; /* a shootdown waits a moment for threads to fence themselves */
+    bool scattered; /* the last page is written first, and all are without reservations at first */
+    bool alone;     /* and there is a free slot behind each */
+    bool patient;   /* a shootdown waits a moment for threads to fence themselves */
     uint32_t reads_fail, writes_fail; /* the first of them */
     bool pins_full;                   /* a pin may be refused for want of frames */
     enum start start[SCENARIO_PAGES];
