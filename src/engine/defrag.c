@@ -20,6 +20,7 @@
 #define BLOCKS_LOOKED 128 /* by one round that looks for strays */
 #define GAP_MAX       8   /* slots that a read passes over rather than end */
 #define HOMES_SHARE   16  /* a run whose block has less than that part of it is emptied */
+#define IDLE_RESTS    8   /* so much longer where there was nothing to do */
 #define STRAYS_SHARE  4   /* a block with at least that part of a run in use gets a run */
 
 /* ---- when ---- */
@@ -236,28 +237,37 @@ static bool find_run(const struct window *window, uint32_t least, bool fullest, 
     return found;
 }
 
-/*
- * A run whose block has next to nothing in it serves it no longer. False: it does, and is left
- * alone. Runs of whole clusters, where there are no reservations, serve nobody.
- */
-static bool run_is_nobodys(struct engine *engine, struct thread *self, const struct window *window,
-                           uint32_t bit)
+/* The run serves its block: more than a small part of it holds what belongs there. */
+static bool run_serves(struct engine *engine, const struct window *window, uint32_t bit)
 {
     uint32_t homes = 0, room = run_room(window, bit);
-    if (engine->run_shift == 0) {
-        return true;
-    }
-    for (uint32_t at = bit; at < bit + room; at++) {
+    for (uint32_t at = bit; at < bit + room && homes * HOMES_SHARE <= room; at++) {
         slot_number slot = window->first + at;
         page_number page = slot_owner_page(slots_owner(engine, slot));
         homes += bitmap_test(window->bits, at) && page < engine->config.pages &&
                  slots_home(engine, page) == slot;
     }
-    if (homes * HOMES_SHARE > room) {
-        return false;
+    return homes * HOMES_SHARE > room;
+}
+
+/* Runs that serve their blocks are left alone. */
+static void pass_over_homes(struct engine *engine, const struct window *window)
+{
+    for (uint32_t bit = 0; bit < window->slots; bit += 1u << window->shift) {
+        if (run_used(window, bit) > 0 && run_serves(engine, window, bit)) {
+            run_done(window, bit);
+        }
     }
-    slots_disown(engine, self, window->first + bit);
-    return true;
+}
+
+/* The run is chosen; if it is reserved, then for a block that has next to nothing in it. */
+static void choose_run(struct engine *engine, struct thread *self, const struct window *window,
+                       uint32_t bit)
+{
+    if (engine->run_shift > 0) {
+        slots_disown(engine, self, window->first + bit);
+    }
+    run_done(window, bit);
 }
 
 /* The pages of a run, as far as there is room for them. */
@@ -281,12 +291,9 @@ static bool add_target_runs(struct engine *engine, struct thread *self, struct d
     while (
         batch->space < wanted && batch->targets < DEFRAG_TARGETS &&
         find_run(window, MUTANT(DEFRAG_HAS_NO_END) ? 0 : least, !MUTANT(DEFRAG_HAS_NO_END), &bit)) {
-        uint32_t used = run_used(window, bit);
-        if (run_is_nobodys(engine, self, window, bit)) {
-            batch->space += run_room(window, bit) - used;
-            batch->target[batch->targets++] = window->first + bit;
-        }
-        run_done(window, bit);
+        batch->space += run_room(window, bit) - run_used(window, bit);
+        batch->target[batch->targets++] = window->first + bit;
+        choose_run(engine, self, window, bit);
     }
     return batch->space >= wanted;
 }
@@ -303,11 +310,8 @@ static void choose_runs(struct engine *engine, struct thread *self, struct defra
     while (fits && batch->count < room && batch->sources < DEFRAG_SOURCES &&
            find_run(window, 1, false, &bit)) {
         uint32_t used = run_used(window, bit), before = batch->count;
-        bool nobodys = run_is_nobodys(engine, self, window, bit);
-        if (nobodys) {
-            add_source(engine, batch, window, bit, room);
-        }
-        run_done(window, bit);
+        add_source(engine, batch, window, bit, room);
+        choose_run(engine, self, window, bit);
         fits = add_target_runs(engine, self, batch, window, used, batch->count);
         if (!fits) {
             batch->count = before;
@@ -322,6 +326,9 @@ static void find_sources(struct engine *engine, struct thread *self, struct defr
     struct window window;
     uint32_t found = 0;
     look_at_slots(engine, self, batch, &window);
+    if (engine->run_shift > 0) {
+        pass_over_homes(engine, &window);
+    }
     choose_runs(engine, self, batch, &window, room);
     sort_moves(batch, BY_PAGE);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -623,8 +630,9 @@ static void remember(struct engine *engine, bool idle, bool strays, bool moved)
         PFN_SET_FIELD(engine, defrag_no_source, PFN_FIELD(engine, defrag_no_source) + 1);
     }
     if ((moved || idle) && engine->config.defrag_rest_ns > 0) {
-        atomic_store_explicit(&engine->defrag_after_ns,
-                              world_now_ns() + engine->config.defrag_rest_ns, memory_order_relaxed);
+        uint64_t rest_ns = engine->config.defrag_rest_ns * (moved ? 1 : IDLE_RESTS);
+        atomic_store_explicit(&engine->defrag_after_ns, world_now_ns() + rest_ns,
+                              memory_order_relaxed);
     }
 }
 

@@ -416,22 +416,32 @@ static void a_page_that_came_and_went_moves(void **state)
     rig_end(&rig);
 }
 
-/* While it is read by a fault its slot must stay, or the fault would read what is no longer its. */
+static struct rig_toucher toucher;
+
+/* A fault is in the middle of its read when the move ends. */
+static void touch_page_3(struct rig *rig)
+{
+    gate_shut(rig, STORE_READ);
+    rig_touch_begin(&toucher, rig, 1, 3, false);
+    gate_wait_held(rig, STORE_READ, 1);
+}
+
+/* It reads the slot, which must stay until it is done. */
 static void a_page_being_read_stays(void **state)
 {
-    struct rig_toucher toucher;
     struct rig rig;
 
     (void)state;
     begin_eight(&rig);
-    gate_shut(&rig, STORE_READ);
-    rig_touch_begin(&toucher, &rig, 1, 3, false);
-    gate_wait_held(&rig, STORE_READ, 1);
-    assert_int_equal(rig_form(&rig, 3), PTE_TRANSITION);
+    move_with(&rig, STORE_WRITE, touch_page_3);
+    assert_true(slots_in_use(rig.engine, 5));
+    assert_int_equal(rig_slot(&rig, 3), 5);
     gate_open(&rig, STORE_READ);
     rig_touch_end(&toucher);
     assert_int_equal(toucher.result, FAULT_RESOLVED);
-    assert_true(move(&rig));
+    assert_int_equal(rig_slots_used(&rig), 8);
+    expect_seven_moved(&rig);
+    rig_expect(&rig, 0, 3, SEED + 3);
     rig_end(&rig);
 }
 
