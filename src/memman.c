@@ -19,7 +19,6 @@
 #define SOFT_BASE        ((uint64_t)1 << 40) /* addresses of the soft machine are numbers */
 #define BORROWED_NUMBERS 16                  /* for threads that fault without being attached */
 #define VADS_MAX         4096
-#define DEFRAG_REST_NS   20000000 /* at most 50 MB a second are read, and as many written */
 
 /* ---- machine ---- */
 

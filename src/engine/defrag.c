@@ -3,8 +3,8 @@
  *
  * Two kinds of rounds. While there are strays, pages whose reserved place (slots.c) is free or can be
  * had, they go there, block by block in order of address. When no stray is left that could go home,
- * the runs with the least in them are emptied into the fullest that are nobody's, so that there are
- * empty runs to be reserved, and for the search. The one never takes a page from its place, the
+ * the emptiest of the runs that are nobody's are emptied into the fullest of them, so that there are
+ * runs to be reserved, and room for the search. The one never takes a page from its place, the
  * other only fills the fuller from the emptier: both come to an end when nobody else writes.
  *
  * A move (docs/races.md): the slot is marked under the lock of whatever names it, so that nobody
@@ -19,7 +19,7 @@
 
 #define BLOCKS_LOOKED 128 /* by one round that looks for strays */
 #define GAP_MAX       8   /* slots that a read passes over rather than end */
-#define HOMES_SHARE   16  /* a run whose block has less than that part of it is emptied */
+#define PAIRS_SHARE   4   /* a run with more than that part of it in order is not emptied */
 #define IDLE_RESTS    8   /* so much longer where there was nothing to do */
 #define STRAYS_SHARE  4   /* a block with at least that part of a run in use gets a run */
 
@@ -171,7 +171,10 @@ static void find_strays(struct engine *engine, struct thread *self, struct defra
 
 /* ---- runs to be emptied ---- */
 
-/* Part of the bitmap as it was a moment ago. Runs that are done with are marked full in it. */
+/*
+ * Part of the bitmap as it was a moment ago. Runs that are reserved look full in it: they serve their
+ * blocks, and neither are they emptied nor is anything put into them. So do runs that are done with.
+ */
 struct window {
     uint64_t *bits;
     uint32_t shift; /* 2 to that power are the slots of a run */
@@ -237,37 +240,17 @@ static bool find_run(const struct window *window, uint32_t least, bool fullest, 
     return found;
 }
 
-/* The run serves its block: more than a small part of it holds what belongs there. */
-static bool run_serves(struct engine *engine, const struct window *window, uint32_t bit)
+/* Pages that follow each other already are not to be torn apart. */
+static bool run_is_in_order(struct engine *engine, const struct window *window, uint32_t bit)
 {
-    uint32_t homes = 0, room = run_room(window, bit);
-    for (uint32_t at = bit; at < bit + room && homes * HOMES_SHARE <= room; at++) {
+    uint32_t pairs = 0, used = run_used(window, bit);
+    for (uint32_t at = bit; at + 1 < bit + run_room(window, bit); at++) {
         slot_number slot = window->first + at;
-        page_number page = slot_owner_page(slots_owner(engine, slot));
-        homes += bitmap_test(window->bits, at) && page < engine->config.pages &&
-                 slots_home(engine, page) == slot;
+        pairs += bitmap_test(window->bits, at) && bitmap_test(window->bits, at + 1) &&
+                 slot_owner_page(slots_owner(engine, slot)) + 1 ==
+                     slot_owner_page(slots_owner(engine, slot + 1));
     }
-    return homes * HOMES_SHARE > room;
-}
-
-/* Runs that serve their blocks are left alone. */
-static void pass_over_homes(struct engine *engine, const struct window *window)
-{
-    for (uint32_t bit = 0; bit < window->slots; bit += 1u << window->shift) {
-        if (run_used(window, bit) > 0 && run_serves(engine, window, bit)) {
-            run_done(window, bit);
-        }
-    }
-}
-
-/* The run is chosen; if it is reserved, then for a block that has next to nothing in it. */
-static void choose_run(struct engine *engine, struct thread *self, const struct window *window,
-                       uint32_t bit)
-{
-    if (engine->run_shift > 0) {
-        slots_disown(engine, self, window->first + bit);
-    }
-    run_done(window, bit);
+    return pairs * PAIRS_SHARE > used && !MUTANT(DEFRAG_TEARS_APART);
 }
 
 /* The pages of a run, as far as there is room for them. */
@@ -284,8 +267,8 @@ static void add_source(struct engine *engine, struct defrag_batch *batch,
 }
 
 /* Runs with at least `least` in them, the fullest first, until they have so many free slots. */
-static bool add_target_runs(struct engine *engine, struct thread *self, struct defrag_batch *batch,
-                            const struct window *window, uint32_t least, uint32_t wanted)
+static bool add_target_runs(struct defrag_batch *batch, const struct window *window, uint32_t least,
+                            uint32_t wanted)
 {
     uint32_t bit = 0;
     while (
@@ -293,7 +276,7 @@ static bool add_target_runs(struct engine *engine, struct thread *self, struct d
         find_run(window, MUTANT(DEFRAG_HAS_NO_END) ? 0 : least, !MUTANT(DEFRAG_HAS_NO_END), &bit)) {
         batch->space += run_room(window, bit) - run_used(window, bit);
         batch->target[batch->targets++] = window->first + bit;
-        choose_run(engine, self, window, bit);
+        run_done(window, bit);
     }
     return batch->space >= wanted;
 }
@@ -302,7 +285,7 @@ static bool add_target_runs(struct engine *engine, struct thread *self, struct d
  * The emptiest runs and the fullest that take what is in them: from the emptier to the fuller only,
  * so that there is an end. A run that would not become empty is let be.
  */
-static void choose_runs(struct engine *engine, struct thread *self, struct defrag_batch *batch,
+static void choose_runs(struct engine *engine, struct defrag_batch *batch,
                         const struct window *window, uint32_t room)
 {
     uint32_t bit = 0;
@@ -310,9 +293,12 @@ static void choose_runs(struct engine *engine, struct thread *self, struct defra
     while (fits && batch->count < room && batch->sources < DEFRAG_SOURCES &&
            find_run(window, 1, false, &bit)) {
         uint32_t used = run_used(window, bit), before = batch->count;
-        add_source(engine, batch, window, bit, room);
-        choose_run(engine, self, window, bit);
-        fits = add_target_runs(engine, self, batch, window, used, batch->count);
+        bool in_order = run_is_in_order(engine, window, bit);
+        if (!in_order) {
+            add_source(engine, batch, window, bit, room);
+        }
+        run_done(window, bit);
+        fits = in_order || add_target_runs(batch, window, used, batch->count);
         if (!fits) {
             batch->count = before;
             batch->sources--;
@@ -326,10 +312,7 @@ static void find_sources(struct engine *engine, struct thread *self, struct defr
     struct window window;
     uint32_t found = 0;
     look_at_slots(engine, self, batch, &window);
-    if (engine->run_shift > 0) {
-        pass_over_homes(engine, &window);
-    }
-    choose_runs(engine, self, batch, &window, room);
+    choose_runs(engine, batch, &window, room);
     sort_moves(batch, BY_PAGE);
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->pages[i] = batch->moves[i].page;

@@ -26,9 +26,11 @@
 #define DEFRAG_WORDS       1024 /* words of the slot bitmap that one round looks at */
 #define DEFRAG_SOURCES     16   /* runs of slots that one round empties */
 #define DEFRAG_TARGETS     64   /* and fills */
-#define RESERVATION_MAX    64   /* slots in a reserved run: a word of the bitmap */
-#define REGION_PTES_MAX    512
-#define BLOCK_NONE         UINT32_MAX
+#define DEFRAG_REST_NS                                                                             \
+    20000000               /* what suits a disk: at most 50 MB a second are read, and written */
+#define RESERVATION_MAX 64 /* slots in a reserved run: a word of the bitmap */
+#define REGION_PTES_MAX 512
+#define BLOCK_NONE      UINT32_MAX
 
 enum list_id {
     LIST_ZEROED,
@@ -493,18 +495,16 @@ slot_number slots_home(const struct engine *engine, page_number page);
 /* As slots_take(), but only such places. */
 uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t count,
                          const page_number *pages, slot_number *ret_slots);
-/* Free slots from `first` to the last of `room` for as many of the pages as there are, in order. */
+/* Slots from `first` to the last of `room` that are free and not reserved, for pages in order. */
 uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room, uint32_t count, const page_number *pages,
                            slot_number *ret_slots);
 /* How many slots of these are in use. */
 uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room);
-/* The bitmap from slot 1 + 64 * `word` on. */
+/* From slot 1 + 64 * `word` on, a bit for each slot that is in use or reserved. */
 void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
                 uint64_t *ret_bits);
-/* The run that begins with this slot, if it is one, is nobody's from here on. */
-void slots_disown(struct engine *engine, struct thread *self, slot_number first);
 /*
  * The slot is read to be moved. Under a lock that keeps its page from giving it back; false: somebody
  * else moves it. To the end nobody frees it, and what is given back is freed then.

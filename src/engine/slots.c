@@ -15,8 +15,6 @@
 #include "base/mutant.h"
 #include "engine/engine.h"
 
-#include <string.h>
-
 #define RUN_LEAST     16 /* slots that a search wants in one piece as long as it finds any */
 #define RESERVE_LOOKS 64 /* runs of each part that are looked at for an empty one */
 
@@ -470,7 +468,7 @@ uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_numb
     lock_acquire(self, &area->lock, RANK_SLOTS);
     for (uint32_t bit = first - area->first; bit < first - area->first + room && taken < count;
          bit++) {
-        if (!bitmap_test(area_bits(engine, area), bit)) {
+        if (free_bits(engine, area, bit / BITMAP_WORD_BITS, false) >> bit % BITMAP_WORD_BITS & 1) {
             take_slot(engine, area, bit, pages[taken], &ret_slots[taken]);
             taken++;
         }
@@ -483,16 +481,17 @@ uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_numb
 void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
                 uint64_t *ret_bits)
 {
-    while (count > 0) {
+    for (uint32_t end = word + count; word < end;) {
         struct slot_area *area = slot_area_of(engine, word * BITMAP_WORD_BITS + 1);
-        uint32_t in_area = word - (area->first - 1) / BITMAP_WORD_BITS;
-        uint32_t part = MIN_OF(count, (uint32_t)BITMAP_WORDS(area->count) - in_area);
+        uint32_t first = (area->first - 1) / BITMAP_WORD_BITS;
+        uint32_t part = MIN_OF(end, first + (uint32_t)BITMAP_WORDS(area->count));
         lock_acquire(self, &area->lock, RANK_SLOTS);
-        memcpy(ret_bits, &area_bits(engine, area)[in_area], part * sizeof(*ret_bits));
+        for (; word < part; word++) {
+            uint32_t left = area->count - (word - first) * BITMAP_WORD_BITS;
+            uint64_t there = left < BITMAP_WORD_BITS ? (1ull << left) - 1 : UINT64_MAX;
+            *ret_bits++ = ~free_bits(engine, area, word - first, false) & there;
+        }
         lock_release(self, &area->lock, RANK_SLOTS);
-        word += part;
-        ret_bits += part;
-        count -= part;
     }
 }
 
@@ -507,14 +506,6 @@ uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_numb
     }
     lock_release(self, &area->lock, RANK_SLOTS);
     return used;
-}
-
-void slots_disown(struct engine *engine, struct thread *self, slot_number first)
-{
-    struct slot_area *area = slot_area_of(engine, first);
-    lock_acquire(self, &area->lock, RANK_SLOTS);
-    run_disown(engine, (first - 1) >> engine->run_shift);
-    lock_release(self, &area->lock, RANK_SLOTS);
 }
 
 bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot)

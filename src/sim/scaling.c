@@ -68,6 +68,7 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .slot_reservation = (uint32_t)given_or(options, SIM_SLOT_RESERVATION, 64),
         .defrag_rounds = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0),
         .defrag_batch = DEFRAG_MAX,
+        .defrag_rest_ns = DEFRAG_REST_NS,
     };
 
     config.threads = cpus + 1;

@@ -269,6 +269,40 @@ static void gaps_are_read_over(void **state)
     rig_end(&rig);
 }
 
+/* Without reservations: long runs that were written together, a quarter of a cluster each. */
+static void what_is_together_stays_together(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 8 * SLOT_CLUSTER, 8 * SLOT_CLUSTER, 1);
+    for (page_number page = 0; page < 8 * SLOT_CLUSTER; page++)
+        rig_put_in_slot(&rig, page, SEED + page);
+    for (page_number page = 0; page < 8 * SLOT_CLUSTER; page += SLOT_CLUSTER)
+        assert_int_equal(space_decommit(rig.engine, TRIMMER, page, SLOT_CLUSTER * 3 / 4),
+                         SPACE_DONE);
+    settle(&rig);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    rig_end(&rig);
+}
+
+/* A reserved run is its block's, however few of its pages lie there at the moment. */
+static void reserved_runs_are_left_alone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){
+                        .slots = 64, .slot_reservation = 8, .defrag_rounds = 1, .defrag_batch = 8});
+    for (page_number page = 0; page < 64; page += 8)
+        rig_put_in_slot(&rig, page, SEED + page);
+    settle(&rig);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    for (page_number page = 0; page < 64; page += 8)
+        assert_int_equal(rig_slot(&rig, page), 1 + page);
+    rig_end(&rig);
+}
+
 /* ---- changes in the middle ------------------------------------------------------------------- */
 
 struct scene {
@@ -699,6 +733,8 @@ int main(void)
         cmocka_unit_test(what_is_in_order_stays),
         cmocka_unit_test(reads_and_writes_are_large),
         cmocka_unit_test(gaps_are_read_over),
+        cmocka_unit_test(what_is_together_stays_together),
+        cmocka_unit_test(reserved_runs_are_left_alone),
         cmocka_unit_test(a_page_written_meanwhile_stays),
         cmocka_unit_test(a_page_decommitted_meanwhile_is_gone),
         cmocka_unit_test(a_new_life_of_a_page_is_left_alone),
