@@ -178,6 +178,7 @@ static void find_strays(struct engine *engine, struct thread *self, struct defra
 struct window {
     uint64_t *bits;
     uint32_t shift; /* 2 to that power are the slots of a run */
+    uint32_t most;  /* eighths of a run in use: to empty one with more is not worth its while */
     slot_number first;
     uint32_t slots;
 };
@@ -194,6 +195,7 @@ static void look_at_slots(struct engine *engine, struct thread *self, struct def
     *ret_window = (struct window){
         .bits = batch->bits,
         .shift = engine->run_shift > 0 ? engine->run_shift : (uint32_t)__builtin_ctz(SLOT_CLUSTER),
+        .most = engine->run_shift > 0 ? 7 : 4, /* order in memory is worth more than room */
         .first = word * BITMAP_WORD_BITS + 1,
         .slots = MIN_OF(count * BITMAP_WORD_BITS, engine->config.slots - word * BITMAP_WORD_BITS),
     };
@@ -230,7 +232,7 @@ static bool find_run(const struct window *window, uint32_t least, bool fullest, 
     bool found = false;
     for (uint32_t bit = 0; bit < window->slots; bit += 1u << window->shift) {
         uint32_t used = run_used(window, bit), room = run_room(window, bit);
-        bool fits = used >= least && used < room && (fullest || used * 8 <= room * 7);
+        bool fits = used >= least && used < room && (fullest || used * 8 <= room * window->most);
         if (fits && (fullest ? used > best : used < best)) {
             best = used;
             *ret_bit = bit;
@@ -266,30 +268,71 @@ static void add_source(struct engine *engine, struct defrag_batch *batch,
     }
 }
 
-/* Runs with at least `least` in them, the fullest first, until they have so many free slots. */
-static bool add_target_runs(struct defrag_batch *batch, const struct window *window, uint32_t least,
-                            uint32_t wanted)
+static void add_target(struct defrag_batch *batch, slot_number first, uint32_t space)
+{
+    batch->target[batch->targets++] = first;
+    batch->space += space;
+}
+
+/* The run that rounds fill one after the other, if there is room in it; nobody empties it. */
+static void add_open_run(struct engine *engine, struct thread *self, struct defrag_batch *batch,
+                         const struct window *window)
+{
+    slot_number open = PFN_FIELD(engine, defrag_open);
+    if (open == SLOT_NONE || MUTANT(DEFRAG_HAS_NO_END)) {
+        return;
+    }
+    uint32_t room = MIN_OF(1u << window->shift, engine->config.slots - open + 1);
+    uint32_t used = slots_used_within(engine, self, open, room);
+    if (used < room) {
+        add_target(batch, open, room - used);
+    }
+    if (open - window->first < window->slots) {
+        run_done(window, open - window->first);
+    }
+}
+
+/*
+ * Targets until they have so many free slots: a run with nothing in it, which is open from here on
+ * and is written from end to end; else the fullest, if it is fuller than what is emptied into it.
+ */
+static bool add_targets_for(struct engine *engine, struct defrag_batch *batch,
+                            const struct window *window, uint32_t least, uint32_t wanted)
 {
     uint32_t bit = 0;
-    while (
-        batch->space < wanted && batch->targets < DEFRAG_TARGETS &&
-        find_run(window, MUTANT(DEFRAG_HAS_NO_END) ? 0 : least, !MUTANT(DEFRAG_HAS_NO_END), &bit)) {
-        batch->space += run_room(window, bit) - run_used(window, bit);
-        batch->target[batch->targets++] = window->first + bit;
+    while (batch->space < wanted && batch->targets < DEFRAG_TARGETS) {
+        bool empty = find_run(window, 0, false, &bit) && run_used(window, bit) == 0;
+        if (!empty && !find_run(window, least, true, &bit)) {
+            break;
+        }
+        if (empty) {
+            PFN_SET_FIELD(engine, defrag_open, window->first + bit);
+        }
+        add_target(batch, window->first + bit, run_room(window, bit) - run_used(window, bit));
         run_done(window, bit);
     }
     return batch->space >= wanted;
 }
 
-/*
- * The emptiest runs and the fullest that take what is in them: from the emptier to the fuller only,
- * so that there is an end. A run that would not become empty is let be.
- */
-static void choose_runs(struct engine *engine, struct defrag_batch *batch,
+/* Half of what is free is in runs with nothing in them: that will do. */
+static bool is_tidy(const struct window *window)
+{
+    uint32_t free = 0, in_empty = 0;
+    for (uint32_t bit = 0; bit < window->slots; bit += 1u << window->shift) {
+        uint32_t used = run_used(window, bit), room = run_room(window, bit);
+        free += room - used;
+        in_empty += used == 0 ? room : 0;
+    }
+    return in_empty * 2 >= free && !MUTANT(DEFRAG_HAS_NO_END);
+}
+
+/* The emptiest runs, and what takes what is in them. A run that would not become empty is let be. */
+static void choose_runs(struct engine *engine, struct thread *self, struct defrag_batch *batch,
                         const struct window *window, uint32_t room)
 {
     uint32_t bit = 0;
-    bool fits = true;
+    bool fits = !is_tidy(window);
+    add_open_run(engine, self, batch, window);
     while (fits && batch->count < room && batch->sources < DEFRAG_SOURCES &&
            find_run(window, 1, false, &bit)) {
         uint32_t used = run_used(window, bit), before = batch->count;
@@ -298,7 +341,7 @@ static void choose_runs(struct engine *engine, struct defrag_batch *batch,
             add_source(engine, batch, window, bit, room);
         }
         run_done(window, bit);
-        fits = in_order || add_target_runs(batch, window, used, batch->count);
+        fits = in_order || add_targets_for(engine, batch, window, used, batch->count);
         if (!fits) {
             batch->count = before;
             batch->sources--;
@@ -312,7 +355,7 @@ static void find_sources(struct engine *engine, struct thread *self, struct defr
     struct window window;
     uint32_t found = 0;
     look_at_slots(engine, self, batch, &window);
-    choose_runs(engine, batch, &window, room);
+    choose_runs(engine, self, batch, &window, room);
     sort_moves(batch, BY_PAGE);
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->pages[i] = batch->moves[i].page;
@@ -320,7 +363,8 @@ static void find_sources(struct engine *engine, struct thread *self, struct defr
     }
     for (uint32_t i = 0; i < batch->targets && found < batch->count; i++) {
         found += slots_take_within(
-            engine, self, batch->target[i], run_room(&window, batch->target[i] - window.first),
+            engine, self, batch->target[i],
+            MIN_OF(1u << window.shift, engine->config.slots - batch->target[i] + 1),
             batch->count - found, batch->pages + found, batch->slots + found);
     }
     add_targets(batch);

@@ -245,6 +245,7 @@ struct engine {
     CACHE_ALIGNED _Atomic uint64_t defrag_sets;         /* buffers in use, a bit for each round */
     _Atomic uint64_t defrag_after_ns;                   /* rest until then */
     _Atomic uint32_t defrag_block, defrag_word;         /* where the next look begins */
+    _Atomic uint32_t defrag_open;                       /* first slot of the run being filled */
     _Atomic uint32_t defrag_no_stray, defrag_no_source; /* looks in a row that found nothing */
 
     struct worker_event events[WORKER_KINDS];

@@ -9,7 +9,7 @@
 #define ON_STANDBY .scattered = true, .slot_reservation = 2, .start = {STANDBY, STANDBY}
 /* Two pages that share no block, each alone in a run: the one that was written first moves. */
 #define ALONE                                                                                      \
-    .scattered = true, .slot_reservation = 2, .pages = 3, .alone = true,                           \
+    .scattered = true, .slot_reservation = 2, .pages = 3, .slots = 4, .alone = true,               \
     .start = {IN_SLOT, UNTOUCHED, IN_SLOT}
 
 static const struct scenario scenarios[] = {

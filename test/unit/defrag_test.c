@@ -184,7 +184,7 @@ static void clusters_become_empty(void **state)
 {
     static const struct {
         uint32_t percent, least; /* clusters of eight that are empty afterwards */
-    } rows[] = {{30, 5}, {50, 3}, {70, 2}};
+    } rows[] = {{30, 4}, {40, 3}, {70, 0}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -202,11 +202,66 @@ static void clusters_become_empty(void **state)
                       rows[i].percent, empty_runs(&rig, SLOT_CLUSTER), (unsigned long long)copies,
                       pages);
         assert_true(empty_runs(&rig, SLOT_CLUSTER) >= rows[i].least);
-        assert_int_equal(emptied, empty_runs(&rig, SLOT_CLUSTER));
+        assert_true(copies <= pages);
+        assert_true(emptied >= empty_runs(&rig, SLOT_CLUSTER)); /* one may be filled again */
         for (page_number page = 0; page < pages; page++)
             rig_expect(&rig, 0, page, SEED + page);
         rig_end(&rig);
     }
+}
+
+/* A program writes at random, without reservations; the page file is twice what is in it. */
+static void random_writes(struct rig *rig, bool moves)
+{
+    struct random_generator random;
+
+    random_seed(&random, 5, 1);
+    rig_begin(rig, &(struct rig_config){.pages = 2048,
+                                        .frames = 512,
+                                        .slots = 3072,
+                                        .region_ptes = 256,
+                                        .slot_reservation = 1,
+                                        .defrag_rounds = 1,
+                                        .defrag_batch = 256});
+    for (page_number page = 0; page < 2048; page++)
+        rig_fill(rig, 0, page, SEED + page);
+    for (uint32_t i = 0; i < 20000; i++) {
+        page_number page = (page_number)random_below(&random, 2048);
+
+        if (random_below(&random, 2) == 0)
+            rig_fill(rig, 0, page, SEED + page);
+        else
+            assert_int_equal(rig_read(rig, 0, page), FAULT_RESOLVED);
+        if (trim_needed(rig->engine))
+            trim_round(rig->engine, rig_thread(rig, TRIMMER));
+        if (write_needed(rig->engine))
+            write_round(rig->engine, rig_thread(rig, WRITER));
+        if (moves && i % 256 == 0)
+            move(rig);
+    }
+}
+
+static void the_writer_finds_room(void **state)
+{
+    uint64_t writes[2], written[2], copies = 0, requests = 0;
+    struct rig rig;
+
+    (void)state;
+    for (unsigned moves = 0; moves < 2; moves++) {
+        random_writes(&rig, moves);
+        writes[moves] = rig_counter(&rig, COUNT_IO_WRITES);
+        written[moves] = rig_counter(&rig, COUNT_IO_PAGES_WRITTEN);
+        copies = rig_counter(&rig, COUNT_DEFRAGMENTED);
+        requests = rig_counter(&rig, COUNT_DEFRAG_READS) + rig_counter(&rig, COUNT_DEFRAG_WRITES);
+        for (page_number page = 0; page < 2048; page++)
+            rig_expect(&rig, 0, page, SEED + page);
+        rig_end(&rig);
+    }
+    print_message("%llu pages in %llu writes, then %llu in %llu; %llu moved by %llu requests\n",
+                  (unsigned long long)written[0], (unsigned long long)writes[0],
+                  (unsigned long long)written[1], (unsigned long long)writes[1],
+                  (unsigned long long)copies, (unsigned long long)requests);
+    assert_true(writes[1] * 5 < writes[0]);
 }
 
 static void what_is_in_order_stays(void **state)
@@ -248,24 +303,26 @@ static void reads_and_writes_are_large(void **state)
     rig_end(&rig);
 }
 
-/* Slots 1, 3, 5 and 7: what lies between is passed over. */
+/* Slots 3, 4, 7 and 8: what lies between is passed over. */
 static void gaps_are_read_over(void **state)
 {
     struct rig rig;
 
     (void)state;
     begin_eight(&rig);
-    for (page_number page = 1; page < 8; page += 2)
-        assert_int_equal(space_decommit(rig.engine, TRIMMER, page, 1), SPACE_DONE);
-    for (page_number page = 0; page < 8; page += 2)
-        assert_int_equal(space_decommit(rig.engine, TRIMMER, 8 + page, 1), SPACE_DONE);
-    assert_int_equal(rig_slots_used(&rig), 4);
-    assert_false(move(&rig)); /* no neighbours, so nothing is out of order */
-    rig.engine->run_shift = 2;
-    settle(&rig); /* the two runs of four become one */
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_EMPTIED), 1);
+    for (page_number page = 0; page < 8; page++) {
+        if (page / 2 % 2 == 1)
+            assert_int_equal(space_decommit(rig.engine, TRIMMER, page, 1), SPACE_DONE);
+    }
+    assert_true(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 4);
     assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_READS), 1);
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_PAGES_READ), 2);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_PAGES_READ), 4);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_WRITES), 2);
+    for (page_number page = 0; page < 8; page++) {
+        if (page / 2 % 2 == 0)
+            rig_expect(&rig, 0, page, SEED + page);
+    }
     rig_end(&rig);
 }
 
@@ -730,6 +787,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scattered_pages_become_runs),
         cmocka_unit_test(clusters_become_empty),
+        cmocka_unit_test(the_writer_finds_room),
         cmocka_unit_test(what_is_in_order_stays),
         cmocka_unit_test(reads_and_writes_are_large),
         cmocka_unit_test(gaps_are_read_over),
