@@ -490,7 +490,17 @@ static inline uint32_t slot_owner_generation(uint64_t owner)
     return (uint32_t)(owner >> 32);
 }
 
-/* ---- slots.c, for defrag.c ---- */
+/* ---- move.c, for defrag.c ---- */
+enum move_order { MOVES_BY_PAGE, MOVES_BY_FROM, MOVES_BY_TO };
+void moves_sort(struct defrag_batch *batch, enum move_order order);
+/*
+ * Move what the batch says, to slots that were taken for it, through set `set` of the buffers; what
+ * does not move gives its new slot back. Returns how many were moved.
+ */
+uint32_t moves_make(struct engine *engine, struct thread *self, struct defrag_batch *batch,
+                    uint32_t set);
+
+/* ---- slots.c, for defrag.c and move.c ---- */
 /* Where the page should be: its place in the run reserved for its block; SLOT_NONE: there is none. */
 slot_number slots_home(const struct engine *engine, page_number page);
 /* As slots_take(), but only such places. */
