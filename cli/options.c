@@ -69,6 +69,9 @@ const struct option_info option_table[OPTION_COUNT] = {
                         "threads that write modified pages (default: 1)"},
     [OPTION_ZEROERS] = {"zeroers", OPTION_NUMBER, 0, 64, NULL, NULL, NULL,
                         "threads that zero free frames; 0: none (default: 1)"},
+    [OPTION_DEFRAGMENTERS] = {"defragmenters", OPTION_NUMBER, 0, 64, NULL, NULL, NULL,
+                              "threads that bring neighbouring pages together in the\n"
+                              "page file; 0: none (default: 0)"},
     [OPTION_FAULT_HANDLERS] = {"fault-handlers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
                                "threads that take faults, with --faults thread (default: 2)"},
     [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
@@ -128,6 +131,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_TRIMMERS, trimmers)                                                                   \
     X(OPTION_WRITERS, writers)                                                                     \
     X(OPTION_ZEROERS, zeroers)                                                                     \
+    X(OPTION_DEFRAGMENTERS, defragmenters)                                                         \
     X(OPTION_FAULT_HANDLERS, fault_handlers)                                                       \
     X(OPTION_TRIM_BATCH, trim_batch)                                                               \
     X(OPTION_WRITE_BATCH, write_batch)                                                             \

@@ -97,6 +97,7 @@ struct mm_options {
     uint32_t trimmers;    /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
+    uint32_t defragmenters;  /* 0: none; each takes 1 MiB */
     uint32_t fault_handlers; /* MM_FAULTS_THREAD only */
     uint32_t trim_batch;     /* pages per unmap */
     uint32_t write_batch;    /* pages per round of the modified writer */

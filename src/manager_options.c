@@ -95,6 +95,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
         !in_range("writers", o->writers, 1, 64, ret_detail) ||
         !in_range("zeroers", o->zeroers, 0, 64, ret_detail) ||
+        !in_range("defragmenters", o->defragmenters, 0, 64, ret_detail) ||
         !in_range("fault_handlers", o->fault_handlers, 1, 64, ret_detail) ||
         !in_range("write_batch", o->write_batch, 1, BATCH_MAX, ret_detail) ||
         !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||

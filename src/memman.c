@@ -136,7 +136,8 @@ static struct engine_config engine_options(const mm *manager)
                     [WORKER_WRITE] = o->writers,
                     [WORKER_ZERO] = o->zeroers,
                     [WORKER_BALANCE] = 1,
-                    [WORKER_GROW] = growers(o)},
+                    [WORKER_GROW] = growers(o),
+                    [WORKER_DEFRAG] = o->defragmenters},
         .trim_batch = o->trim_batch,
         .write_batch = o->write_batch,
         .region_ptes = o->region_ptes,
@@ -152,6 +153,9 @@ static struct engine_config engine_options(const mm *manager)
         .slots_next_fit = o->slot_search == MM_SLOTS_NEXT_FIT,
         .slot_reservation = o->slot_reservation,
         .growth_step = growth_step(o),
+        .defrag_rounds = o->defragmenters,
+        .defrag_batch = DEFRAG_MAX,
+        .defrag_rest_ns = DEFRAG_REST_NS,
         .complain = complain,
     };
 }
@@ -219,8 +223,8 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
 {
     struct mm_options *options = &manager->options;
     struct machine machine = {0};
-    manager->workers =
-        options->trimmers + options->writers + options->zeroers + 1 + growers(options);
+    manager->workers = options->trimmers + options->writers + options->zeroers +
+                       options->defragmenters + 1 + growers(options);
     manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
     int error = manager_store_create(manager, total_threads(manager), ret_detail);
     if (error == MM_OK) {

@@ -8,6 +8,9 @@
  * While a write is in flight its source may change (a page rescued and written again). The store
  * must survive that; the bytes in the slot are then worthless and the engine discards the slot.
  *
+ * A slot may be read by two requests at once, of two queues: by a fault, and by whoever moves it to
+ * another. Nobody writes or discards it meanwhile.
+ *
  * A slot that was never written, was discarded, or whose last write failed has no content: reading
  * it is an error or gives any bytes.
  */

@@ -223,6 +223,8 @@ static void claim_slot(struct audit *audit, slot_number slot, page_number page)
         bitmap_clear(engine->slot_bits, slot - 1);
         CHECK_EQUAL(audit, "the reverse map names the slot's page", FRAME_NONE, page, slot, page,
                     slot_owner_page(slots_owner(engine, slot)));
+        CHECK_EQUAL(audit, "no slot is being moved", FRAME_NONE, page, slot, 0,
+                    PFN_FIELD(engine, slot_owners[slot - 1]) & SLOT_OWNER_MARKS);
     }
 }
 
@@ -362,11 +364,15 @@ static void audit_rest(struct audit *audit, uint32_t pinned)
     for (uint32_t i = 0; i < engine->slot_area_count; i++) {
         CHECK_EQUAL(audit, "a slot area's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
                     PFN_FIELD(&engine->slot_areas[i], lock));
+        CHECK_EQUAL(audit, "a slot area counts no slot as being moved", FRAME_NONE, PAGE_NONE,
+                    SLOT_NONE, 0, PFN_FIELD(&engine->slot_areas[i], moving));
     }
     CHECK_EQUAL(audit, "nobody waits and nothing is promised or in flight", FRAME_NONE, PAGE_NONE,
                 SLOT_NONE, 0,
                 PFN_FIELD(engine, waiters) + PFN_FIELD(engine, grants) +
                     PFN_FIELD(engine, in_flight));
+    CHECK_EQUAL(audit, "no round of the defragmenter is under way", FRAME_NONE, PAGE_NONE,
+                SLOT_NONE, 0, PFN_FIELD(engine, defrag_sets));
     for (uint32_t i = 0; i < engine->block_count; i++) {
         CHECK_EQUAL(audit, "no in-page block is in use", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
                     PFN_FIELD(&engine->blocks[i], references));

@@ -41,6 +41,12 @@
     X(IO_WRITES, "io", "writes", "Page Writes")                                                    \
     X(IO_PAGES_WRITTEN, "io", "pages_written", "Pages Output")                                     \
     X(IO_ERRORS, "io", "errors", "I/O Errors")                                                     \
+    X(DEFRAG_READS, "defrag", "reads", "Reads to Move Slots")                                      \
+    X(DEFRAG_PAGES_READ, "defrag", "pages_read", "Pages Read to Be Moved")                         \
+    X(DEFRAG_WRITES, "defrag", "writes", "Writes to Move Slots")                                   \
+    X(DEFRAG_PAGES_WRITTEN, "defrag", "pages_written", "Pages Written to Be Moved")                \
+    X(DEFRAG_ABORTED, "defrag", "aborted", "Slot Moves Given Up")                                  \
+    X(DEFRAG_EMPTIED, "defrag", "emptied", "Runs of Slots Emptied")                                \
     X(FRAME_WAITS, "waits", "frame", "Waits for a Frame")                                          \
     X(FRAME_WAITS_LATE, "waits", "frame_late", "Waits for a Frame over 1 s")                       \
     X(FAULT_RETRIES, "waits", "fault_retries", "Faults Taken Again")                               \

@@ -9,7 +9,7 @@
 
 struct layout {
     size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits,
-        reservations, runs, vads, workers, starts, owners;
+        reservations, runs, vads, workers, starts, defrag, owners;
     size_t total;
 };
 
@@ -51,6 +51,11 @@ static uint32_t count_workers(const struct engine_config *config)
     return sum;
 }
 
+static size_t defrag_pages(const struct engine_config *config)
+{
+    return (size_t)config->defrag_rounds * config->defrag_batch + 1;
+}
+
 static struct layout lay_out(const struct engine_config *config)
 {
     struct layout l = {0};
@@ -70,6 +75,8 @@ static struct layout lay_out(const struct engine_config *config)
     l.vads = place(&l, config->vads_max * sizeof(struct vad));
     l.workers = place(&l, count_workers(config) * sizeof(struct world_thread *));
     l.starts = place(&l, count_workers(config) * sizeof(struct worker_start));
+    /* A page more, because buffers lie on whole pages. */
+    l.defrag = place(&l, config->defrag_rounds > 0 ? defrag_pages(config) * MM_PAGE_SIZE : 0);
     /* Last, and read or written for clusters in use only: what is not is never touched. */
     l.owners = place(&l, (size_t)config->slots * sizeof(uint64_t));
     return l;
@@ -168,6 +175,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->reservations = (_Atomic uint32_t *)(void *)(base + l.reservations);
     engine->run_owners = (uint32_t *)(void *)(base + l.runs);
     engine->vads = (struct vad *)(void *)(base + l.vads);
+    engine->defrag_buffers = base + l.defrag + (-(uintptr_t)(base + l.defrag)) % MM_PAGE_SIZE;
     engine->worker_threads = (struct world_thread **)(void *)(base + l.workers);
     engine->worker_starts = (struct worker_start *)(void *)(base + l.starts);
     engine->region_count = count_regions(config);
@@ -198,6 +206,7 @@ static const struct worker_work work_table[WORKER_KINDS] = {
     [WORKER_ZERO] = {"mm-zero", zero_needed, zero_round, 1000000000},
     [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000},
     [WORKER_GROW] = {"mm-grow", growth_needed, growth_round, 1000000000},
+    [WORKER_DEFRAG] = {"mm-defrag", defrag_needed, defrag_round, 20000000},
 };
 
 /* Pause of a worker that is needed and got nowhere; it doubles, up to so many times. */

@@ -17,16 +17,22 @@
 
 #define STANDBY_PRIORITIES 8
 #define PRIORITY_NORMAL    5
-#define BATCH_MAX          512 /* pages in one trim or write batch */
-#define AROUND_MAX         64  /* pages in one fault-around window */
-#define READ_RUN_MAX       256 /* pages that one read brings */
-#define WRITE_RUN_MAX      256 /* pages that one write takes */
-#define SLOT_CLUSTER       512 /* slots whose owners fill a page of the reverse map */
-#define RESERVATION_MAX    64  /* slots in a reserved run: a word of the bitmap */
-#define REGION_PTES_MAX    512
-#define ERRORS_MAX         64 /* in-page errors that are remembered */
-#define SUSPECTS_MAX       16 /* slots of an area that failed lately and are remembered */
-#define BLOCK_NONE         UINT32_MAX
+#define BATCH_MAX          512  /* pages in one trim or write batch */
+#define AROUND_MAX         64   /* pages in one fault-around window */
+#define READ_RUN_MAX       256  /* pages that one read brings */
+#define WRITE_RUN_MAX      256  /* pages that one write takes */
+#define SLOT_CLUSTER       512  /* slots whose owners fill a page of the reverse map */
+#define DEFRAG_MAX         256  /* pages that one round of the defragmenter moves */
+#define DEFRAG_WORDS       1024 /* words of the slot bitmap that one round looks at */
+#define DEFRAG_SOURCES     16   /* runs of slots that one round empties */
+#define DEFRAG_TARGETS     64   /* and fills */
+#define DEFRAG_REST_NS                                                                             \
+    20000000               /* what suits a disk: at most 50 MB a second are read, and written */
+#define RESERVATION_MAX 64 /* slots in a reserved run: a word of the bitmap */
+#define REGION_PTES_MAX 512
+#define ERRORS_MAX      64 /* in-page errors that are remembered */
+#define SUSPECTS_MAX    16 /* slots of an area that failed lately and are remembered */
+#define BLOCK_NONE      UINT32_MAX
 
 enum list_id {
     LIST_ZEROED,
@@ -105,6 +111,7 @@ struct slot_area {
     _Atomic uint32_t free;
     _Atomic uint32_t suspected; /* so far; 0: none is to be looked for */
     struct slot_suspect suspects[SUSPECTS_MAX];
+    _Atomic uint32_t moving; /* slots that are marked so; changed under the lock */
 };
 
 /* Pages on their way out of the working set, or out of existence. */
@@ -153,6 +160,29 @@ struct read_run {
     frame_number spares[READ_RUN_MAX]; /* in hand, for neighbours or to be given back */
 };
 
+/* One page on its way from a slot to another. */
+struct slot_move {
+    page_number page;
+    slot_number from, to;
+    uint32_t buffer; /* of the round's, by number */
+    int result;      /* 0 or -errno of its read or write */
+    bool refused;    /* the write of this page alone failed */
+};
+
+/* What one round of the defragmenter moves, and what it saw of the slots. */
+struct defrag_batch {
+    uint32_t count, requests, sources, targets, space;
+    struct slot_move moves[DEFRAG_MAX];
+    page_number pages[DEFRAG_MAX];
+    slot_number slots[DEFRAG_MAX];
+    slot_number source[DEFRAG_SOURCES]; /* first slots of the runs to be emptied */
+    slot_number target[DEFRAG_TARGETS]; /* and of those to be filled, which have `space` slots */
+    uint32_t first[DEFRAG_MAX];         /* by request: its first move */
+    void *pointers[2 * DEFRAG_MAX]; /* to buffers, NULL for what lies between two that are read */
+    struct store_request request[DEFRAG_MAX], *submitted[DEFRAG_MAX];
+    uint64_t bits[DEFRAG_WORDS];
+};
+
 /* Working storage of one round; too large for the stack of a signal handler. */
 union scratch {
     struct {
@@ -161,6 +191,7 @@ union scratch {
     } trim;
     struct write_batch write;
     struct read_run read;
+    struct defrag_batch defrag;
 };
 
 /* How a page that is read in for a read is mapped, where the machine finds writes by faults. */
@@ -176,6 +207,7 @@ enum worker_kind {
     WORKER_ZERO,
     WORKER_BALANCE,
     WORKER_GROW,
+    WORKER_DEFRAG,
     WORKER_KINDS
 };
 
@@ -196,6 +228,9 @@ struct engine_config {
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
     slot_number growth_step;   /* slots by which the page file grows at least; 0: as few as do */
+    uint32_t defrag_rounds;    /* of the defragmenter that may be under way at once, up to 64 */
+    uint32_t defrag_batch;     /* pages that each moves, up to DEFRAG_MAX */
+    uint64_t defrag_rest_ns;   /* between two rounds that moved any */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
@@ -223,6 +258,7 @@ struct engine {
     /* By block of pages: 1 + the run reserved for it, or 0; changed under that run's area lock. */
     _Atomic uint32_t *reservations;
     uint32_t *run_owners; /* by run: 1 + the block, or 0; area lock */
+    char *defrag_buffers; /* config.defrag_batch pages for each round that may be under way */
     struct vad *vads;
     uint32_t region_count, region_shift, slot_area_count, block_count;
     uint32_t slots_per_area;
@@ -266,6 +302,11 @@ struct engine {
 
     _Atomic uint64_t error_count;
     struct page_error errors[ERRORS_MAX];
+    CACHE_ALIGNED _Atomic uint64_t defrag_sets;         /* buffers in use, a bit for each round */
+    _Atomic uint64_t defrag_after_ns;                   /* rest until then */
+    _Atomic uint32_t defrag_block, defrag_word;         /* where the next look begins */
+    _Atomic uint32_t defrag_open;                       /* first slot of the run being filled */
+    _Atomic uint32_t defrag_no_stray, defrag_no_source; /* looks in a row that found nothing */
 
     struct worker_event events[WORKER_KINDS];
     _Atomic bool stopping;
@@ -499,7 +540,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
 /* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
 
-/* ---- trim.c, write.c, zero.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
+/* ---- trim.c, write.c, zero.c, defrag.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
 bool trim_needed(struct engine *engine);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile. */
 bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
@@ -508,6 +549,10 @@ bool write_needed(struct engine *engine);
 bool write_round(struct engine *engine, struct thread *self);
 bool zero_needed(struct engine *engine);
 bool zero_round(struct engine *engine, struct thread *self);
+bool defrag_needed(struct engine *engine);
+bool defrag_round(struct engine *engine, struct thread *self);
+/* Slots were given out: wake a defragmenter unless others come first. */
+void defrag_call(struct engine *engine);
 bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
 bool growth_needed(struct engine *engine);
@@ -538,6 +583,7 @@ uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
 /* The pages are gone: runs reserved for blocks of nothing else are nobody's. */
 void slots_unreserve(struct engine *engine, struct thread *self, page_number first,
                      page_number count);
+/* One that is being moved is free only when its mover is done with it. */
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot);
 /*
  * The same after its write failed. Where it may be the slot's fault, the slot is put aside till
@@ -558,10 +604,13 @@ bool slots_in_use(const struct engine *engine, slot_number slot);
  * true for as long as the slot is in use.
  */
 uint64_t slots_owner(const struct engine *engine, slot_number slot);
-#define SLOT_OWNER_RETIRED UINT64_MAX
+#define SLOT_OWNER_MOVING     ((uint64_t)1 << 63) /* its content is being moved: not to be freed */
+#define SLOT_OWNER_GIVEN_BACK ((uint64_t)1 << 62) /* meanwhile: the mover frees it */
+#define SLOT_OWNER_MARKS      (SLOT_OWNER_MOVING | SLOT_OWNER_GIVEN_BACK)
+#define SLOT_OWNER_RETIRED    (~SLOT_OWNER_MARKS) /* nobody's for ever */
 static inline uint64_t slot_owner_make(page_number page, uint32_t generation)
 {
-    return (uint64_t)generation << 32 | page;
+    return ((uint64_t)generation << 32 & ~SLOT_OWNER_MARKS) | page;
 }
 static inline page_number slot_owner_page(uint64_t owner)
 {
@@ -571,6 +620,46 @@ static inline uint32_t slot_owner_generation(uint64_t owner)
 {
     return (uint32_t)(owner >> 32);
 }
+
+/* ---- move.c, for defrag.c ---- */
+enum move_order { MOVES_BY_PAGE, MOVES_BY_FROM, MOVES_BY_TO };
+void moves_sort(struct defrag_batch *batch, enum move_order order);
+/*
+ * Move what the batch says, to slots that were taken for it, through set `set` of the buffers; what
+ * does not move gives its new slot back. Returns how many were moved.
+ */
+uint32_t moves_make(struct engine *engine, struct thread *self, struct defrag_batch *batch,
+                    uint32_t set);
+
+/* ---- slots.c, for defrag.c and move.c ---- */
+/* Where the page should be: its place in the run reserved for its block; SLOT_NONE: there is none. */
+slot_number slots_home(const struct engine *engine, page_number page);
+/* As slots_take(), but only such places. */
+uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t count,
+                         const page_number *pages, slot_number *ret_slots);
+/* Slots from `first` to the last of `room` that are free and not reserved, for pages in order. */
+uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room, uint32_t count, const page_number *pages,
+                           slot_number *ret_slots);
+/* How many slots of these are in use. */
+uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room);
+/* From slot 1 + 64 * `word` on, a bit for each slot that is in use or reserved. */
+void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
+                uint64_t *ret_bits);
+/*
+ * The slot is read to be moved. Under a lock that keeps its page from giving it back; false: somebody
+ * else moves it. To the end nobody frees it, and what is given back is freed then.
+ */
+bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot);
+/* Under the lock that move_begin needs: nobody will begin. */
+static inline bool slots_is_moving(const struct engine *engine, slot_number slot)
+{
+    return (atomic_load_explicit(&engine->slot_owners[slot - 1], memory_order_acquire) &
+            SLOT_OWNER_MOVING) != 0;
+}
+/* `moved`: the slot is the caller's, else its page's as before. */
+void slots_move_end(struct engine *engine, struct thread *self, slot_number slot, bool moved);
 
 /* ---- small helpers ---- */
 /*

@@ -30,6 +30,8 @@ static inline uint64_t *area_bits(struct engine *engine, const struct slot_area 
 
 static inline struct slot_area *slot_area_of(struct engine *engine, slot_number slot)
 {
+    MUST(slot != SLOT_NONE);
+    MUST(slot <= engine->config.slots);
     return &engine->slot_areas[(slot - 1) / engine->slots_per_area];
 }
 
@@ -75,7 +77,8 @@ void slots_extend(struct engine *engine, struct thread *self, slot_number ready)
 uint64_t slots_owner(const struct engine *engine, slot_number slot)
 {
     return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&engine->slot_owners[slot - 1],
-                                memory_order_acquire);
+                                memory_order_acquire) &
+           ~SLOT_OWNER_MARKS;
 }
 
 /* ---- taking ---- */
@@ -414,11 +417,28 @@ uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
 
 /* ---- giving back ---- */
 
+/*
+ * Only what its page may not give back is marked as moving, so the owner who comes to do so finds
+ * the mark already, or never.
+ */
+static bool leave_to_mover(struct engine *engine, struct thread *self, struct slot_area *area,
+                           slot_number slot)
+{
+    _Atomic uint64_t *owner = &engine->slot_owners[slot - 1];
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    uint64_t word = atomic_load_explicit(owner, memory_order_relaxed);
+    bool moving = (word & SLOT_OWNER_MOVING) != 0 && !MUTANT(MOVING_SLOT_IS_FREED);
+    if (moving) {
+        MUST((word & SLOT_OWNER_GIVEN_BACK) == 0); /* given back twice */
+        atomic_store_explicit(owner, word | SLOT_OWNER_GIVEN_BACK, memory_order_release);
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return moving;
+}
+
 /* While the slot is still the caller's: a moment later it may be written by somebody else. */
 static void discard(struct engine *engine, slot_number slot)
 {
-    MUST(slot != SLOT_NONE);
-    MUST(slot <= engine->config.slots);
     if (engine->store.ops->discard != NULL && !MUTANT(SLOT_FREED_UNSAID)) {
         engine->store.ops->discard(engine->store.self, slot, 1);
     }
@@ -437,8 +457,11 @@ static void free_slot(struct engine *engine, struct slot_area *area, slot_number
 
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot)
 {
-    discard(engine, slot);
     struct slot_area *area = slot_area_of(engine, slot);
+    if (PFN_FIELD(area, moving) > 0 && leave_to_mover(engine, self, area, slot)) {
+        return;
+    }
+    discard(engine, slot);
     lock_acquire(self, &area->lock, RANK_SLOTS);
     free_slot(engine, area, slot);
     lock_release(self, &area->lock, RANK_SLOTS);
@@ -519,8 +542,8 @@ bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_num
 {
     enum store_blame blame =
         MUTANT(SLOT_BLAMED_FOR_EVERYTHING) ? STORE_MAYBE_THE_SLOT : store_blame(error);
-    discard(engine, slot);
     struct slot_area *area = slot_area_of(engine, slot);
+    discard(engine, slot);
     bool retired = false;
     lock_acquire(self, &area->lock, RANK_SLOTS);
     if (blame == STORE_NOT_THE_SLOT) {
@@ -585,4 +608,115 @@ uint64_t slots_free(const struct engine *engine)
 bool slots_in_use(const struct engine *engine, slot_number slot)
 {
     return bitmap_test(engine->slot_bits, slot - 1);
+}
+
+/* ---- moves ---- */
+
+slot_number slots_home(const struct engine *engine, page_number page)
+{
+    uint32_t run = 0;
+    if (engine->run_shift > 0) {
+        run = atomic_load_explicit(
+            (_Atomic uint32_t *)(uintptr_t)&engine->reservations[page >> engine->run_shift],
+            memory_order_acquire);
+    }
+    return run == 0
+               ? SLOT_NONE
+               : ((run - 1) << engine->run_shift) + 1 + (page & ((1u << engine->run_shift) - 1));
+}
+
+uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t count,
+                         const page_number *pages, slot_number *ret_slots)
+{
+    struct wanted wanted = {pages, ret_slots, count, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        ret_slots[i] = SLOT_NONE;
+    }
+    take_all_reserved(engine, self, &wanted, count);
+    return count - wanted.missing;
+}
+
+uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room, uint32_t count, const page_number *pages,
+                           slot_number *ret_slots)
+{
+    struct slot_area *area = slot_area_of(engine, first);
+    uint32_t taken = 0;
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    for (uint32_t bit = first - area->first; bit < first - area->first + room && taken < count;
+         bit++) {
+        if (free_bits(engine, area, bit / BITMAP_WORD_BITS, false) >> bit % BITMAP_WORD_BITS & 1) {
+            take_slot(engine, area, bit, pages[taken], &ret_slots[taken]);
+            taken++;
+        }
+    }
+    PFN_SET_FIELD(area, free, PFN_FIELD(area, free) - taken);
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return taken;
+}
+
+void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
+                uint64_t *ret_bits)
+{
+    for (uint32_t end = word + count; word < end;) {
+        struct slot_area *area = slot_area_of(engine, word * BITMAP_WORD_BITS + 1);
+        uint32_t first = (area->first - 1) / BITMAP_WORD_BITS;
+        uint32_t part = MIN_OF(end, first + (uint32_t)BITMAP_WORDS(area->count));
+        lock_acquire(self, &area->lock, RANK_SLOTS);
+        for (; word < part; word++) {
+            uint32_t left = area->count - (word - first) * BITMAP_WORD_BITS;
+            uint64_t there = left < BITMAP_WORD_BITS ? (1ull << left) - 1 : UINT64_MAX;
+            *ret_bits++ = ~free_bits(engine, area, word - first, false) & there;
+        }
+        lock_release(self, &area->lock, RANK_SLOTS);
+    }
+}
+
+uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room)
+{
+    struct slot_area *area = slot_area_of(engine, first);
+    uint32_t used = 0;
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
+        used += bitmap_test(area_bits(engine, area), bit);
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return used;
+}
+
+bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot)
+{
+    struct slot_area *area = slot_area_of(engine, slot);
+    _Atomic uint64_t *owner = &engine->slot_owners[slot - 1];
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    MUST(bitmap_test(area_bits(engine, area), slot - area->first));
+    uint64_t word = atomic_load_explicit(owner, memory_order_relaxed);
+    bool begun = (word & SLOT_OWNER_MOVING) == 0;
+    if (begun) {
+        atomic_store_explicit(owner, word | SLOT_OWNER_MOVING, memory_order_release);
+        PFN_SET_FIELD(area, moving, PFN_FIELD(area, moving) + 1);
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return begun;
+}
+
+void slots_move_end(struct engine *engine, struct thread *self, slot_number slot, bool moved)
+{
+    struct slot_area *area = slot_area_of(engine, slot);
+    _Atomic uint64_t *owner = &engine->slot_owners[slot - 1];
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    uint64_t word = atomic_load_explicit(owner, memory_order_relaxed);
+    bool given_back = (word & SLOT_OWNER_GIVEN_BACK) != 0;
+    MUST(word & SLOT_OWNER_MOVING);
+    MUST(!moved || !given_back);
+    if (!MUTANT(MOVING_MARK_LEAKS) || moved || given_back) {
+        atomic_store_explicit(owner, word & ~SLOT_OWNER_MARKS, memory_order_release);
+        PFN_SET_FIELD(area, moving, PFN_FIELD(area, moving) - 1);
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    /* Neither page nor mover has a use for it; nobody else knows of it. */
+    if (moved || (given_back && !MUTANT(MOVED_SLOT_GIVEN_BACK_IS_LOST))) {
+        slots_give_back(engine, self, slot);
+    }
 }

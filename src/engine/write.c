@@ -124,6 +124,10 @@ static slot_number start_page(struct engine *engine, struct thread *self, frame_
                WHY_WRITE_START);
     slot_number slot = PFN_FIELD(pfn, slot);
     PFN_SET_FIELD(pfn, slot, SLOT_NONE);
+    if (slot != SLOT_NONE && slots_is_moving(engine, slot) && !MUTANT(WRITE_KEEPS_MOVING_SLOT)) {
+        slots_give_back(engine, self, slot); /* what is moved must not be overwritten meanwhile */
+        slot = SLOT_NONE;
+    }
     return slot;
 }
 
@@ -424,6 +428,7 @@ bool write_round(struct engine *engine, struct thread *self)
     }
     let_go_flush(engine, self, &going);
     atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
-    frames_grant(engine, self);         /* and calls the trimmer, if what failed was counted on */
+    frames_grant(engine, self); /* and calls the trimmer, if what failed was counted on */
+    defrag_call(engine);
     return tally.failed < batch->count; /* a store that only fails is not asked again at once */
 }

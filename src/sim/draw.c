@@ -152,6 +152,17 @@ static void draw_growth(struct draw *draw)
     set(draw, SIM_GROWTH_REFUSED, chance(draw, 60) ? 0 : skewed(draw, 1000, 800000));
 }
 
+static void draw_defragmenters(struct draw *draw)
+{
+    bool late = chance(draw, 50);
+    uint64_t short_run = 2 * power(draw, 2);
+
+    set(draw, SIM_DEFRAGMENTERS, between(draw, 0, 2));
+    set(draw, SIM_LATE_RESERVATION, late);
+    if (late) /* pages lie apart: there is something to do, if a run is not most of the page file */
+        set(draw, SIM_SLOT_RESERVATION, short_run);
+}
+
 /* ---- what goes together ---- */
 
 static void fit(struct sim_options *options)
@@ -159,7 +170,7 @@ static void fit(struct sim_options *options)
     uint64_t *value = options->value;
     uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 2;
 
-    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_GROWERS; worker++)
+    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_DEFRAGMENTERS; worker++)
         records += value[worker];
     value[SIM_PAGEFILE_START] = MIN_OF(value[SIM_PAGEFILE_START], value[SIM_PAGEFILE]);
     value[SIM_REGIONS] = MIN_OF(value[SIM_REGIONS], value[SIM_MEMORY]);
@@ -180,5 +191,6 @@ void sim_draw(struct sim_options *options)
     draw_faults(&draw);
     draw_schedule(&draw);
     draw_growth(&draw);
+    draw_defragmenters(&draw);
     fit(options);
 }

@@ -302,6 +302,32 @@ static uint32_t look_at_region(struct sim *sim, uint32_t region)
     return resident;
 }
 
+/* ---- slots on the move ---- */
+
+/* After all that names a slot was looked at. What somebody has locked is left out, as everywhere. */
+static void look_at_moves(struct sim *sim, const struct slot_area *area)
+{
+    struct engine *engine = sim->assembly.engine;
+    uint32_t moving = 0;
+
+    if (PFN_FIELD(area, lock) != 0)
+        return;
+    for (slot_number slot = area->first; slot < area->first + area->count; slot++) {
+        uint64_t marks = PFN_FIELD(engine, slot_owners[slot - 1]) & SLOT_OWNER_MARKS;
+        page_number page = slot_owner_page(slots_owner(engine, slot));
+
+        moving += (marks & SLOT_OWNER_MOVING) != 0;
+        HOLDS(sim, marks == 0 || slots_in_use(engine, slot), "a slot that is being moved is in use",
+              FRAME_NONE, page);
+        HOLDS(sim, marks != SLOT_OWNER_GIVEN_BACK, "only a slot that is being moved is freed later",
+              FRAME_NONE, page);
+        HOLDS(sim, !(marks & SLOT_OWNER_GIVEN_BACK) || sim->invariants->slot_owner[slot] == NOBODY,
+              "nobody names a slot that was given back", FRAME_NONE, page);
+    }
+    HOLDS(sim, moving == PFN_FIELD(area, moving), "an area counts the slots that are being moved",
+          FRAME_NONE, PAGE_NONE);
+}
+
 /* ---- the look ---- */
 
 static void look_at_everything(struct sim *sim)
@@ -316,6 +342,8 @@ static void look_at_everything(struct sim *sim)
         look_at_frame(sim, frame);
     for (uint32_t region = 0; region < engine->region_count; region++)
         resident += look_at_region(sim, region);
+    for (uint32_t i = 0; i < engine->slot_area_count; i++)
+        look_at_moves(sim, &engine->slot_areas[i]);
     HOLDS(sim, resident <= engine->config.frames, "no more pages are resident than frames",
           FRAME_NONE, PAGE_NONE);
 }

@@ -36,6 +36,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(ZEROERS, "zeroers", SIM_NUMBER, 0, 8, 0, NULL, "threads that zero free frames")              \
     X(BALANCERS, "balancers", SIM_NUMBER, 0, 8, 0, NULL, "threads that watch over the balance")    \
     X(GROWERS, "growers", SIM_NUMBER, 0, 8, 0, NULL, "threads that extend the page file")          \
+    X(DEFRAGMENTERS, "defragmenters", SIM_NUMBER, 0, 8, 0, NULL, "threads that move slots")        \
     X(TRIM_BATCH, "trim-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per unmap")                    \
     X(WRITE_BATCH, "write-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per round of the writer")    \
     X(REGION_PTES, "region-ptes", SIM_POWER, 1, 512, 1, NULL, "PTEs under one lock")               \
@@ -112,7 +113,9 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(GROWTH_STEP, "growth-step", SIM_NUMBER, 1, 65536, 1, NULL,                                   \
       "slots by which it grows, or more")                                                          \
     X(GROWTH_REFUSED, "growth-refused", SIM_NUMBER, 0, 1000000, 0, NULL,                           \
-      "per million: extensions refused")
+      "per million: extensions refused")                                                           \
+    X(LATE_RESERVATION, "late-reservation", SIM_CHOICE, 0, 1, 0, "off|on",                         \
+      "no slots are reserved in every other round, so that pages lie apart")
 
 enum sim_option {
 #define X(id, name, kind, least, most, simplest, choices, help) SIM_##id,

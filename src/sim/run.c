@@ -45,6 +45,8 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .slots_next_fit = value[SIM_SLOT_SEARCH] == 0,
         .slot_reservation = (uint32_t)value[SIM_SLOT_RESERVATION],
         .growth_step = (slot_number)value[SIM_GROWTH_STEP],
+        .defrag_rounds = (uint32_t)value[SIM_DEFRAGMENTERS],
+        .defrag_batch = (uint32_t)MIN_OF(value[SIM_WRITE_BATCH], DEFRAG_MAX),
     };
 
     config.threads = (uint32_t)value[SIM_THREADS] + 2;
@@ -160,9 +162,14 @@ static void commit_everything(struct sim *sim)
     }
 }
 
-static void start_workers(struct sim *sim)
+static void start_workers(struct sim *sim, uint32_t round)
 {
-    if (engine_start(sim->assembly.engine, sim_keeper_thread(sim) + 1) != 0)
+    struct engine *engine = sim->assembly.engine;
+
+    if (sim_value(sim, SIM_LATE_RESERVATION) != 0)
+        engine->run_shift =
+            round % 2 == 0 ? 0 : (uint32_t)__builtin_ctz(engine->config.slot_reservation);
+    if (engine_start(engine, sim_keeper_thread(sim) + 1) != 0)
         fibers_fail("system: no memory for the workers");
     if (!faults_possible(sim))
         return;
@@ -239,7 +246,7 @@ static void main_fiber(void *argument)
 
     commit_everything(sim);
     keeper_begin(sim);
-    start_workers(sim);
+    start_workers(sim, 0);
     for (uint32_t i = 0; i < threads; i++) {
         user_begin(sim, i);
         if (world_thread_start(user_main, &sim->users[i], "user", &sim->users[i].thread) != 0)
@@ -253,7 +260,7 @@ static void main_fiber(void *argument)
         audit(sim);
         if (round + 2 == sim->rounds)
             begin_liveness(sim);
-        start_workers(sim);
+        start_workers(sim, round + 1);
         atomic_fetch_add(&sim->round, 1);
         world_wake(&sim->round, UINT32_MAX);
     }
@@ -288,6 +295,9 @@ static void take_counters(struct sim *sim)
                       counter_sum(engine, COUNT_RESCUE_WRITING);
     result->extensions = counter_sum(engine, COUNT_PAGEFILE_EXTENDED);
     result->refused = counter_sum(engine, COUNT_PAGEFILE_REFUSED);
+    result->slots_moved = counter_sum(engine, COUNT_DEFRAGMENTED);
+    result->slot_moves_aborted = counter_sum(engine, COUNT_DEFRAG_ABORTED);
+    result->runs_emptied = counter_sum(engine, COUNT_DEFRAG_EMPTIED);
     result->page_errors = sim->oracle.errors;
     result->slots_retired = counter_sum(engine, COUNT_SLOT_RETIRED);
     moves_take(engine, &result->moves);

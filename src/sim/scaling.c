@@ -44,7 +44,7 @@ bool scaling_reads(enum sim_option option)
         [SIM_READ_CLUSTER] = true, [SIM_STANDBY_PERCENT] = true,  [SIM_TLB] = true,
         [SIM_LIST_LOCK] = true,    [SIM_BACKOFF] = true,          [SIM_DIRTY_BIT] = true,
         [SIM_SLOT_SEARCH] = true,  [SIM_SLOT_RESERVATION] = true, [SIM_OP_READ] = true,
-        [SIM_OP_WRITE] = true,
+        [SIM_OP_WRITE] = true,     [SIM_MAP_WRITABLE] = true,     [SIM_DEFRAGMENTERS] = true,
     };
 
     return reads[option];
@@ -68,10 +68,11 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .frames = (frame_number)frames,
         .slots = (slot_number)given_or(options, SIM_PAGEFILE, pages),
         .vads_max = 4,
-        .workers = {(uint32_t)given_or(options, SIM_TRIMMERS, 1),
-                    (uint32_t)given_or(options, SIM_WRITERS, 1),
-                    (uint32_t)given_or(options, SIM_ZEROERS, 1),
-                    (uint32_t)given_or(options, SIM_BALANCERS, 1)},
+        .workers = {[WORKER_TRIM] = (uint32_t)given_or(options, SIM_TRIMMERS, 1),
+                    [WORKER_WRITE] = (uint32_t)given_or(options, SIM_WRITERS, 1),
+                    [WORKER_ZERO] = (uint32_t)given_or(options, SIM_ZEROERS, 1),
+                    [WORKER_BALANCE] = (uint32_t)given_or(options, SIM_BALANCERS, 1),
+                    [WORKER_DEFRAG] = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0)},
         .trim_batch =
             (uint32_t)given_or(options, SIM_TRIM_BATCH, MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16))),
         .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
@@ -85,6 +86,9 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .map_writable = (enum map_writable)given_or(options, SIM_MAP_WRITABLE, MAP_WATCHED),
         .slots_next_fit = given_or(options, SIM_SLOT_SEARCH, 0) == 0,
         .slot_reservation = (uint32_t)given_or(options, SIM_SLOT_RESERVATION, 64),
+        .defrag_rounds = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0),
+        .defrag_batch = DEFRAG_MAX,
+        .defrag_rest_ns = DEFRAG_REST_NS,
     };
 
     config.threads = cpus + 1;

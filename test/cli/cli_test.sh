@@ -255,7 +255,7 @@ test_help()
     for words in help --help 'run --help' 'states --help'; do
         status 0 $words
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
-            write-ratio seed policy trimmers writers zeroers fault-handlers trim-batch \
+            write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
             slot-search slot-reservation latency verify json slot-map quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
@@ -333,7 +333,7 @@ test_runs()
         stride stride:step=8; do
         good "$1" $light --workload $load
     done
-    for switch in '--policy fifo' '--trimmers 2' '--writers 2' '--zeroers 2' '--trim-batch 1' \
+    for switch in '--policy fifo' '--trimmers 2' '--writers 2' '--zeroers 2' '--defragmenters 2' '--trim-batch 1' \
         '--write-batch 1' '--region-ptes 1' '--frame-cache 0' '--fault-around 1' \
         '--list-lock exclusive' '--list-lock shared' '--backoff off' '--dirty-bit off' \
         '--slot-search first-fit' '--slot-reservation 16' '--latency off'; do
@@ -375,7 +375,7 @@ test_json()
     json "$folder/json" 'r["latency_ns"]["access"]["count"] == 10000'
     json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
-        workload write_ratio seed policy trimmers writers zeroers fault_handlers trim_batch
+        workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers trim_batch
         write_batch region_ptes frame_cache fault_around tlb list_lock backoff dirty_bit
         slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
@@ -384,7 +384,7 @@ test_json()
         'moves trimmed_clean trimmed_dirty written repurposed zeroed prefetched prefetch_used
         defragmented' 'io reads pages_read writes pages_written errors' \
         'latency_ns access demand_zero transition hard frame_wait' 'verify accesses pages errors' \
-        'audit checks violations'; do
+        'defrag reads pages_read writes pages_written aborted emptied' 'audit checks violations'; do
         json "$folder/json" "set('''$keys'''.split()[1:]) <= set(r['${keys%% *}'])"
     done
     json "$folder/json" 'all(set(l) == {"count", "mean", "p50", "p90", "p99", "p999", "max"}

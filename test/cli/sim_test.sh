@@ -116,12 +116,12 @@ check 'what is given is not drawn' grep -qF 'frames 32K' "$out"
 status 0 "$memman" sim --seed 7 --faults none --quiet
 check 'quiet is one line' [ "$(wc -l <"$out")" -eq 1 ]
 check 'no faults, none injected' grep -qF ' 0 injected faults' "$out"
-status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K \
+status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
     --op-write 50 --operations 300 --fault-lost 200000 --fault-write-error 200000
 check 'faults that are asked for are injected' sh -c "! grep -qF ' 0 injected faults' '$out'"
 for order in '--faults none --fault-slow 200000' '--fault-slow 200000 --faults none'; do
     # shellcheck disable=SC2086 # words of a command
-    status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K \
+    status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
         --op-write 50 --operations 300 $order
     check "$order: of the classes that are given only" grep -qE ' [0-9]+ injected faults \([0-9]+ slow\)' "$out"
 done
@@ -157,14 +157,14 @@ check 'and fail the test of all seeds' grep -q 'no world made these legal moves:
 
 # ---- the life of a page, and of a frame ----
 
-status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
+status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
     --op-write 50 --operations 200 --faults none --trace page:0 --workload uniform
 check 'a page becomes active' grep -q 'PTE of page 0: .* -> valid, frame ' "$out"
 check 'a page is trimmed, with the reason' grep -q 'ACTIVE -> TRANSITION  TRIM (' "$out"
 "$memman" sim --seed 3 --trace page:0 2>"$err" | head -n 1 >/dev/null
 check 'who stops reading a trace hears of no crash' [ ! -s "$err" ]
 check 'a page gets a slot' grep -q 'PTE of page 0: .*page file, slot ' "$out"
-status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --threads 4 \
+status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
     --op-write 50 --operations 200 --faults none --trace frame:1 --workload uniform
 check 'a frame moves' grep -q 'frame 1: .* -> ACTIVE' "$out"
 check 'of one frame only' sh -c "! grep -q 'frame 2: ' '$out'"

@@ -355,6 +355,7 @@ static void test_bad_options(void **state)
     REFUSE(writers, 0);
     REFUSE(writers, 1000);
     REFUSE(zeroers, 1000);
+    REFUSE(defragmenters, 65);
     REFUSE(fault_handlers, 0);
     REFUSE(fault_handlers, 1000);
     REFUSE(trim_batch, 0);

@@ -199,6 +199,30 @@ static void slots_keep_their_pages(void **state)
     assert_true(page_is(pages[1], 101));
 }
 
+/* A fault and whoever moves the page to another slot. */
+static void a_slot_is_read_twice_at_once(void **state)
+{
+    const struct store *store = *state;
+    void *buffers[2][2] = {{pages[4], pages[5]}, {pages[6], pages[7]}};
+    struct store_request requests[2], *submitted, *reaped;
+
+    pages_fill(pages, page_pointers, 4, 1);
+    assert_int_equal(perform(store, STORE_WRITE, 1, 4), 0);
+    for (uint32_t queue = 0; queue < 2; queue++) {
+        requests[queue] = (struct store_request){
+            .operation = STORE_READ, .slot = 2, .count = 2, .pages = buffers[queue]};
+        submitted = &requests[queue];
+        store->ops->submit(store->self, queue, &submitted, 1);
+    }
+    for (uint32_t queue = 0; queue < 2; queue++) {
+        assert_int_equal(store->ops->reap(store->self, queue, &reaped, 1, true), 1);
+        assert_ptr_equal(reaped, &requests[queue]);
+        assert_int_equal(requests[queue].result, 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(page_is(pages[4 + i], 2 + i % 2));
+}
+
 static void slots_that_do_not_exist_are_errors(void **state)
 {
     const struct store *store = *state;
@@ -586,6 +610,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(slots_keep_their_pages),
+        CASE(a_slot_is_read_twice_at_once),
         CASE(slots_that_do_not_exist_are_errors),
         CASE(requests_come_back_on_their_queue),
         CASE(a_discarded_slot_can_be_written_again),

@@ -180,6 +180,9 @@ static void take_step(uint32_t thread, const struct step *step, struct outcome *
     case ZERO_FRAMES:
         zero_round(engine, engine_thread(thread));
         break;
+    case DEFRAG:
+        defrag_round(engine, engine_thread(thread));
+        break;
     case LEAVE:
         engine_leave(engine, thread);
         break;
@@ -196,8 +199,11 @@ static void read_failed(uint32_t thread, const void *buffer)
 {
     const unsigned char *frames = soft_frame(assembly.soft, 0);
     uint64_t frame = (uint64_t)((const unsigned char *)buffer - frames) >> PAGE_SHIFT;
-    page_number page = frame_pfn(assembly.engine, (frame_number)frame)->page;
+    page_number page;
 
+    if ((const unsigned char *)buffer < frames || frame >= assembly.config.engine.frames)
+        return; /* of a page that is being moved, which stays where it is */
+    page = frame_pfn(assembly.engine, (frame_number)frame)->page;
     if (thread - 1 < SCENARIO_FIBERS && step_under_way[thread - 1] != NULL)
         step_under_way[thread - 1]->reads_failed |= 1u << page;
 }
@@ -284,9 +290,15 @@ static unsigned begin_turn(enum start start)
 static void begin_pages(void)
 {
     struct engine *engine = assembly.engine;
+    struct thread *self = engine_thread(SCENARIO_BEGIN);
+    uint32_t run_shift = engine->run_shift, filled = 0;
+    const page_number nobody[1] = {PAGE_NONE};
+    slot_number between[SCENARIO_PAGES];
     page_number first;
 
     soft_attach(assembly.soft, SCENARIO_BEGIN);
+    if (scenario->scattered)
+        engine->run_shift = 0;
     engine->config.fault_around = 1; /* each page begins as it should, not as its neighbour did */
     must(space_reserve(engine, SCENARIO_BEGIN, scenario->pages, &first) == SPACE_DONE, "reserve");
     for (page_number page = 0; page < scenario->pages; page++) {
@@ -295,11 +307,19 @@ static void begin_pages(void)
                  "commit");
     }
     for (unsigned turn = 0; turn < 3; turn++) {
-        for (page_number page = 0; page < scenario->pages; page++) {
-            if (begin_turn(scenario->start[page]) == turn)
-                begin_page(page, scenario->start[page]);
+        for (page_number i = 0; i < scenario->pages; i++) {
+            page_number page = scenario->scattered ? scenario->pages - 1 - i : i;
+
+            if (begin_turn(scenario->start[page]) != turn)
+                continue;
+            begin_page(page, scenario->start[page]);
+            if (scenario->alone && scenario->start[page] != UNTOUCHED)
+                slots_take(engine, self, 1, nobody, &between[filled++]);
         }
     }
+    engine->run_shift = run_shift;
+    while (filled > 0)
+        slots_give_back(engine, self, between[--filled]);
     engine->config.fault_around = assembly.config.engine.fault_around;
     engine_leave(engine, SCENARIO_BEGIN);
     soft_detach(assembly.soft, SCENARIO_BEGIN);
@@ -578,6 +598,8 @@ static void create(struct scenario *row)
                    .read_cluster = or_else(row->read_cluster, 1),
                    .standby_percent = 25,
                    .slot_reservation = row->slot_reservation,
+                   .defrag_rounds = row->scattered ? 2 : 0,
+                   .defrag_batch = 2,
                    .list_lock_shared = !row->list_lock_plain,
                    .backoff = true,
                    .dirty_bit = true},

@@ -65,6 +65,7 @@ enum act {
     UNPIN, /* if the pin succeeded */
     RETIRE,
     ZERO_FRAMES, /* one round of the zero thread */
+    DEFRAG,      /* one round of the defragmenter */
     LEAVE,       /* the thread's frame cache goes back */
     STOP         /* engine_stop() */
 };
@@ -90,7 +91,9 @@ struct scenario {
     bool grows; /* the page file begins with slots_first; each commit lets it grow */
     slot_number slots_first;
     uint32_t growths_fail; /* the first of them; a commit may be refused */
-    bool patient;          /* a shootdown waits a moment for threads to fence themselves */
+    bool scattered; /* the last page is written first, and all are without reservations at first */
+    bool alone;     /* and there is a free slot behind each */
+    bool patient;   /* a shootdown waits a moment for threads to fence themselves */
     uint32_t reads_fail, writes_fail; /* the first of them */
     int write_error;                  /* of those writes, an errno; 0: EIO */
     bool pins_full;                   /* a pin may be refused for want of frames */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define POISON    0xEE
+#define WRITTEN   UINT32_MAX
 #define HALF_PAGE (MM_PAGE_SIZE / 2)
 
 static slot_number slots_first = UINT32_MAX;
@@ -22,7 +23,7 @@ struct slow_store {
     uint32_t fail[2]; /* by operation: how many more */
     int error[2];     /* and how */
     void (*failed)(uint32_t queue, const void *buffer);
-    bool *busy; /* by slot: a request is under way */
+    uint32_t *readers; /* by slot: reads under way, or WRITTEN */
     unsigned char *bytes;
     struct store_request *first[]; /* by queue */
 };
@@ -53,17 +54,38 @@ static void spoil(struct slow_store *slow, const struct store_request *request)
     }
 }
 
-/* Nobody else reads or writes the slots meanwhile: a slot has one owner. */
+/*
+ * Nobody else writes the slots meanwhile, or reads what is being written: a slot has one owner. Its
+ * page may be read while it is being moved.
+ */
 static void mark_busy(struct slow_store *slow, const struct store_request *request, bool busy)
 {
-    fibers_touch(slow->busy);
+    fibers_touch(slow->readers);
     for (uint32_t i = 0; i < request->count; i++) {
+        uint32_t *readers = &slow->readers[request->slot + i];
+        bool read = request->operation == STORE_READ;
+
         if (request->pages[i] == NULL) /* not wanted */
             continue;
-        if (slow->busy[request->slot + i] == busy)
+        if (busy && *readers != 0 && (!read || *readers == WRITTEN))
             fibers_fail("slot %u is %s while another request for it is under way",
-                        request->slot + i, request->operation == STORE_READ ? "read" : "written");
-        slow->busy[request->slot + i] = busy;
+                        request->slot + i, read ? "read" : "written");
+        if (read)
+            *readers += busy ? 1 : UINT32_MAX;
+        else
+            *readers = busy ? WRITTEN : 0;
+    }
+}
+
+/* Its owner gives it back. */
+static void slow_discard(void *store, slot_number first, uint32_t count)
+{
+    struct slow_store *slow = store;
+
+    for (slot_number slot = first; slot < first + count; slot++) {
+        if (slow->readers[slot] != 0)
+            fibers_fail("slot %u is given back while a request for it is under way", slot);
+        memset(slow->bytes + (size_t)slot * MM_PAGE_SIZE, POISON, MM_PAGE_SIZE);
     }
 }
 
@@ -133,8 +155,11 @@ static int slow_grow(void *store, uint32_t slots)
     return refused ? -ENOSPC : 0;
 }
 
-static const struct store_ops slow_ops = {
-    .name = "slow", .submit = slow_submit, .reap = slow_reap, .grow = slow_grow};
+static const struct store_ops slow_ops = {.name = "slow",
+                                          .submit = slow_submit,
+                                          .reap = slow_reap,
+                                          .discard = slow_discard,
+                                          .grow = slow_grow};
 
 static int create_slow(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
 {
@@ -145,10 +170,10 @@ static int create_slow(void *context, slot_number slots, uint32_t queues, struct
         return -ENOMEM;
     slow->slots = slots;
     slow->queues = queues;
-    slow->busy = calloc(slots + 1, sizeof(*slow->busy));
+    slow->readers = calloc(slots + 1, sizeof(*slow->readers));
     slow->bytes = calloc(slots + 1, MM_PAGE_SIZE);
     *ret_store = (struct store){&slow_ops, slow, slots, slots, queues};
-    return slow->busy == NULL || slow->bytes == NULL ? -ENOMEM : 0;
+    return slow->readers == NULL || slow->bytes == NULL ? -ENOMEM : 0;
 }
 
 static void reset_slow(void *context, struct store *store)
@@ -161,7 +186,7 @@ static void reset_slow(void *context, struct store *store)
     slow->refuse = 0;
     memset(slow->first, 0, slow->queues * sizeof(slow->first[0]));
     memset(slow->fail, 0, sizeof(slow->fail));
-    memset(slow->busy, 0, (slow->slots + 1) * sizeof(*slow->busy));
+    memset(slow->readers, 0, (slow->slots + 1) * sizeof(*slow->readers));
     memset(slow->bytes, POISON, (size_t)(slow->slots + 1) * MM_PAGE_SIZE);
 }
 
@@ -170,7 +195,7 @@ static void destroy_slow(void *context, struct store *store)
     struct slow_store *slow = store->self;
 
     (void)context;
-    free(slow->busy);
+    free(slow->readers);
     free(slow->bytes);
     free(slow);
     *store = (struct store){.ops = NULL};

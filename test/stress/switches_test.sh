@@ -43,6 +43,7 @@ both_ends()
 --trimmers 1 4
 --writers 1 4
 --zeroers 0 4
+--defragmenters 0 2
 --write-ratio 0 1
 --frames 4K 8K
 --frames 16K 8M
@@ -57,6 +58,7 @@ LIST
     run "$@" --trimmers 4 --writers 4 --fault-around 16 --store ram:latency=50000
     run "$@" --pagefile 3900K --write-ratio 1 --writers 4
     run "$@" --pagefile 0..3900K --store joined:ram+ram:latency=20000 --write-ratio 1 --writers 4
+    run "$@" --pagefile 3900K --slot-reservation 2 --defragmenters 3
     run "$@" --memory 64K --frames 64K --pagefile 0 --threads 16 --write-ratio 1
 }
 

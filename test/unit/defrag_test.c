@@ -1,0 +1,849 @@
+/*
+ * defrag_test.c - slots on the move: scattered pages come together, what changed meanwhile stays as
+ * it is, errors cost nothing, and it comes to an end.
+ */
+#include "engine_rig.h"
+
+#include "base/copy.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOVER  OTHER
+#define SEED   100u
+#define ROUNDS 2000u /* more than any of these rigs needs */
+
+/* ---- a page file in disorder ----------------------------------------------------------------- */
+
+static void shuffle(uint32_t *numbers, uint32_t count, struct random_generator *random)
+{
+    for (uint32_t i = count; i > 1; i--) {
+        uint32_t other = (uint32_t)random_below(random, i), number = numbers[i - 1];
+
+        numbers[i - 1] = numbers[other];
+        numbers[other] = number;
+    }
+}
+
+/* Pages 0..pages-1 in slots drawn at random, and no frame holds any. */
+static void scatter(struct rig *rig, page_number pages)
+{
+    slot_number slots = rig->engine->config.slots;
+    uint32_t run_shift = rig->engine->run_shift;
+    page_number *nobody = malloc(slots * sizeof(*nobody));
+    uint32_t *order = malloc(slots * sizeof(*order)), *taken = malloc(slots * sizeof(*taken));
+    struct random_generator random;
+
+    assert_non_null(nobody);
+    assert_non_null(order);
+    assert_non_null(taken);
+    random_seed(&random, 7, pages);
+    rig->engine->run_shift = 0; /* slots as they come */
+    for (uint32_t i = 0; i < slots; i++)
+        nobody[i] = PAGE_NONE;
+    assert_int_equal(slots_take(rig->engine, rig_thread(rig, MOVER), slots, nobody, taken), slots);
+    for (uint32_t i = 0; i < pages; i++)
+        order[i] = i;
+    shuffle(taken, slots, &random);
+    shuffle(order, pages, &random);
+    for (uint32_t i = 0; i < slots; i++) { /* the only one that is free at its time */
+        slots_give_back(rig->engine, rig_thread(rig, MOVER), taken[i]);
+        if (i < pages)
+            rig_put_in_slot(rig, order[i], SEED + order[i]);
+    }
+    rig->engine->run_shift = run_shift;
+    free(nobody);
+    free(order);
+    free(taken);
+}
+
+/* Of 1000 pages, how many lie behind the page before them. */
+static uint32_t in_order(struct rig *rig, page_number pages)
+{
+    uint32_t count = 0;
+
+    for (page_number page = 1; page < pages; page++)
+        count += rig_slot(rig, page) == rig_slot(rig, page - 1) + 1;
+    return count * 1000 / (pages - 1);
+}
+
+/* Whole clusters, or runs of so many slots, with nothing in them. */
+static uint32_t empty_runs(struct rig *rig, uint32_t length)
+{
+    uint32_t count = 0;
+
+    for (slot_number first = 1; first + length - 1 <= rig->engine->config.slots; first += length) {
+        uint32_t used = 0;
+
+        for (slot_number slot = first; slot < first + length; slot++)
+            used += slots_in_use(rig->engine, slot);
+        count += used == 0;
+    }
+    return count;
+}
+
+static uint32_t settle(struct rig *rig)
+{
+    uint32_t rounds = 0;
+
+    while (defrag_needed(rig->engine)) {
+        defrag_round(rig->engine, rig_thread(rig, MOVER));
+        assert_true(rounds++ < ROUNDS);
+    }
+    return rounds;
+}
+
+/* What a program sees of it: pages for each read when it goes through its memory in order. */
+static uint32_t pages_a_read(struct rig *rig, page_number pages)
+{
+    uint32_t reads = gate_count(rig, STORE_READ);
+
+    for (page_number page = 0; page < pages; page++)
+        rig_expect(rig, 0, page, SEED + page);
+    return pages * 10 / (gate_count(rig, STORE_READ) - reads);
+}
+
+static void begin(struct rig *rig, page_number pages, slot_number slots, uint32_t reservation)
+{
+    rig_begin(rig, &(struct rig_config){.pages = pages,
+                                        .frames = pages + 256,
+                                        .slots = slots,
+                                        .write_batch = 1,
+                                        .read_cluster = 64,
+                                        .region_ptes = 256,
+                                        .slot_reservation = reservation,
+                                        .defrag_rounds = 2,
+                                        .defrag_batch = 256});
+}
+
+/* Eight pages in reversed order; a run of eight is free for them. */
+static void begin_eight(struct rig *rig)
+{
+    rig_begin(rig, &(struct rig_config){.pages = 16,
+                                        .slots = 32,
+                                        .write_batch = 1,
+                                        .slot_reservation = 8,
+                                        .defrag_rounds = 2,
+                                        .defrag_batch = 8});
+    rig->engine->run_shift = 0;
+    for (page_number page = 8; page > 0; page--)
+        rig_put_in_slot(rig, page - 1, SEED + page - 1);
+    rig->engine->run_shift = 3;
+    for (page_number page = 0; page < 8; page++)
+        assert_int_equal(rig_slot(rig, page), 8 - page);
+}
+
+static bool move(struct rig *rig)
+{
+    return defrag_round(rig->engine, rig_thread(rig, MOVER));
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static void scattered_pages_become_runs(void **state)
+{
+    static const struct {
+        uint32_t percent, least; /* of 1000 pages, in order afterwards */
+    } rows[] = {{50, 950}, {70, 950}, {90, 900}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        page_number pages = 2048 * rows[i].percent / 100;
+        uint64_t copies;
+        uint32_t before, after, reads;
+        struct rig rig;
+
+        begin(&rig, pages, 2048, 64);
+        scatter(&rig, pages);
+        before = in_order(&rig, pages);
+        reads = pages_a_read(&rig, pages);
+        rig_end(&rig);
+
+        begin(&rig, pages, 2048, 64);
+        scatter(&rig, pages);
+        settle(&rig);
+        after = in_order(&rig, pages);
+        copies = rig_counter(&rig, COUNT_DEFRAGMENTED);
+        print_message("%u %%: of 1000 pages %u, then %u in order; pages a read %u.%u",
+                      rows[i].percent, before, after, reads / 10, reads % 10);
+        assert_true(before < 20 && after >= rows[i].least);
+        assert_true(copies <= 3 * pages);
+        reads = pages_a_read(&rig, pages);
+        print_message(", then %u.%u; %llu moves, %llu reads and %llu writes for %u pages\n",
+                      reads / 10, reads % 10, (unsigned long long)copies,
+                      (unsigned long long)rig_counter(&rig, COUNT_DEFRAG_READS),
+                      (unsigned long long)rig_counter(&rig, COUNT_DEFRAG_WRITES), pages);
+        assert_true(reads > 100);
+        assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_ABORTED), 0);
+        rig_end(&rig);
+    }
+}
+
+static void clusters_become_empty(void **state)
+{
+    static const struct {
+        uint32_t percent, least; /* clusters of eight that are empty afterwards */
+    } rows[] = {{30, 4}, {40, 3}, {70, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        page_number pages = 8 * SLOT_CLUSTER * rows[i].percent / 100;
+        uint64_t copies, emptied;
+        struct rig rig;
+
+        begin(&rig, pages, 8 * SLOT_CLUSTER, 1);
+        scatter(&rig, pages);
+        assert_int_equal(empty_runs(&rig, SLOT_CLUSTER), 0);
+        settle(&rig);
+        copies = rig_counter(&rig, COUNT_DEFRAGMENTED);
+        emptied = rig_counter(&rig, COUNT_DEFRAG_EMPTIED);
+        print_message("%u %%: %u of 8 clusters are empty; %llu moves for %u pages\n",
+                      rows[i].percent, empty_runs(&rig, SLOT_CLUSTER), (unsigned long long)copies,
+                      pages);
+        assert_true(empty_runs(&rig, SLOT_CLUSTER) >= rows[i].least);
+        assert_true(copies <= pages);
+        assert_true(emptied >= empty_runs(&rig, SLOT_CLUSTER)); /* one may be filled again */
+        for (page_number page = 0; page < pages; page++)
+            rig_expect(&rig, 0, page, SEED + page);
+        rig_end(&rig);
+    }
+}
+
+/* A program writes at random, without reservations; the page file is twice what is in it. */
+static void random_writes(struct rig *rig, bool moves)
+{
+    struct random_generator random;
+
+    random_seed(&random, 5, 1);
+    rig_begin(rig, &(struct rig_config){.pages = 2048,
+                                        .frames = 512,
+                                        .slots = 3072,
+                                        .region_ptes = 256,
+                                        .slot_reservation = 1,
+                                        .defrag_rounds = 1,
+                                        .defrag_batch = 256});
+    for (page_number page = 0; page < 2048; page++)
+        rig_fill(rig, 0, page, SEED + page);
+    for (uint32_t i = 0; i < 20000; i++) {
+        page_number page = (page_number)random_below(&random, 2048);
+
+        if (random_below(&random, 2) == 0)
+            rig_fill(rig, 0, page, SEED + page);
+        else
+            assert_int_equal(rig_read(rig, 0, page), FAULT_RESOLVED);
+        if (trim_needed(rig->engine))
+            trim_round(rig->engine, rig_thread(rig, TRIMMER));
+        if (write_needed(rig->engine))
+            write_round(rig->engine, rig_thread(rig, WRITER));
+        if (moves && i % 256 == 0)
+            move(rig);
+    }
+}
+
+static void the_writer_finds_room(void **state)
+{
+    uint64_t writes[2], written[2], copies = 0, requests = 0;
+    struct rig rig;
+
+    (void)state;
+    for (unsigned moves = 0; moves < 2; moves++) {
+        random_writes(&rig, moves);
+        writes[moves] = rig_counter(&rig, COUNT_IO_WRITES);
+        written[moves] = rig_counter(&rig, COUNT_IO_PAGES_WRITTEN);
+        copies = rig_counter(&rig, COUNT_DEFRAGMENTED);
+        requests = rig_counter(&rig, COUNT_DEFRAG_READS) + rig_counter(&rig, COUNT_DEFRAG_WRITES);
+        for (page_number page = 0; page < 2048; page++)
+            rig_expect(&rig, 0, page, SEED + page);
+        rig_end(&rig);
+    }
+    print_message("%llu pages in %llu writes, then %llu in %llu; %llu moved by %llu requests\n",
+                  (unsigned long long)written[0], (unsigned long long)writes[0],
+                  (unsigned long long)written[1], (unsigned long long)writes[1],
+                  (unsigned long long)copies, (unsigned long long)requests);
+    assert_true(writes[1] * 5 < writes[0]);
+}
+
+static void what_is_in_order_stays(void **state)
+{
+    struct rig rig;
+    uint64_t copies;
+
+    (void)state;
+    begin(&rig, 1024, 2048, 64);
+    scatter(&rig, 1024);
+    settle(&rig);
+    copies = rig_counter(&rig, COUNT_DEFRAGMENTED);
+    for (unsigned round = 0; round < 50; round++)
+        assert_false(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), copies);
+    assert_false(defrag_needed(rig.engine));
+    rig_end(&rig);
+}
+
+static void reads_and_writes_are_large(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    assert_true(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_READS), 1);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_WRITES), 1);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_PAGES_READ), 8);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_PAGES_WRITTEN), 8);
+    for (page_number page = 1; page < 8; page++)
+        assert_int_equal(rig_slot(&rig, page), rig_slot(&rig, 0) + page);
+    assert_int_equal(rig_slots_used(&rig), 8);
+    for (slot_number slot = 1; slot <= 8; slot++)
+        assert_false(slots_in_use(rig.engine, slot));
+    for (page_number page = 0; page < 8; page++)
+        rig_expect(&rig, 0, page, SEED + page);
+    rig_end(&rig);
+}
+
+/* Slots 3, 4, 7 and 8: what lies between is passed over. */
+static void gaps_are_read_over(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    for (page_number page = 0; page < 8; page++) {
+        if (page / 2 % 2 == 1)
+            assert_int_equal(space_decommit(rig.engine, TRIMMER, page, 1), SPACE_DONE);
+    }
+    assert_true(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 4);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_READS), 1);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_PAGES_READ), 4);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_WRITES), 2);
+    for (page_number page = 0; page < 8; page++) {
+        if (page / 2 % 2 == 0)
+            rig_expect(&rig, 0, page, SEED + page);
+    }
+    rig_end(&rig);
+}
+
+/* Without reservations: long runs that were written together, a quarter of a cluster each. */
+static void what_is_together_stays_together(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 8 * SLOT_CLUSTER, 8 * SLOT_CLUSTER, 1);
+    for (page_number page = 0; page < 8 * SLOT_CLUSTER; page++)
+        rig_put_in_slot(&rig, page, SEED + page);
+    for (page_number page = 0; page < 8 * SLOT_CLUSTER; page += SLOT_CLUSTER)
+        assert_int_equal(space_decommit(rig.engine, TRIMMER, page, SLOT_CLUSTER * 3 / 4),
+                         SPACE_DONE);
+    settle(&rig);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    rig_end(&rig);
+}
+
+/* A reserved run is its block's, however few of its pages lie there at the moment. */
+static void reserved_runs_are_left_alone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){
+                        .slots = 64, .slot_reservation = 8, .defrag_rounds = 1, .defrag_batch = 8});
+    for (page_number page = 0; page < 64; page += 8)
+        rig_put_in_slot(&rig, page, SEED + page);
+    settle(&rig);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    for (page_number page = 0; page < 64; page += 8)
+        assert_int_equal(rig_slot(&rig, page), 1 + page);
+    rig_end(&rig);
+}
+
+/* ---- changes in the middle ------------------------------------------------------------------- */
+
+struct scene {
+    struct rig *rig;
+    enum store_operation operation;
+    rig_scene *act;
+    bool acted;
+};
+
+static void play(void *context, const struct store_request *request)
+{
+    struct scene *scene = context;
+
+    if (request->operation != scene->operation || scene->acted)
+        return;
+    scene->acted = true;
+    scene->act(scene->rig);
+}
+
+/* A round in the middle of which the act happens. */
+static void move_with(struct rig *rig, enum store_operation operation, rig_scene *act)
+{
+    static struct scene scene; /* a request of the act may still be under way at the end */
+
+    scene = (struct scene){rig, operation, act, false};
+    gate_call(rig, play, &scene);
+    assert_true(move(rig));
+    assert_true(scene.acted);
+}
+
+static void expect_seven_moved(struct rig *rig)
+{
+    assert_int_equal(rig_counter(rig, COUNT_DEFRAGMENTED), 7);
+    assert_int_equal(rig_counter(rig, COUNT_DEFRAG_ABORTED), 1);
+    for (page_number page = 0; page < 8; page++) {
+        if (page != 3)
+            rig_expect(rig, 0, page, SEED + page);
+    }
+}
+
+static void write_page_3(struct rig *rig)
+{
+    rig_fill(rig, 1, 3, 5000);
+    assert_true(slots_in_use(rig->engine, 5)); /* it is still being read */
+}
+
+static void a_page_written_meanwhile_stays(void **state)
+{
+    (void)state;
+    for (unsigned operation = STORE_READ; operation <= STORE_WRITE; operation++) {
+        struct rig rig;
+
+        begin_eight(&rig);
+        move_with(&rig, (enum store_operation)operation, write_page_3);
+        assert_int_equal(rig_slot(&rig, 3), SLOT_NONE);
+        assert_int_equal(rig_slots_used(&rig), 7);
+        assert_false(slots_in_use(rig.engine, 5));
+        expect_seven_moved(&rig);
+        rig_expect(&rig, 0, 3, 5000);
+        rig_page_out(&rig, 3);
+        rig_expect(&rig, 0, 3, 5000);
+        rig_end(&rig);
+    }
+}
+
+/* Page 3 may have been written unseen and has its slot still; a writer comes while that is moved. */
+static void write_out_page_3(struct rig *rig)
+{
+    assert_true(write_round(rig->engine, rig_thread(rig, WRITER)));
+    assert_int_not_equal(rig_slot(rig, 3), 5);
+    assert_true(slots_in_use(rig->engine, 5));
+}
+
+static void a_moving_slot_is_not_overwritten(void **state)
+{
+    (void)state;
+    for (unsigned operation = STORE_READ; operation <= STORE_WRITE; operation++) {
+        struct rig rig;
+
+        begin_eight(&rig);
+        rig.engine->config.map_writable = MAP_WRITABLE;
+        rig_expect(&rig, 0, 3, SEED + 3);
+        rig_fill(&rig, 0, 3, 5000);
+        rig_trim(&rig, TRIMMER, 3);
+        assert_int_equal(rig_slot(&rig, 3), 5);
+        move_with(&rig, (enum store_operation)operation, write_out_page_3);
+        assert_false(slots_in_use(rig.engine, 5));
+        expect_seven_moved(&rig);
+        rig_page_out(&rig, 3);
+        rig_expect(&rig, 0, 3, 5000);
+        rig_end(&rig);
+    }
+}
+
+static void decommit_page_3(struct rig *rig)
+{
+    assert_int_equal(space_decommit(rig->engine, TRIMMER, 3, 1), SPACE_DONE);
+    assert_true(slots_in_use(rig->engine, 5));
+}
+
+static void a_page_decommitted_meanwhile_is_gone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    move_with(&rig, STORE_READ, decommit_page_3);
+    assert_true(rig_pte(&rig, 3) == PTE_WORD_DECOMMITTED);
+    assert_int_equal(rig_slots_used(&rig), 7);
+    expect_seven_moved(&rig);
+    rig_end(&rig);
+}
+
+/* The page lives again and goes out to another slot before the move ends. */
+static void renew_page_3(struct rig *rig)
+{
+    decommit_page_3(rig);
+    assert_int_equal(space_commit(rig->engine, TRIMMER, 3, 1, PROTECTION_READ_WRITE), SPACE_DONE);
+    rig_put_in_slot(rig, 3, 6000);
+    assert_int_not_equal(rig_slot(rig, 3), 5);
+}
+
+static void a_new_life_of_a_page_is_left_alone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    move_with(&rig, STORE_READ, renew_page_3);
+    assert_int_equal(rig_slots_used(&rig), 8);
+    expect_seven_moved(&rig);
+    rig_expect(&rig, 0, 3, 6000);
+    rig_end(&rig);
+}
+
+/* Its frame has the slot then, and is told of the new one. */
+static void read_page_3(struct rig *rig)
+{
+    rig_expect(rig, 1, 3, SEED + 3);
+}
+
+static void a_page_read_meanwhile_moves(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    move_with(&rig, STORE_WRITE, read_page_3);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    assert_int_equal(rig_state(&rig, 3), PFN_ACTIVE);
+    assert_int_equal(rig_slot(&rig, 3), rig_slot(&rig, 2) + 1);
+    rig_page_out(&rig, 3);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    rig_end(&rig);
+}
+
+/* In, trimmed, and out again without a write: the same slot, the same content. */
+static void read_and_repurpose_page_3(struct rig *rig)
+{
+    read_page_3(rig);
+    rig_page_out(rig, 3);
+    assert_int_equal(rig_slot(rig, 3), 5);
+}
+
+static void a_page_that_came_and_went_moves(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    move_with(&rig, STORE_READ, read_and_repurpose_page_3);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    rig_end(&rig);
+}
+
+static struct rig_toucher toucher;
+
+/* A fault is in the middle of its read when the move ends. */
+static void touch_page_3(struct rig *rig)
+{
+    gate_shut(rig, STORE_READ);
+    rig_touch_begin(&toucher, rig, 1, 3, false);
+    gate_wait_held(rig, STORE_READ, 1);
+}
+
+/* It reads the slot, which must stay until it is done. */
+static void a_page_being_read_stays(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    move_with(&rig, STORE_WRITE, touch_page_3);
+    assert_true(slots_in_use(rig.engine, 5));
+    assert_int_equal(rig_slot(&rig, 3), 5);
+    gate_open(&rig, STORE_READ);
+    rig_touch_end(&toucher);
+    assert_int_equal(toucher.result, FAULT_RESOLVED);
+    assert_int_equal(rig_slots_used(&rig), 8);
+    expect_seven_moved(&rig);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    rig_end(&rig);
+}
+
+static void protect_page_3(struct rig *rig)
+{
+    assert_int_equal(space_protect(rig->engine, TRIMMER, 3, 1, PROTECTION_READ_ONLY), SPACE_DONE);
+}
+
+static void rights_move_along(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    assert_int_equal(space_protect(rig.engine, TRIMMER, 4, 1, PROTECTION_READ_ONLY), SPACE_DONE);
+    move_with(&rig, STORE_READ, protect_page_3);
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    assert_int_equal(rig_write(&rig, 0, 3), FAULT_ACCESS_VIOLATION);
+    assert_int_equal(rig_write(&rig, 0, 4), FAULT_ACCESS_VIOLATION);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    rig_end(&rig);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static void what_cannot_be_read_stays(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    gate_fail(&rig, STORE_READ, 5, GATE_ALWAYS);
+    assert_true(move(&rig));
+    assert_int_equal(rig_slot(&rig, 3), 5);
+    assert_int_equal(rig_form(&rig, 3), PTE_PAGE_FILE);
+    expect_seven_moved(&rig);
+    assert_int_equal(rig_counter(&rig, COUNT_IO_ERRORS), 2); /* the run, then the page */
+    assert_int_equal(rig_read(&rig, 0, 3), FAULT_IN_PAGE_ERROR);
+    gate_heal(&rig);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    rig_end(&rig);
+}
+
+static void what_cannot_be_written_stays(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    gate_fail(&rig, STORE_WRITE, GATE_ANY_SLOT, 1);
+    assert_false(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_ABORTED), 8);
+    assert_int_equal(rig_counter(&rig, COUNT_IO_ERRORS), 1);
+    assert_int_equal(rig_slots_used(&rig), 8);
+    for (page_number page = 0; page < 8; page++)
+        assert_int_equal(rig_slot(&rig, page), 8 - page);
+    assert_int_equal(rig_audit(&rig), 0); /* no mark is left */
+    assert_false(move(&rig));             /* nothing is to be emptied */
+    assert_true(move(&rig));
+    for (page_number page = 0; page < 8; page++)
+        rig_expect(&rig, 0, page, SEED + page);
+    rig_end(&rig);
+}
+
+/* ---- small, full, off, and busy -------------------------------------------------------------- */
+
+static void two_frames_are_enough(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.pages = 16,
+                                         .commit = 8,
+                                         .frames = 2,
+                                         .slots = 32,
+                                         .write_batch = 1,
+                                         .slot_reservation = 8,
+                                         .defrag_rounds = 1,
+                                         .defrag_batch = 8});
+    rig.engine->run_shift = 0;
+    for (page_number page = 8; page > 0; page--)
+        rig_put_in_slot(&rig, page - 1, SEED + page - 1);
+    rig.engine->run_shift = 3;
+    assert_true(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    for (page_number page = 0; page < 8; page++)
+        rig_expect(&rig, 0, page, SEED + page);
+    rig_end(&rig);
+}
+
+/* Half of what is free is the writer's; of one free slot that is all. */
+static void a_full_page_file_is_left_alone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 256, 256, 8);
+    scatter(&rig, 256);
+    assert_int_equal(slots_free(rig.engine), 0);
+    settle(&rig);
+    assert_int_equal(space_decommit(rig.engine, TRIMMER, 9, 1), SPACE_DONE);
+    assert_int_equal(slots_free(rig.engine), 1);
+    for (unsigned round = 0; round < 10; round++)
+        assert_false(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    assert_int_equal(gate_count(&rig, STORE_READ), 0);
+    for (page_number page = 0; page < 256; page++) {
+        if (page != 9)
+            rig_expect(&rig, 0, page, SEED + page);
+    }
+    rig_end(&rig);
+}
+
+static void off_is_off(void **state)
+{
+    struct rig_config config = {.pages = 16, .slots = 32, .slot_reservation = 8};
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &config);
+    rig.engine->run_shift = 0;
+    for (page_number page = 8; page > 0; page--)
+        rig_put_in_slot(&rig, page - 1, SEED);
+    rig.engine->run_shift = 3;
+    assert_false(move(&rig));
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    rig_end(&rig);
+    config.no_slots = true;
+    config.defrag_rounds = 1;
+    rig_begin(&rig, &config);
+    assert_false(defrag_needed(rig.engine));
+    assert_false(move(&rig));
+    rig_end(&rig);
+}
+
+static void others_come_first(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    atomic_store(&rig.engine->waiters, 1);
+    assert_false(defrag_needed(rig.engine));
+    assert_false(move(&rig));
+    atomic_store(&rig.engine->waiters, 0);
+    for (page_number page = 8; page < 14; page++) { /* more than a quarter of the frames */
+        rig_fill(&rig, 0, page, SEED);
+        rig_trim(&rig, TRIMMER, page);
+    }
+    assert_true(write_needed(rig.engine));
+    assert_false(move(&rig));
+    rig_write_all(&rig);
+    assert_true(move(&rig));
+    rig_end(&rig);
+}
+
+static void rounds_that_move_rest(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    rig.engine->config.defrag_rest_ns = 50000000;
+    assert_true(move(&rig));
+    rig_fill(&rig, 0, 3, SEED + 3);
+    assert_false(defrag_needed(rig.engine));
+    RIG_WAIT_UNTIL(defrag_needed(rig.engine));
+    rig_end(&rig);
+}
+
+static void no_more_rounds_at_once_than_buffers(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_eight(&rig);
+    atomic_store(&rig.engine->defrag_sets, 3);
+    assert_false(move(&rig));
+    atomic_store(&rig.engine->defrag_sets, 1);
+    assert_true(move(&rig));
+    assert_int_equal(rig.engine->defrag_sets, 1);
+    atomic_store(&rig.engine->defrag_sets, 0);
+    rig_end(&rig);
+}
+
+/* ---- in threads ------------------------------------------------------------------------------ */
+
+#define LOAD_PAGES 1536u /* a third of them each */
+#define LOAD_USERS 3u
+
+struct load {
+    struct rig rig;
+    _Atomic uint32_t next, wrong;
+};
+
+/* Each page has one user, who knows what it wrote last. */
+static void *load_run(void *argument)
+{
+    struct load *load = argument;
+    uint32_t thread = atomic_fetch_add(&load->next, 1);
+    uint64_t seeds[LOAD_PAGES / LOAD_USERS];
+    struct random_generator random;
+
+    random_seed(&random, 11, thread);
+    for (uint32_t i = 0; i < ARRAY_COUNT(seeds); i++)
+        seeds[i] = SEED + i * LOAD_USERS + thread;
+    for (uint32_t i = 0; i < (UNDER_THREAD_SANITIZER ? 1500u : 20000u); i++) {
+        uint32_t own = (uint32_t)random_below(&random, ARRAY_COUNT(seeds));
+        page_number page = own * LOAD_USERS + thread;
+
+        if (!rig_holds(&load->rig, thread, page, seeds[own]))
+            atomic_fetch_add(&load->wrong, 1);
+        if (random_below(&random, 3) == 0) {
+            seeds[own] = LOAD_PAGES + SEED + (uint64_t)i * LOAD_USERS + thread;
+            rig_fill(&load->rig, thread, page, seeds[own]);
+        }
+    }
+    return NULL;
+}
+
+static void pages_are_used_while_they_move(void **state)
+{
+    static struct load load;
+    pthread_t ids[LOAD_USERS];
+
+    (void)state;
+    memset(&load, 0, sizeof(load));
+    rig_begin(
+        &load.rig,
+        &(struct rig_config){
+            .pages = LOAD_PAGES,
+            .frames = 64,
+            .slots = 2048,
+            .write_batch = 8,
+            .slot_reservation = 8,
+            .defrag_rounds = 2,
+            .defrag_batch = 4,
+            .workers = {
+                [WORKER_TRIM] = 1, [WORKER_WRITE] = 1, [WORKER_BALANCE] = 1, [WORKER_DEFRAG] = 2}});
+    scatter(&load.rig, LOAD_PAGES);
+    rig_start_workers(&load.rig);
+    for (uint32_t i = 0; i < LOAD_USERS; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, load_run, &load), 0);
+    for (uint32_t i = 0; i < LOAD_USERS; i++)
+        pthread_join(ids[i], NULL);
+    assert_int_equal(load.wrong, 0);
+    assert_true(rig_counter(&load.rig, COUNT_DEFRAGMENTED) > 0);
+    print_message("%llu moved, %llu not\n",
+                  (unsigned long long)rig_counter(&load.rig, COUNT_DEFRAGMENTED),
+                  (unsigned long long)rig_counter(&load.rig, COUNT_DEFRAG_ABORTED));
+    rig_end(&load.rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scattered_pages_become_runs),
+        cmocka_unit_test(clusters_become_empty),
+        cmocka_unit_test(the_writer_finds_room),
+        cmocka_unit_test(what_is_in_order_stays),
+        cmocka_unit_test(reads_and_writes_are_large),
+        cmocka_unit_test(gaps_are_read_over),
+        cmocka_unit_test(what_is_together_stays_together),
+        cmocka_unit_test(reserved_runs_are_left_alone),
+        cmocka_unit_test(a_page_written_meanwhile_stays),
+        cmocka_unit_test(a_moving_slot_is_not_overwritten),
+        cmocka_unit_test(a_page_decommitted_meanwhile_is_gone),
+        cmocka_unit_test(a_new_life_of_a_page_is_left_alone),
+        cmocka_unit_test(a_page_read_meanwhile_moves),
+        cmocka_unit_test(a_page_that_came_and_went_moves),
+        cmocka_unit_test(a_page_being_read_stays),
+        cmocka_unit_test(rights_move_along),
+        cmocka_unit_test(what_cannot_be_read_stays),
+        cmocka_unit_test(what_cannot_be_written_stays),
+        cmocka_unit_test(two_frames_are_enough),
+        cmocka_unit_test(a_full_page_file_is_left_alone),
+        cmocka_unit_test(off_is_off),
+        cmocka_unit_test(others_come_first),
+        cmocka_unit_test(rounds_that_move_rest),
+        cmocka_unit_test(no_more_rounds_at_once_than_buffers),
+        cmocka_unit_test(pages_are_used_while_they_move),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
