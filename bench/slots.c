@@ -35,7 +35,7 @@ struct slots_options {
 /* How pages get their slots. */
 struct placing {
     const char *name;
-    bool reserved;
+    bool reserved, moved;
 };
 
 /* One row. */
@@ -53,13 +53,18 @@ struct stage {
     struct random_generator random;
 };
 
-/* What the workers would do now. */
+/* What the workers would do now; the defragmenter may make one round for each time that is written. */
 static void work(const struct stage *stage)
 {
     struct engine *engine = stage->manager->engine;
+    bool wrote = false;
     while (trim_needed(engine) && trim_round(engine, stage->self)) {
     }
     while (write_needed(engine) && write_round(engine, stage->self)) {
+        wrote = true;
+    }
+    if (wrote && stage->manager->options.defragmenters > 0) {
+        defrag_round(engine, stage->self);
     }
 }
 
@@ -93,12 +98,14 @@ static void begin(struct stage *stage, const struct trial *trial,
     made.store = options->store;
     made.latency = false;
     made.threads_max = 1;
+    made.defragmenters = trial->placing->moved;
     made.slot_reservation = trial->placing->reserved ? made.slot_reservation : 1;
     if (mm_create(&made, &stage->manager, &detail) != MM_OK) {
         fprintf(stderr, "memman-bench: %s\n", detail.text);
         exit(3);
     }
     mm_freeze(stage->manager);
+    stage->manager->engine->config.defrag_rest_ns = 0; /* what it may do does not depend on time */
     stage->address = commit_all(stage->manager);
     manager_thread(stage->manager, &thread);
     stage->self = &stage->manager->engine->threads[thread];
@@ -191,7 +198,12 @@ static bool parse(int count, char **arguments, struct slots_options *options)
 
 int bench_slots(int count, char **arguments)
 {
-    static const struct placing placings[] = {{"next-fit", false}, {"reserved", true}};
+    static const struct placing placings[] = {
+        {"next-fit", false, false},
+        {"next-fit, moved", false, true},
+        {"reserved", true, false},
+        {"reserved, moved", true, true},
+    };
     static const uint32_t groups[] = {1, 8};
     static const unsigned percents[] = {50, 70, 90};
     struct slots_options options = {"ram", 65536, 1};

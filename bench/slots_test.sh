@@ -24,7 +24,7 @@ for store in ram ram file; do
         fail "other figures on $store"
     }
 done
-[ "$(grep -c '%.*%.*%' "$folder/first")" -ge 12 ] || fail 'not a row for each case'
+[ "$(grep -c '%.*%.*%' "$folder/first")" -ge 24 ] || fail 'not a row for each case'
 grep -q '^one by one *[0-9.]* %  reserved .* 100.0 % ' "$folder/first" || fail 'reserved slots are not in order'
 "$bench" slots --slots 1024 --seed 2 | sed 1d >"$folder/other"
 ! cmp -s "$folder/first" "$folder/other" || fail 'the seed does not matter'
