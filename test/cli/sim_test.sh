@@ -158,7 +158,8 @@ check 'and fail the test of all seeds' grep -q 'no world made these legal moves:
 # ---- the life of a page, and of a frame ----
 
 status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
-    --op-write 50 --operations 200 --faults none --trace page:0 --workload uniform
+    --op-write 50 --op-commit 0 --op-reserve 0 --op-protect 0 --operations 200 --faults none \
+    --trace page:0 --workload uniform
 check 'a page becomes active' grep -q 'PTE of page 0: .* -> valid, frame ' "$out"
 check 'a page is trimmed, with the reason' grep -q 'ACTIVE -> TRANSITION  TRIM (' "$out"
 "$memman" sim --seed 3 --trace page:0 2>"$err" | head -n 1 >/dev/null
