@@ -1,7 +1,7 @@
 /*
  * manager_store.c - a page file from its name: which stores there are, and how they are stacked.
  *
- * A name is KIND, or KIND:REST where the kind says what the rest means. Each kind is one line of a
+ * A name is KIND, or KIND:REST or KIND,REST where the kind says what the rest means. Each kind is one line of a
  * table: it checks its name without touching anything, and later puts its layers on the stack, the
  * device first. The engine gets the layer on top. Taken down from the top.
  */
@@ -148,9 +148,11 @@ static const struct store_kind *find_kind(const char *name, const char **ret_res
 {
     for (size_t i = 0; name != NULL && i < KINDS; i++) {
         size_t length = strlen(kinds[i].name);
-        if (strncmp(name, kinds[i].name, length) == 0 &&
-            (name[length] == '\0' || name[length] == ':')) {
-            *ret_rest = name[length] == ':' ? name + length + 1 : NULL;
+        if (strncmp(name, kinds[i].name, length) == 0 && strchr(":,", name[length]) != NULL) {
+            /* "file,io=sync" is "file:,io=sync" */
+            *ret_rest = name[length] == '\0'  ? NULL
+                        : name[length] == ':' ? name + length + 1
+                                              : name + length;
             return &kinds[i];
         }
     }

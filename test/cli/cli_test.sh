@@ -151,6 +151,7 @@ test_page_file()
     [ ! -e "$folder/new" ] || fail 'a page file that was made is still there'
     for words in ,io=sync ,cache=on ,io=sync,cache=on; do
         status 0 $run --store "file:$folder/new$words"
+        status 0 $run --store "file$words"
     done
     status 0 $run --store "file:$folder/new" --encrypt off
     status 0 $run --store ram --encrypt on
