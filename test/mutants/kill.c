@@ -5,9 +5,9 @@
  * expected killer runs first, then the others, from fast to slow, until one fails, dies or hangs,
  * or the bug's time is over: then it survives, and this program ends with 1. A killer counts only
  * if it passes with no bug alive, which is seen first; how long that takes says when it hangs. One
- * that seems to hang runs once more without the bug, at once, and then with it: only if the one is
- * fast and the other hangs again does the hang count. Else the machine is slow just now, and the
- * killer is asked again, with more time.
+ * that seems to hang runs once more without the bug, at once, and then with it, for three times as
+ * long as the one took at least: only if it hangs again does the hang count. Else the machine is slow
+ * just now, and the killer is asked again, with more time.
  *
  * A few children at a time, each in a process group of its own. One thread, no shared state.
  */
@@ -221,7 +221,8 @@ static void job_judge_doubt(struct job *job, int status, bool hung)
     double took_s = now_s() - job->begin_s;
     struct health *health = &healths[job->killer];
 
-    if (job->doubt == WITHOUT_BUG && !hung && status == 0 && took_s <= job->limit_s / 2) {
+    if (job->doubt == WITHOUT_BUG && !hung && status == 0) {
+        job->limit_s = MAX_OF(job->limit_s, 3 * took_s); /* the machine may have become slow */
         job->doubt = ONCE_MORE;
         return;
     }

@@ -94,7 +94,7 @@ exit 0
 STUB
 status 1 "$folder" $bug
 check 'who is only slow as all is survives' grep -q 'SURVIVES' "$folder/out"
-check 'and had more time' [ "$(wc -l <"$folder/runs-$bug")" -eq 2 ]
+check 'and had more time, twice' [ "$(wc -l <"$folder/runs-$bug")" -eq 3 ]
 
 echo "$checks checks, $failures failed"
 [ $failures -eq 0 ]
