@@ -138,15 +138,24 @@ static inline uint32_t store_counters(const struct store *store, struct store_co
                                         : store->ops->counters(store->self, ret_counters, count);
 }
 
-/* Submit one request and wait for it; nothing else may be in flight on the queue. 0 or -errno. */
+/* Submit requests and wait until all are done; nothing else may be in flight on the queue. */
+static inline void store_wait_for_all(const struct store *store, uint32_t queue,
+                                      struct store_request *const *requests, uint32_t count)
+{
+    struct store_request *reaped[32];
+    if (count > 0) {
+        store->ops->submit(store->self, queue, requests, count);
+    }
+    for (uint32_t done = 0; done < count;) {
+        done += store->ops->reap(store->self, queue, reaped, 32, true);
+    }
+}
+
+/* One request; 0 or -errno. */
 static inline int store_wait_for(const struct store *store, uint32_t queue,
                                  struct store_request *request)
 {
-    struct store_request *reaped = NULL;
-    store->ops->submit(store->self, queue, &request, 1);
-    while (reaped == NULL) {
-        store->ops->reap(store->self, queue, &reaped, 1, true);
-    }
+    store_wait_for_all(store, queue, &request, 1);
     return request->result;
 }
 

@@ -119,19 +119,11 @@ static void *buffer_of(struct engine *engine, uint32_t set, uint32_t buffer)
 /* Submit all requests of the batch and wait for them. */
 static void run_requests(struct engine *engine, struct thread *self, struct defrag_batch *batch)
 {
-    const struct store *store = &engine->store;
-    uint32_t done = 0;
     lock_check_none_held(self);
     for (uint32_t i = 0; i < batch->requests; i++) {
         batch->submitted[i] = &batch->request[i];
     }
-    if (batch->requests > 0) {
-        store->ops->submit(store->self, self->number, batch->submitted, batch->requests);
-    }
-    while (done < batch->requests) {
-        struct store_request *reaped[32];
-        done += store->ops->reap(store->self, self->number, reaped, 32, true);
-    }
+    store_wait_for_all(&engine->store, self->number, batch->submitted, batch->requests);
 }
 
 static void begin_request(struct defrag_batch *batch, enum store_operation operation, uint32_t move,

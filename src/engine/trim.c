@@ -92,7 +92,9 @@ static enum list_id let_go_trimmed(struct engine *engine, struct thread *self, f
         count_one(self, COUNT_TRIMMED_DIRTY);
     } else if (list >= LIST_STANDBY && list < LIST_COUNT) {
         count_one(self, COUNT_TRIMMED_CLEAN);
-        fault_learn(engine, PFN_FIELD(frame_pfn(engine, frame), page), false);
+        if (PFN_FIELD(frame_pfn(engine, frame), slot) != SLOT_NONE) { /* it had been read in */
+            fault_learn(engine, PFN_FIELD(frame_pfn(engine, frame), page), false);
+        }
     }
     return list;
 }

@@ -203,7 +203,7 @@ static bool is_bridge(const struct write_batch *batch, uint32_t at)
 {
     uint32_t next = at + 1;
     if (at == 0 || MUTANT(WRITE_BRIDGES_NOTHING) || batch->unchanged[at - 1] ||
-        batch->slots[at - 1] + 1 != batch->slots[at]) {
+        batch->slots[at - 1] == SLOT_NONE || batch->slots[at - 1] + 1 != batch->slots[at]) {
         return false;
     }
     while (next < batch->count && next - at <= BRIDGE_MAX &&
@@ -214,6 +214,15 @@ static bool is_bridge(const struct write_batch *batch, uint32_t at)
         next++;
     }
     return false;
+}
+
+static void add_request(struct write_batch *batch, uint32_t at)
+{
+    batch->submitted[batch->requests] = &batch->request[batch->requests];
+    batch->request[batch->requests++] = (struct store_request){.operation = STORE_WRITE,
+                                                               .slot = batch->slots[at],
+                                                               .count = 1,
+                                                               .pages = &batch->buffers[at]};
 }
 
 static void build_requests(struct write_batch *batch)
@@ -232,12 +241,7 @@ static void build_requests(struct write_batch *batch)
                     (MUTANT(WRITE_JOINS_OVER_A_GAP) && batch->slots[i] > last->slot))) {
             last->count++;
         } else {
-            batch->request[batch->requests++] = (struct store_request){
-                .operation = STORE_WRITE,
-                .slot = batch->slots[i],
-                .count = 1,
-                .pages = &batch->buffers[i],
-            };
+            add_request(batch, i);
         }
     }
 }
@@ -251,12 +255,7 @@ static void build_alone(struct write_batch *batch)
     batch->requests = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         if (batch->results[i] == WRITE_ALONE) {
-            batch->request[batch->requests++] = (struct store_request){
-                .operation = STORE_WRITE,
-                .slot = batch->slots[i],
-                .count = 1,
-                .pages = &batch->buffers[i],
-            };
+            add_request(batch, i);
         }
     }
 }
@@ -275,29 +274,20 @@ static int result_of(struct thread *self, const struct store_request *request)
 static uint32_t write_requests(struct engine *engine, struct thread *self,
                                struct write_batch *batch)
 {
-    struct store_request **requests = batch->submitted;
-    uint32_t done = 0, alone = 0;
-    for (uint32_t i = 0; i < batch->requests; i++) {
-        requests[i] = &batch->request[i];
-    }
+    uint32_t alone = 0;
     if (batch->requests > 0) {
         histogram_record(&self->batch_writes, batch->requests);
-        engine->store.ops->submit(engine->store.self, self->number, requests, batch->requests);
     }
-    while (done < batch->requests) {
-        struct store_request *reaped[32];
-        uint32_t count =
-            engine->store.ops->reap(engine->store.self, self->number, reaped, 32, true);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t first = (uint32_t)(reaped[i]->pages - (void *const *)batch->buffers);
-            uint32_t pages = MUTANT(WRITE_RESULT_OF_FIRST_ONLY) ? 1 : reaped[i]->count;
-            int result = result_of(self, reaped[i]);
-            for (uint32_t p = 0; p < pages; p++) {
-                batch->results[first + p] = result;
-            }
-            alone += result == WRITE_ALONE ? pages : 0;
+    store_wait_for_all(&engine->store, self->number, batch->submitted, batch->requests);
+    for (uint32_t i = 0; i < batch->requests; i++) {
+        const struct store_request *request = &batch->request[i];
+        uint32_t first = (uint32_t)(request->pages - (void *const *)batch->buffers);
+        uint32_t pages = MUTANT(WRITE_RESULT_OF_FIRST_ONLY) ? 1 : request->count;
+        int result = result_of(self, request);
+        for (uint32_t p = 0; p < pages; p++) {
+            batch->results[first + p] = result;
         }
-        done += count;
+        alone += result == WRITE_ALONE ? pages : 0;
     }
     count_add(self, COUNT_IO_WRITES, batch->requests);
     return alone;

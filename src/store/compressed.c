@@ -336,20 +336,12 @@ static void compressed_submit(void *self, uint32_t number, struct store_request 
 {
     struct compressed *compressed = self;
     struct compressed_queue *queue = &compressed->queues[number];
-
     uint32_t slots = atomic_load_explicit(&compressed->slots_ready, memory_order_relaxed);
 
     if (!queue->ready)
         parts_init(queue);
-    for (uint32_t i = 0; i < count; i++) {
-        struct store_request *request = requests[i];
-        bool good = store_has_run(slots, request);
-
-        request->result = good ? 0 : -EINVAL;
-        request->pages_done = good ? request->count : 0;
-        request->from_memory = good && request->operation == STORE_READ;
-        request_list_append(good ? &queue->waiting : &queue->done, request);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        request_list_admit(&queue->waiting, &queue->done, requests[i], slots);
     queue_go_on(compressed, number);
 }
 
@@ -358,15 +350,12 @@ static uint32_t compressed_reap(void *self, uint32_t number, struct store_reques
 {
     struct compressed *compressed = self;
     struct compressed_queue *queue = &compressed->queues[number];
-    uint32_t reaped = 0;
 
     if (queue->flying != 0)
         queue_collect(compressed, number, false);
     while (wait && count != 0 && queue->done.first == NULL && queue->flying != 0)
         queue_collect(compressed, number, true);
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 static void compressed_discard(void *self, slot_number first, uint32_t count)

@@ -347,7 +347,6 @@ static uint32_t encrypted_reap(void *self, uint32_t queue_number,
 {
     struct encrypted *encrypted = self;
     struct encrypted_queue *queue = &encrypted->queues[queue_number];
-    uint32_t reaped = 0;
 
     if (count == 0)
         return 0;
@@ -358,9 +357,7 @@ static uint32_t encrypted_reap(void *self, uint32_t queue_number,
     } while (wait && queue->done.first == NULL &&
              (queue->flying > 0 || queue->waiting.first != NULL));
     begin_waiting(encrypted, queue_number);
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 static void encrypted_discard(void *self, slot_number first, uint32_t count)

@@ -441,7 +441,6 @@ static uint32_t faulty_reap(void *self, uint32_t queue_number, struct store_requ
 {
     struct faulty *faulty = self;
     struct faulty_queue *queue = &faulty->queues[queue_number];
-    uint32_t reaped = 0;
 
     queue_release(queue, false);
     if (queue->below != 0)
@@ -452,9 +451,7 @@ static uint32_t faulty_reap(void *self, uint32_t queue_number, struct store_requ
             queue_collect(faulty, queue_number, true);
         queue_release(queue, queue->below == 0 && queue->done.first == NULL);
     }
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 static void faulty_discard(void *self, slot_number first, uint32_t count)

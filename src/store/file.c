@@ -159,7 +159,6 @@ static uint32_t file_reap(void *self, uint32_t queue_number, struct store_reques
 {
     struct file *file = self;
     struct file_queue *queue = &file->queues[queue_number];
-    uint32_t reaped = 0;
 
     if (count == 0)
         return 0;
@@ -173,9 +172,7 @@ static uint32_t file_reap(void *self, uint32_t queue_number, struct store_reques
             break;
         perform(file, queue, request);
     }
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 static int file_grow(void *self, uint32_t slots)

@@ -245,15 +245,8 @@ static void joined_submit(void *self, uint32_t number, struct store_request *con
 
     if (!queue->ready)
         pieces_init(queue);
-    for (uint32_t i = 0; i < count; i++) {
-        struct store_request *request = requests[i];
-        bool good = store_has_run(slots, request);
-
-        request->result = good ? 0 : -EINVAL;
-        request->pages_done = good ? request->count : 0;
-        request->from_memory = good && request->operation == STORE_READ;
-        request_list_append(good ? &queue->waiting : &queue->done, request);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        request_list_admit(&queue->waiting, &queue->done, requests[i], slots);
     queue_go_on(joined, number);
 }
 
@@ -262,14 +255,11 @@ static uint32_t joined_reap(void *self, uint32_t number, struct store_request **
 {
     struct joined *joined = self;
     struct joined_queue *queue = &joined->queues[number];
-    uint32_t reaped = 0;
     bool more = count != 0 && queue_collect(joined, number, false);
 
     while (wait && more && queue->done.first == NULL)
         more = queue_collect(joined, number, true);
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 static void joined_discard(void *self, slot_number first, uint32_t count)

@@ -119,16 +119,13 @@ static uint32_t ram_reap(void *self, uint32_t queue_number, struct store_request
 {
     struct ram *ram = self;
     struct ram_queue *queue = &ram->queues[queue_number];
-    uint32_t reaped = 0;
 
     if (ram->latency_ns != 0) {
         queue_advance(queue, world_now_ns());
         if (wait && count != 0)
             queue_wait(queue);
     }
-    while (reaped < count && queue->done.first != NULL)
-        ret_requests[reaped++] = request_list_take(&queue->done);
-    return reaped;
+    return request_list_take_many(&queue->done, ret_requests, count);
 }
 
 /* The memory of all slots is mapped; what is not used costs nothing. */

@@ -542,11 +542,10 @@ static void remote_submit(void *self, uint32_t number, struct store_request *con
 static uint32_t queue_take(struct remote_queue *queue, struct store_request **ret_requests,
                            uint32_t count)
 {
-    uint32_t taken = 0;
+    uint32_t taken;
 
     spin_acquire(&queue->locked);
-    while (taken < count && queue->done.first != NULL)
-        ret_requests[taken++] = request_list_take(&queue->done);
+    taken = request_list_take_many(&queue->done, ret_requests, count);
     spin_release(&queue->locked);
     queue->flying -= taken;
     return taken;
