@@ -11,28 +11,21 @@
 #include "contract/machine.h"
 #include "contract/policy.h"
 #include "contract/store.h"
+#include "engine/defrag.h"
 #include "engine/lock.h"
 #include "engine/pfn.h"
 #include "engine/pte.h"
+#include "engine/slots.h"
 
 #define STANDBY_PRIORITIES 8
 #define PRIORITY_NORMAL    5
-#define BATCH_MAX          512  /* pages in one trim or write batch */
-#define AROUND_MAX         64   /* pages in one fault-around window */
-#define READ_RUN_MAX       256  /* pages that one read brings */
-#define WRITE_RUN_MAX      256  /* pages that one write takes */
-#define SLOT_CLUSTER       512  /* slots whose owners fill a page of the reverse map */
-#define DEFRAG_MAX         256  /* pages that one round of the defragmenter moves */
-#define DEFRAG_WORDS       1024 /* words of the slot bitmap that one round looks at */
-#define DEFRAG_SOURCES     16   /* runs of slots that one round empties */
-#define DEFRAG_TARGETS     64   /* and fills */
-#define DEFRAG_REST_NS                                                                             \
-    20000000               /* what suits a disk: at most 50 MB a second are read, and written */
-#define RESERVATION_MAX 64 /* slots in a reserved run: a word of the bitmap */
-#define REGION_PTES_MAX 512
-#define ERRORS_MAX      64 /* in-page errors that are remembered */
-#define SUSPECTS_MAX    16 /* slots of an area that failed lately and are remembered */
-#define BLOCK_NONE      UINT32_MAX
+#define BATCH_MAX          512 /* pages in one trim or write batch */
+#define AROUND_MAX         64  /* pages in one fault-around window */
+#define READ_RUN_MAX       256 /* pages that one read brings */
+#define WRITE_RUN_MAX      256 /* pages that one write takes */
+#define REGION_PTES_MAX    512
+#define ERRORS_MAX         64 /* in-page errors that are remembered */
+#define BLOCK_NONE         UINT32_MAX
 
 enum list_id {
     LIST_ZEROED,
@@ -92,28 +85,6 @@ struct error_record {
     int error; /* -errno */
 };
 
-/* A slot whose last write failed, and write_witnesses() at the first of its failures in a row. */
-struct slot_suspect {
-    slot_number slot; /* SLOT_NONE: unused */
-    uint32_t witnesses;
-    bool aside; /* nobody has the slot, and it is not free */
-};
-
-/* Part of the page-file bitmap with a lock of its own. A set bit: in use, put aside or retired. */
-struct slot_area {
-    CACHE_ALIGNED lock_word lock;
-    uint32_t first, count; /* slots */
-    uint32_t hint;         /* next-fit: where the last search ended */
-    uint32_t reserve_hand; /* run that the next search for an empty one begins with */
-    uint32_t given_back;   /* so far; wraps around */
-    uint32_t barren_least; /* no run is so long, before given_back is barren_until */
-    uint32_t barren_until;
-    _Atomic uint32_t free;
-    _Atomic uint32_t suspected; /* so far; 0: none is to be looked for */
-    struct slot_suspect suspects[SUSPECTS_MAX];
-    _Atomic uint32_t moving; /* slots that are marked so; changed under the lock */
-};
-
 /* Pages on their way out of the working set, or out of existence. */
 struct trim_batch {
     uint32_t count;
@@ -158,29 +129,6 @@ struct read_run {
     void *buffers[READ_RUN_MAX];
     struct machine_map maps[READ_RUN_MAX];
     frame_number spares[READ_RUN_MAX]; /* in hand, for neighbours or to be given back */
-};
-
-/* One page on its way from a slot to another. */
-struct slot_move {
-    page_number page;
-    slot_number from, to;
-    uint32_t buffer; /* of the round's, by number */
-    int result;      /* 0 or -errno of its read or write */
-    bool refused;    /* the write of this page alone failed */
-};
-
-/* What one round of the defragmenter moves, and what it saw of the slots. */
-struct defrag_batch {
-    uint32_t count, requests, sources, targets, space;
-    struct slot_move moves[DEFRAG_MAX];
-    page_number pages[DEFRAG_MAX];
-    slot_number slots[DEFRAG_MAX];
-    slot_number source[DEFRAG_SOURCES]; /* first slots of the runs to be emptied */
-    slot_number target[DEFRAG_TARGETS]; /* and of those to be filled, which have `space` slots */
-    uint32_t first[DEFRAG_MAX];         /* by request: its first move */
-    void *pointers[2 * DEFRAG_MAX]; /* to buffers, NULL for what lies between two that are read */
-    struct store_request request[DEFRAG_MAX], *submitted[DEFRAG_MAX];
-    uint64_t bits[DEFRAG_WORDS];
 };
 
 /* Working storage of one round; too large for the stack of a signal handler. */
@@ -540,7 +488,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
 /* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
 
-/* ---- trim.c, write.c, zero.c, defrag.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
+/* ---- trim.c, write.c, zero.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
 bool trim_needed(struct engine *engine);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile. */
 bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
@@ -549,10 +497,6 @@ bool write_needed(struct engine *engine);
 bool write_round(struct engine *engine, struct thread *self);
 bool zero_needed(struct engine *engine);
 bool zero_round(struct engine *engine, struct thread *self);
-bool defrag_needed(struct engine *engine);
-bool defrag_round(struct engine *engine, struct thread *self);
-/* Slots were given out: wake a defragmenter unless others come first. */
-void defrag_call(struct engine *engine);
 bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
 bool growth_needed(struct engine *engine);
@@ -568,98 +512,6 @@ void balance_call(struct engine *engine);
 void balance_kick(struct engine *engine, enum worker_kind kind);
 /* How many pages the trimmers should take from the working set now. */
 uint32_t trim_goal(const struct engine *engine);
-
-/* ---- slots.c ---- */
-void slots_init(struct engine *engine);
-/* Slots up to `ready` are usable, and free, from here on; the store has them. Space lock held. */
-void slots_extend(struct engine *engine, struct thread *self, slot_number ready);
-/*
- * A slot for each of the pages, which are in order of address (PAGE_NONE: for nobody): its place in
- * the run reserved for its block, else neighbours as far as possible. Returns how many got one; the
- * others get SLOT_NONE.
- */
-uint32_t slots_take(struct engine *engine, struct thread *self, uint32_t count,
-                    const page_number *pages, slot_number *ret_slots);
-/* The pages are gone: runs reserved for blocks of nothing else are nobody's. */
-void slots_unreserve(struct engine *engine, struct thread *self, page_number first,
-                     page_number count);
-/* One that is being moved is free only when its mover is done with it. */
-void slots_give_back(struct engine *engine, struct thread *self, slot_number slot);
-/*
- * The same after its write failed. Where it may be the slot's fault, the slot is put aside till
- * slots_try_suspects(); where it is, it is retired: it stays in use for ever, without an owner, and
- * the commit limit falls. Returns whether it is retired.
- */
-bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_number slot,
-                            int error);
-/* The slot was written: what was held against it is forgotten. */
-void slots_write_succeeded(struct engine *engine, struct thread *self, slot_number slot);
-/* Slots put aside are free again: those that others were written after, or all of them. */
-void slots_try_suspects(struct engine *engine, struct thread *self, bool all);
-bool slots_is_retired(const struct engine *engine, slot_number slot);
-uint64_t slots_free(const struct engine *engine);
-bool slots_in_use(const struct engine *engine, slot_number slot);
-/*
- * Who took the slot last: the page, and a generation that grows each time the slot is taken. It is
- * true for as long as the slot is in use.
- */
-uint64_t slots_owner(const struct engine *engine, slot_number slot);
-#define SLOT_OWNER_MOVING     ((uint64_t)1 << 63) /* its content is being moved: not to be freed */
-#define SLOT_OWNER_GIVEN_BACK ((uint64_t)1 << 62) /* meanwhile: the mover frees it */
-#define SLOT_OWNER_MARKS      (SLOT_OWNER_MOVING | SLOT_OWNER_GIVEN_BACK)
-#define SLOT_OWNER_RETIRED    (~SLOT_OWNER_MARKS) /* nobody's for ever */
-static inline uint64_t slot_owner_make(page_number page, uint32_t generation)
-{
-    return ((uint64_t)generation << 32 & ~SLOT_OWNER_MARKS) | page;
-}
-static inline page_number slot_owner_page(uint64_t owner)
-{
-    return (page_number)owner;
-}
-static inline uint32_t slot_owner_generation(uint64_t owner)
-{
-    return (uint32_t)(owner >> 32);
-}
-
-/* ---- move.c, for defrag.c ---- */
-enum move_order { MOVES_BY_PAGE, MOVES_BY_FROM, MOVES_BY_TO };
-void moves_sort(struct defrag_batch *batch, enum move_order order);
-/*
- * Move what the batch says, to slots that were taken for it, through set `set` of the buffers; what
- * does not move gives its new slot back. Returns how many were moved.
- */
-uint32_t moves_make(struct engine *engine, struct thread *self, struct defrag_batch *batch,
-                    uint32_t set);
-
-/* ---- slots.c, for defrag.c and move.c ---- */
-/* Where the page should be: its place in the run reserved for its block; SLOT_NONE: there is none. */
-slot_number slots_home(const struct engine *engine, page_number page);
-/* As slots_take(), but only such places. */
-uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t count,
-                         const page_number *pages, slot_number *ret_slots);
-/* Slots from `first` to the last of `room` that are free and not reserved, for pages in order. */
-uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room, uint32_t count, const page_number *pages,
-                           slot_number *ret_slots);
-/* How many slots of these are in use. */
-uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room);
-/* From slot 1 + 64 * `word` on, a bit for each slot that is in use or reserved. */
-void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
-                uint64_t *ret_bits);
-/*
- * The slot is read to be moved. Under a lock that keeps its page from giving it back; false: somebody
- * else moves it. To the end nobody frees it, and what is given back is freed then.
- */
-bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot);
-/* Under the lock that move_begin needs: nobody will begin. */
-static inline bool slots_is_moving(const struct engine *engine, slot_number slot)
-{
-    return (atomic_load_explicit(&engine->slot_owners[slot - 1], memory_order_acquire) &
-            SLOT_OWNER_MOVING) != 0;
-}
-/* `moved`: the slot is the caller's, else its page's as before. */
-void slots_move_end(struct engine *engine, struct thread *self, slot_number slot, bool moved);
 
 /* ---- small helpers ---- */
 /*

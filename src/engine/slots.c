@@ -12,7 +12,7 @@
  * at last single slots of others' runs are used, so a free slot is always found. What has no run
  * gets neighbouring slots as far as there are any, next-fit, long runs first.
  *
- * A slot that cannot be written is retired: its bit stays set, and nobody owns it any more.
+ * A slot that cannot be written is retired (suspects.c): its bit stays set, and nobody owns it.
  */
 #include "base/bitmap.h"
 #include "base/mutant.h"
@@ -28,7 +28,7 @@ static inline uint64_t *area_bits(struct engine *engine, const struct slot_area 
     return engine->slot_bits + (area->first - 1) / BITMAP_WORD_BITS;
 }
 
-static inline struct slot_area *slot_area_of(struct engine *engine, slot_number slot)
+struct slot_area *slots_area(struct engine *engine, slot_number slot)
 {
     MUST(slot != SLOT_NONE);
     MUST(slot <= engine->config.slots);
@@ -167,7 +167,7 @@ static bool run_own(struct engine *engine, uint32_t run, uint32_t block)
 static bool reserve_exactly(struct engine *engine, struct thread *self, uint32_t run,
                             uint32_t block)
 {
-    struct slot_area *area = slot_area_of(engine, (run << engine->run_shift) + 1);
+    struct slot_area *area = slots_area(engine, (run << engine->run_shift) + 1);
     bool owned = false;
     if (PFN_FIELD(area, free) >= 1u << engine->run_shift) {
         lock_acquire(self, &area->lock, RANK_SLOTS);
@@ -236,7 +236,7 @@ static void take_reserved(struct engine *engine, struct thread *self, struct wan
         return;
     }
     slot_number first = ((run - 1) << engine->run_shift) + 1;
-    struct slot_area *area = slot_area_of(engine, first);
+    struct slot_area *area = slots_area(engine, first);
     lock_acquire(self, &area->lock, RANK_SLOTS);
     /* Without the lock it may have been taken back. */
     for (uint32_t i = from; i < to && engine->run_owners[run - 1] == block + 1; i++) {
@@ -275,7 +275,7 @@ void slots_unreserve(struct engine *engine, struct thread *self, page_number fir
     for (; length > 1 && ((block + 1) << engine->run_shift) <= first + count; block++) {
         uint32_t run = atomic_load_explicit(&engine->reservations[block], memory_order_acquire);
         if (run != 0) {
-            struct slot_area *area = slot_area_of(engine, ((run - 1) << engine->run_shift) + 1);
+            struct slot_area *area = slots_area(engine, ((run - 1) << engine->run_shift) + 1);
             lock_acquire(self, &area->lock, RANK_SLOTS);
             if (engine->run_owners[run - 1] == block + 1) {
                 run_disown(engine, run - 1);
@@ -436,16 +436,14 @@ static bool leave_to_mover(struct engine *engine, struct thread *self, struct sl
     return moving;
 }
 
-/* While the slot is still the caller's: a moment later it may be written by somebody else. */
-static void discard(struct engine *engine, slot_number slot)
+void slots_discard(struct engine *engine, slot_number slot)
 {
     if (engine->store.ops->discard != NULL && !MUTANT(SLOT_FREED_UNSAID)) {
         engine->store.ops->discard(engine->store.self, slot, 1);
     }
 }
 
-/* Area lock held: anybody may have it. */
-static void free_slot(struct engine *engine, struct slot_area *area, slot_number slot)
+void slots_free_locked(struct engine *engine, struct slot_area *area, slot_number slot)
 {
     uint64_t *bits = area_bits(engine, area);
     uint32_t bit = slot - area->first;
@@ -457,141 +455,14 @@ static void free_slot(struct engine *engine, struct slot_area *area, slot_number
 
 void slots_give_back(struct engine *engine, struct thread *self, slot_number slot)
 {
-    struct slot_area *area = slot_area_of(engine, slot);
+    struct slot_area *area = slots_area(engine, slot);
     if (PFN_FIELD(area, moving) > 0 && leave_to_mover(engine, self, area, slot)) {
         return;
     }
-    discard(engine, slot);
+    slots_discard(engine, slot);
     lock_acquire(self, &area->lock, RANK_SLOTS);
-    free_slot(engine, area, slot);
+    slots_free_locked(engine, area, slot);
     lock_release(self, &area->lock, RANK_SLOTS);
-}
-
-/* ---- slots that cannot be written ---- */
-
-/* Area lock held. */
-static struct slot_suspect *find_suspect(struct slot_area *area, slot_number slot)
-{
-    for (uint32_t i = 0; i < SUSPECTS_MAX; i++) {
-        if (area->suspects[i].slot == slot) {
-            return &area->suspects[i];
-        }
-    }
-    return NULL;
-}
-
-/* Area lock held: it may be tried again. */
-static void end_aside(struct engine *engine, struct slot_area *area, struct slot_suspect *suspect)
-{
-    suspect->aside = false;
-    free_slot(engine, area, suspect->slot);
-    atomic_fetch_sub_explicit(&engine->slots_aside, 1, memory_order_relaxed);
-}
-
-/* Area lock held. The oldest suspect makes room for a new one. */
-static struct slot_suspect *add_suspect(struct engine *engine, struct slot_area *area,
-                                        slot_number slot)
-{
-    uint32_t suspected = PFN_FIELD(area, suspected);
-    struct slot_suspect *suspect = &area->suspects[suspected % SUSPECTS_MAX];
-    if (suspect->aside) {
-        end_aside(engine, area, suspect);
-    }
-    PFN_SET_FIELD(area, suspected, suspected + 1 == 0 ? SUSPECTS_MAX : suspected + 1);
-    *suspect = (struct slot_suspect){.slot = slot, .witnesses = write_witnesses(engine)};
-    return suspect;
-}
-
-/*
- * Area lock held. A slot is convicted by its second failure in a row, if some page was written in
- * between, in a round that began after the first: a device that takes nothing at all is no witness, or it would cost the whole page file
- * before it is well again. Till then it is put aside, so that its page is tried elsewhere.
- */
-static bool convict_or_put_aside(struct engine *engine, struct slot_area *area, slot_number slot)
-{
-    struct slot_suspect *suspect = find_suspect(area, slot);
-    bool known = suspect != NULL || MUTANT(SLOT_RETIRED_AT_ONCE);
-    if (suspect == NULL) {
-        suspect = add_suspect(engine, area, slot);
-    }
-    if (known &&
-        (suspect->witnesses != write_witnesses(engine) || MUTANT(SLOT_RETIRED_AT_ONCE) ||
-         MUTANT(SLOT_RETIRED_BY_AN_OUTAGE)) &&
-        !MUTANT(SLOT_NEVER_RETIRED)) {
-        suspect->slot = SLOT_NONE;
-        return true;
-    }
-    suspect->aside = true;
-    atomic_fetch_add_explicit(&engine->slots_aside, 1, memory_order_relaxed);
-    if (MUTANT(SUSPECT_IS_NOT_PUT_ASIDE)) {
-        end_aside(engine, area, suspect);
-    }
-    return false;
-}
-
-/* Area lock held. Its bit stays set for ever, so nobody is given it. */
-static void retire(struct engine *engine, struct thread *self, slot_number slot)
-{
-    atomic_store_explicit(&engine->slot_owners[slot - 1], SLOT_OWNER_RETIRED, memory_order_release);
-    atomic_fetch_add_explicit(&engine->slots_retired, !MUTANT(SLOT_RETIRED_UNCOUNTED),
-                              memory_order_seq_cst);
-    count_one(self, COUNT_SLOT_RETIRED);
-}
-
-bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_number slot, int error)
-{
-    enum store_blame blame =
-        MUTANT(SLOT_BLAMED_FOR_EVERYTHING) ? STORE_MAYBE_THE_SLOT : store_blame(error);
-    struct slot_area *area = slot_area_of(engine, slot);
-    discard(engine, slot);
-    bool retired = false;
-    lock_acquire(self, &area->lock, RANK_SLOTS);
-    if (blame == STORE_NOT_THE_SLOT) {
-        free_slot(engine, area, slot);
-    } else if (blame == STORE_THE_SLOT || convict_or_put_aside(engine, area, slot)) {
-        retire(engine, self, slot);
-        retired = true;
-    }
-    lock_release(self, &area->lock, RANK_SLOTS);
-    return retired;
-}
-
-void slots_write_succeeded(struct engine *engine, struct thread *self, slot_number slot)
-{
-    struct slot_area *area = slot_area_of(engine, slot);
-    if (LIKELY(PFN_FIELD(area, suspected) == 0) || MUTANT(SUSPICION_LASTS)) {
-        return;
-    }
-    lock_acquire(self, &area->lock, RANK_SLOTS);
-    struct slot_suspect *suspect = find_suspect(area, slot);
-    if (suspect != NULL) {
-        suspect->slot = SLOT_NONE;
-    }
-    lock_release(self, &area->lock, RANK_SLOTS);
-}
-
-void slots_try_suspects(struct engine *engine, struct thread *self, bool all)
-{
-    uint32_t witnesses = write_witnesses(engine);
-    for (uint32_t a = 0; a < engine->slot_area_count && PFN_FIELD(engine, slots_aside) > 0; a++) {
-        struct slot_area *area = &engine->slot_areas[a];
-        if (PFN_FIELD(area, suspected) == 0) {
-            continue;
-        }
-        lock_acquire(self, &area->lock, RANK_SLOTS);
-        for (uint32_t i = 0; i < SUSPECTS_MAX; i++) {
-            struct slot_suspect *suspect = &area->suspects[i];
-            if (suspect->aside && (all || suspect->witnesses != witnesses)) {
-                end_aside(engine, area, suspect);
-            }
-        }
-        lock_release(self, &area->lock, RANK_SLOTS);
-    }
-}
-
-bool slots_is_retired(const struct engine *engine, slot_number slot)
-{
-    return slots_in_use(engine, slot) && slots_owner(engine, slot) == SLOT_OWNER_RETIRED;
 }
 
 /* ---- looking ---- */
@@ -640,7 +511,7 @@ uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_numb
                            uint32_t room, uint32_t count, const page_number *pages,
                            slot_number *ret_slots)
 {
-    struct slot_area *area = slot_area_of(engine, first);
+    struct slot_area *area = slots_area(engine, first);
     uint32_t taken = 0;
     lock_acquire(self, &area->lock, RANK_SLOTS);
     for (uint32_t bit = first - area->first; bit < first - area->first + room && taken < count;
@@ -659,7 +530,7 @@ void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint3
                 uint64_t *ret_bits)
 {
     for (uint32_t end = word + count; word < end;) {
-        struct slot_area *area = slot_area_of(engine, word * BITMAP_WORD_BITS + 1);
+        struct slot_area *area = slots_area(engine, word * BITMAP_WORD_BITS + 1);
         uint32_t first = (area->first - 1) / BITMAP_WORD_BITS;
         uint32_t part = MIN_OF(end, first + (uint32_t)BITMAP_WORDS(area->count));
         lock_acquire(self, &area->lock, RANK_SLOTS);
@@ -675,7 +546,7 @@ void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint3
 uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room)
 {
-    struct slot_area *area = slot_area_of(engine, first);
+    struct slot_area *area = slots_area(engine, first);
     uint32_t used = 0;
     lock_acquire(self, &area->lock, RANK_SLOTS);
     for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
@@ -687,7 +558,7 @@ uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_numb
 
 bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot)
 {
-    struct slot_area *area = slot_area_of(engine, slot);
+    struct slot_area *area = slots_area(engine, slot);
     _Atomic uint64_t *owner = &engine->slot_owners[slot - 1];
     lock_acquire(self, &area->lock, RANK_SLOTS);
     MUST(bitmap_test(area_bits(engine, area), slot - area->first));
@@ -701,9 +572,15 @@ bool slots_move_begin(struct engine *engine, struct thread *self, slot_number sl
     return begun;
 }
 
+bool slots_is_moving(const struct engine *engine, slot_number slot)
+{
+    return (atomic_load_explicit(&engine->slot_owners[slot - 1], memory_order_acquire) &
+            SLOT_OWNER_MOVING) != 0;
+}
+
 void slots_move_end(struct engine *engine, struct thread *self, slot_number slot, bool moved)
 {
-    struct slot_area *area = slot_area_of(engine, slot);
+    struct slot_area *area = slots_area(engine, slot);
     _Atomic uint64_t *owner = &engine->slot_owners[slot - 1];
     lock_acquire(self, &area->lock, RANK_SLOTS);
     uint64_t word = atomic_load_explicit(owner, memory_order_relaxed);

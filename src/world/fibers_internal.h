@@ -93,6 +93,16 @@ void fibers_expire_timeouts(void);
 /* The rest of the run has been searched. */
 _Noreturn void fibers_leave_known(void);
 
+/* What a search of paths knows of a word of memory. */
+struct fiber_word {
+    uintptr_t address;
+    uint32_t user;   /* the one fiber seen at it, or one of the two below */
+    uint64_t run;    /* of which the rest is; else the word has no past */
+    uint64_t stored; /* past of the fiber that stored last */
+};
+#define WORD_SHARED    UINT32_MAX
+#define WORD_OF_NOBODY (UINT32_MAX - 1)
+
 /* ---- known.c ---- */
 void known_forget(void); /* a new search begins */
 void known_begin(void);  /* a run */
@@ -117,6 +127,8 @@ bool known_state(enum reason reason);
 /* ---- strategy.c ---- */
 void strategy_begin(void);
 void strategy_adopt(struct world_thread *fiber); /* a new fiber */
+/* Made when it is asked for first; gone when a new search begins. */
+struct fiber_word *strategy_word(const volatile void *address);
 /* Does this point count? A word that one fiber alone uses needs none where paths are searched. */
 bool strategy_point_counts(const volatile void *word);
 /* Somebody of run.ready; the runner itself only where `reason` lets it. */

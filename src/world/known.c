@@ -19,14 +19,6 @@
 
 /* ---- pasts ---- */
 
-#define WORDS_MAX (1u << 16)
-
-static struct {
-    uintptr_t address;
-    uint64_t run;    /* of which the rest is; else the word has no past */
-    uint64_t stored; /* past of the fiber that stored last */
-} words[WORDS_MAX];
-static uint32_t word_count;
 static uint64_t runs;
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -36,34 +28,19 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return random_mix(&state);
 }
 
-static uint32_t word_at(uintptr_t address)
-{
-    uint32_t at = (uint32_t)mix(address, 0) % WORDS_MAX;
-
-    while (words[at].address != 0 && words[at].address != address)
-        at = (at + 1) % WORDS_MAX;
-    if (words[at].address == 0) {
-        if (word_count + 1 >= WORDS_MAX)
-            world_abort("memman: fibers: too many words for a search of paths");
-        word_count++;
-        words[at].address = address;
-    }
-    if (words[at].run != runs) {
-        words[at].run = runs;
-        words[at].stored = 0;
-    }
-    return at;
-}
-
-void known_use(const volatile void *word, int touch)
+void known_use(const volatile void *address, int touch)
 {
     static const char unnamed;
     struct world_thread *fiber = &run.fibers[run.current];
-    uint32_t at = word_at((uintptr_t)(word == NULL ? &unnamed : word));
+    struct fiber_word *word = strategy_word(address == NULL ? &unnamed : address);
 
-    fiber->past = mix(mix(fiber->past, words[at].address), words[at].stored);
+    if (word->run != runs) {
+        word->run = runs;
+        word->stored = 0;
+    }
+    fiber->past = mix(mix(fiber->past, word->address), word->stored);
     if (touch != WORLD_LOAD)
-        words[at].stored = fiber->past;
+        word->stored = fiber->past;
 }
 
 /* ---- states ---- */
@@ -110,8 +87,7 @@ void known_forget(void)
 {
     if (state_count > 0)
         memset(states, 0, sizeof(states));
-    memset(words, 0, sizeof(words));
-    state_count = word_count = 0;
+    state_count = 0;
 }
 
 void known_begin(void)

@@ -19,32 +19,25 @@
 /* ---- words that two fibers use ---- */
 
 #define WORDS_MAX (1u << 16)
-#define SHARED    UINT32_MAX
-#define NONE_YET  (UINT32_MAX - 1)
 
-/* By address; `user` is the one fiber seen at it, or SHARED. */
-static struct {
-    uintptr_t address;
-    uint32_t user;
-} words[WORDS_MAX];
+static struct fiber_word words[WORDS_MAX]; /* by address */
 static uint32_t word_count;
 static bool learned; /* a word became shared in this search after points at it were passed over */
 
-static uint32_t *word_user(uintptr_t address)
+struct fiber_word *strategy_word(const volatile void *address)
 {
-    uint64_t state = address;
+    uint64_t state = (uintptr_t)address;
     uint32_t at = (uint32_t)random_mix(&state) % WORDS_MAX;
 
-    while (words[at].address != 0 && words[at].address != address)
+    while (words[at].address != 0 && words[at].address != (uintptr_t)address)
         at = (at + 1) % WORDS_MAX;
     if (words[at].address == 0) {
         if (word_count + 1 >= WORDS_MAX)
             world_abort("memman: fibers: too many words for a search of paths");
         word_count++;
-        words[at].address = address;
-        words[at].user = NONE_YET;
+        words[at] = (struct fiber_word){.address = (uintptr_t)address, .user = WORD_OF_NOBODY};
     }
-    return &words[at].user;
+    return &words[at];
 }
 
 static bool alone(void)
@@ -62,15 +55,15 @@ bool strategy_point_counts(const volatile void *word)
         return run.config.strategy != FIBERS_PATH;
     if (word == NULL)
         return true;
-    user = word_user((uintptr_t)word);
-    if (*user == SHARED)
+    user = &strategy_word(word)->user;
+    if (*user == WORD_SHARED)
         return true;
-    if (*user == NONE_YET || *user == run.current) {
+    if (*user == WORD_OF_NOBODY || *user == run.current) {
         *user = run.current;
         return run.config.strategy != FIBERS_PATH;
     }
     learned = true;
-    *user = SHARED;
+    *user = WORD_SHARED;
     return true;
 }
 
