@@ -75,6 +75,7 @@ static const struct killer killers[] = {
     {"growth", {"test/mutant-growth"}, 77},
     {"model", {"test/mutant-model"}, 77},
     {"slots", {"test/mutant-slots"}, 77},
+    {"moves", {"test/mutant-moves"}, 77},
     {"defrag", {"test/mutant-defrag"}, 77},
     {"machine", {"test/mutant-machine"}, 77},
     {"writer", {"test/mutant-writer"}, 77},

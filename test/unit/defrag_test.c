@@ -1,8 +1,8 @@
 /*
- * defrag_test.c - slots on the move: scattered pages come together, what changed meanwhile stays as
- * it is, errors cost nothing, and it comes to an end.
+ * defrag_test.c - which slots are moved: scattered pages come together, others come first, and it
+ * comes to an end.
  */
-#include "engine_rig.h"
+#include "defrag_rig.h"
 
 #include "base/copy.h"
 #include "base/random.h"
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOVER  OTHER
-#define SEED   100u
 #define ROUNDS 2000u /* more than any of these rigs needs */
 
 /* ---- a page file in disorder ----------------------------------------------------------------- */
@@ -115,28 +113,6 @@ static void begin(struct rig *rig, page_number pages, slot_number slots, uint32_
                                         .slot_reservation = reservation,
                                         .defrag_rounds = 2,
                                         .defrag_batch = 256});
-}
-
-/* Eight pages in reversed order; a run of eight is free for them. */
-static void begin_eight(struct rig *rig)
-{
-    rig_begin(rig, &(struct rig_config){.pages = 16,
-                                        .slots = 32,
-                                        .write_batch = 1,
-                                        .slot_reservation = 8,
-                                        .defrag_rounds = 2,
-                                        .defrag_batch = 8});
-    rig->engine->run_shift = 0;
-    for (page_number page = 8; page > 0; page--)
-        rig_put_in_slot(rig, page - 1, SEED + page - 1);
-    rig->engine->run_shift = 3;
-    for (page_number page = 0; page < 8; page++)
-        assert_int_equal(rig_slot(rig, page), 8 - page);
-}
-
-static bool move(struct rig *rig)
-{
-    return defrag_round(rig->engine, rig_thread(rig, MOVER));
 }
 
 /* ---- order ----------------------------------------------------------------------------------- */
@@ -360,272 +336,6 @@ static void reserved_runs_are_left_alone(void **state)
     rig_end(&rig);
 }
 
-/* ---- changes in the middle ------------------------------------------------------------------- */
-
-struct scene {
-    struct rig *rig;
-    enum store_operation operation;
-    rig_scene *act;
-    bool acted;
-};
-
-static void play(void *context, const struct store_request *request)
-{
-    struct scene *scene = context;
-
-    if (request->operation != scene->operation || scene->acted)
-        return;
-    scene->acted = true;
-    scene->act(scene->rig);
-}
-
-/* A round in the middle of which the act happens. */
-static void move_with(struct rig *rig, enum store_operation operation, rig_scene *act)
-{
-    static struct scene scene; /* a request of the act may still be under way at the end */
-
-    scene = (struct scene){rig, operation, act, false};
-    gate_call(rig, play, &scene);
-    assert_true(move(rig));
-    assert_true(scene.acted);
-}
-
-static void expect_seven_moved(struct rig *rig)
-{
-    assert_int_equal(rig_counter(rig, COUNT_DEFRAGMENTED), 7);
-    assert_int_equal(rig_counter(rig, COUNT_DEFRAG_ABORTED), 1);
-    for (page_number page = 0; page < 8; page++) {
-        if (page != 3)
-            rig_expect(rig, 0, page, SEED + page);
-    }
-}
-
-static void write_page_3(struct rig *rig)
-{
-    rig_fill(rig, 1, 3, 5000);
-    assert_true(slots_in_use(rig->engine, 5)); /* it is still being read */
-}
-
-static void a_page_written_meanwhile_stays(void **state)
-{
-    (void)state;
-    for (unsigned operation = STORE_READ; operation <= STORE_WRITE; operation++) {
-        struct rig rig;
-
-        begin_eight(&rig);
-        move_with(&rig, (enum store_operation)operation, write_page_3);
-        assert_int_equal(rig_slot(&rig, 3), SLOT_NONE);
-        assert_int_equal(rig_slots_used(&rig), 7);
-        assert_false(slots_in_use(rig.engine, 5));
-        expect_seven_moved(&rig);
-        rig_expect(&rig, 0, 3, 5000);
-        rig_page_out(&rig, 3);
-        rig_expect(&rig, 0, 3, 5000);
-        rig_end(&rig);
-    }
-}
-
-/* Page 3 may have been written unseen and has its slot still; a writer comes while that is moved. */
-static void write_out_page_3(struct rig *rig)
-{
-    assert_true(write_round(rig->engine, rig_thread(rig, WRITER)));
-    assert_int_not_equal(rig_slot(rig, 3), 5);
-    assert_true(slots_in_use(rig->engine, 5));
-}
-
-static void a_moving_slot_is_not_overwritten(void **state)
-{
-    (void)state;
-    for (unsigned operation = STORE_READ; operation <= STORE_WRITE; operation++) {
-        struct rig rig;
-
-        begin_eight(&rig);
-        rig.engine->config.map_writable = MAP_WRITABLE;
-        rig_expect(&rig, 0, 3, SEED + 3);
-        rig_fill(&rig, 0, 3, 5000);
-        rig_trim(&rig, TRIMMER, 3);
-        assert_int_equal(rig_slot(&rig, 3), 5);
-        move_with(&rig, (enum store_operation)operation, write_out_page_3);
-        assert_false(slots_in_use(rig.engine, 5));
-        expect_seven_moved(&rig);
-        rig_page_out(&rig, 3);
-        rig_expect(&rig, 0, 3, 5000);
-        rig_end(&rig);
-    }
-}
-
-static void decommit_page_3(struct rig *rig)
-{
-    assert_int_equal(space_decommit(rig->engine, TRIMMER, 3, 1), SPACE_DONE);
-    assert_true(slots_in_use(rig->engine, 5));
-}
-
-static void a_page_decommitted_meanwhile_is_gone(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    move_with(&rig, STORE_READ, decommit_page_3);
-    assert_true(rig_pte(&rig, 3) == PTE_WORD_DECOMMITTED);
-    assert_int_equal(rig_slots_used(&rig), 7);
-    expect_seven_moved(&rig);
-    rig_end(&rig);
-}
-
-/* The page lives again and goes out to another slot before the move ends. */
-static void renew_page_3(struct rig *rig)
-{
-    decommit_page_3(rig);
-    assert_int_equal(space_commit(rig->engine, TRIMMER, 3, 1, PROTECTION_READ_WRITE), SPACE_DONE);
-    rig_put_in_slot(rig, 3, 6000);
-    assert_int_not_equal(rig_slot(rig, 3), 5);
-}
-
-static void a_new_life_of_a_page_is_left_alone(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    move_with(&rig, STORE_READ, renew_page_3);
-    assert_int_equal(rig_slots_used(&rig), 8);
-    expect_seven_moved(&rig);
-    rig_expect(&rig, 0, 3, 6000);
-    rig_end(&rig);
-}
-
-/* Its frame has the slot then, and is told of the new one. */
-static void read_page_3(struct rig *rig)
-{
-    rig_expect(rig, 1, 3, SEED + 3);
-}
-
-static void a_page_read_meanwhile_moves(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    move_with(&rig, STORE_WRITE, read_page_3);
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
-    assert_int_equal(rig_state(&rig, 3), PFN_ACTIVE);
-    assert_int_equal(rig_slot(&rig, 3), rig_slot(&rig, 2) + 1);
-    rig_page_out(&rig, 3);
-    rig_expect(&rig, 0, 3, SEED + 3);
-    rig_end(&rig);
-}
-
-/* In, trimmed, and out again without a write: the same slot, the same content. */
-static void read_and_repurpose_page_3(struct rig *rig)
-{
-    read_page_3(rig);
-    rig_page_out(rig, 3);
-    assert_int_equal(rig_slot(rig, 3), 5);
-}
-
-static void a_page_that_came_and_went_moves(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    move_with(&rig, STORE_READ, read_and_repurpose_page_3);
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
-    rig_expect(&rig, 0, 3, SEED + 3);
-    rig_end(&rig);
-}
-
-static struct rig_toucher toucher;
-
-/* A fault is in the middle of its read when the move ends. */
-static void touch_page_3(struct rig *rig)
-{
-    gate_shut(rig, STORE_READ);
-    rig_touch_begin(&toucher, rig, 1, 3, false);
-    gate_wait_held(rig, STORE_READ, 1);
-}
-
-/* It reads the slot, which must stay until it is done. */
-static void a_page_being_read_stays(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    move_with(&rig, STORE_WRITE, touch_page_3);
-    assert_true(slots_in_use(rig.engine, 5));
-    assert_int_equal(rig_slot(&rig, 3), 5);
-    gate_open(&rig, STORE_READ);
-    rig_touch_end(&toucher);
-    assert_int_equal(toucher.result, FAULT_RESOLVED);
-    assert_int_equal(rig_slots_used(&rig), 8);
-    expect_seven_moved(&rig);
-    rig_expect(&rig, 0, 3, SEED + 3);
-    rig_end(&rig);
-}
-
-static void protect_page_3(struct rig *rig)
-{
-    assert_int_equal(space_protect(rig->engine, TRIMMER, 3, 1, PROTECTION_READ_ONLY), SPACE_DONE);
-}
-
-static void rights_move_along(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    assert_int_equal(space_protect(rig.engine, TRIMMER, 4, 1, PROTECTION_READ_ONLY), SPACE_DONE);
-    move_with(&rig, STORE_READ, protect_page_3);
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
-    assert_int_equal(rig_write(&rig, 0, 3), FAULT_ACCESS_VIOLATION);
-    assert_int_equal(rig_write(&rig, 0, 4), FAULT_ACCESS_VIOLATION);
-    rig_expect(&rig, 0, 3, SEED + 3);
-    rig_end(&rig);
-}
-
-/* ---- errors ---------------------------------------------------------------------------------- */
-
-static void what_cannot_be_read_stays(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    gate_fail(&rig, STORE_READ, 5, GATE_ALWAYS);
-    assert_true(move(&rig));
-    assert_int_equal(rig_slot(&rig, 3), 5);
-    assert_int_equal(rig_form(&rig, 3), PTE_PAGE_FILE);
-    expect_seven_moved(&rig);
-    assert_int_equal(rig_counter(&rig, COUNT_IO_ERRORS), 2); /* the run, then the page */
-    assert_int_equal(rig_read(&rig, 0, 3), FAULT_IN_PAGE_ERROR);
-    gate_heal(&rig);
-    rig_expect(&rig, 0, 3, SEED + 3);
-    rig_end(&rig);
-}
-
-static void what_cannot_be_written_stays(void **state)
-{
-    struct rig rig;
-
-    (void)state;
-    begin_eight(&rig);
-    gate_fail(&rig, STORE_WRITE, GATE_ANY_SLOT, 1);
-    assert_false(move(&rig));
-    assert_int_equal(rig_counter(&rig, COUNT_DEFRAG_ABORTED), 8);
-    assert_int_equal(rig_counter(&rig, COUNT_IO_ERRORS), 1);
-    assert_int_equal(rig_slots_used(&rig), 8);
-    for (page_number page = 0; page < 8; page++)
-        assert_int_equal(rig_slot(&rig, page), 8 - page);
-    assert_int_equal(rig_audit(&rig), 0); /* no mark is left */
-    assert_false(move(&rig));             /* nothing is to be emptied */
-    assert_true(move(&rig));
-    for (page_number page = 0; page < 8; page++)
-        rig_expect(&rig, 0, page, SEED + page);
-    rig_end(&rig);
-}
-
 /* ---- small, full, off, and busy -------------------------------------------------------------- */
 
 static void two_frames_are_enough(void **state)
@@ -641,10 +351,7 @@ static void two_frames_are_enough(void **state)
                                          .slot_reservation = 8,
                                          .defrag_rounds = 1,
                                          .defrag_batch = 8});
-    rig.engine->run_shift = 0;
-    for (page_number page = 8; page > 0; page--)
-        rig_put_in_slot(&rig, page - 1, SEED + page - 1);
-    rig.engine->run_shift = 3;
+    put_eight(&rig);
     assert_true(move(&rig));
     assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
     for (page_number page = 0; page < 8; page++)
@@ -682,10 +389,7 @@ static void off_is_off(void **state)
 
     (void)state;
     rig_begin(&rig, &config);
-    rig.engine->run_shift = 0;
-    for (page_number page = 8; page > 0; page--)
-        rig_put_in_slot(&rig, page - 1, SEED);
-    rig.engine->run_shift = 3;
+    put_eight(&rig);
     assert_false(move(&rig));
     assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
     rig_end(&rig);
@@ -826,16 +530,6 @@ int main(void)
         cmocka_unit_test(gaps_are_read_over),
         cmocka_unit_test(what_is_together_stays_together),
         cmocka_unit_test(reserved_runs_are_left_alone),
-        cmocka_unit_test(a_page_written_meanwhile_stays),
-        cmocka_unit_test(a_moving_slot_is_not_overwritten),
-        cmocka_unit_test(a_page_decommitted_meanwhile_is_gone),
-        cmocka_unit_test(a_new_life_of_a_page_is_left_alone),
-        cmocka_unit_test(a_page_read_meanwhile_moves),
-        cmocka_unit_test(a_page_that_came_and_went_moves),
-        cmocka_unit_test(a_page_being_read_stays),
-        cmocka_unit_test(rights_move_along),
-        cmocka_unit_test(what_cannot_be_read_stays),
-        cmocka_unit_test(what_cannot_be_written_stays),
         cmocka_unit_test(two_frames_are_enough),
         cmocka_unit_test(a_full_page_file_is_left_alone),
         cmocka_unit_test(off_is_off),
