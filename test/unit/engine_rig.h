@@ -119,7 +119,13 @@ void rig_stop_workers(struct rig *rig);
 /* Violations that the audit found; nothing is printed. */
 uint64_t rig_audit(struct rig *rig);
 
-/* The gate. Opening wakes what is held. */
+/*
+ * The gate (gate_store.c). rig_begin() makes rig->store of so many slots, of which the first are
+ * usable, and rig_destroy() ends it.
+ */
+void gate_create(struct rig *rig, slot_number slots, slot_number ready);
+void gate_destroy(struct rig *rig);
+/* Opening wakes what is held. */
 void gate_shut(struct rig *rig, enum store_operation operation);
 void gate_open(struct rig *rig, enum store_operation operation);
 /* Wait until so many requests are held. */
