@@ -78,6 +78,7 @@ struct step {
 /* What a scenario must have met, or it proves nothing: a counter, or a move of a frame. */
 #define SEE(counter)   (1u + COUNT_##counter)
 #define SEE_MOVE(move) (1u + COUNTER_COUNT + WHY_##move)
+#define SCENARIO_SEES  (1u + COUNTER_COUNT + WHY_COUNT)
 
 struct scenario {
     const char *name;
@@ -138,7 +139,24 @@ void scenario_store_fail(struct store *store, uint32_t reads, uint32_t writes, i
 /* Told of every read that fails, before the engine is: the queue, and where it was read to. */
 void scenario_store_watch(struct store *store, void (*failed)(uint32_t queue, const void *buffer));
 
-/* ---- running ---- */
+/* ---- one run ---- */
+
+/* What a run has led to. */
+struct scenario_run {
+    struct fibers_result result;
+    struct history history;
+    uint32_t steps;               /* of the operations; 0: not all of them ended */
+    uint64_t seen[SCENARIO_SEES]; /* how often what SEE() and SEE_MOVE() name was met */
+};
+
+/* The world of a row, which must stay as long; counts its pages if they are not given. */
+void scenario_create(struct scenario *row);
+/* Nothing if there is none. */
+void scenario_destroy(void);
+/* From the beginning of the row to its end, under this schedule. Valid until the next run. */
+const struct scenario_run *scenario_run(const struct fibers_config *config);
+
+/* ---- searching ---- */
 
 /* A cmocka group of all rows; the exit status of main(). */
 int scenarios_main(const char *group, const struct scenario *scenarios, size_t count);
