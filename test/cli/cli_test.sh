@@ -6,65 +6,42 @@
 set -u
 
 memman=${1:?usage: cli_test.sh MEMMAN}
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
-out=$folder/out
-err=$folder/err
-checks=0
-failures=0
+. "$(dirname "$0")/../check.sh"
 
 # Small enough for every machine, larger than its frames.
 small='--memory 2M --frames 512K --threads 2 --accesses 5000'
 light='--memory 2M --frames 512K --threads 2 --accesses 2000'
 
-fail()
-{
-    failures=$((failures + 1))
-    echo "FAILED: $1"
-    sed 's/^/    stdout: /' "$out" | head -n 5
-    sed 's/^/    stderr: /' "$err" | head -n 5
-}
-
-# status WANTED ARGUMENTS...: runs memman, leaves $out and $err, compares the exit status.
+# status WANTED ARGUMENTS...
 status()
 {
     wanted=$1
     shift
-    checks=$((checks + 1))
-    timeout 50 "$memman" "$@" >"$out" 2>"$err"
-    got=$?
-    [ $got -eq "$wanted" ] && return 0
-    fail "memman $*: exit $got, expected $wanted"
-    return 1
+    ends "$wanted" "$memman" "$@"
 }
 
 # expect TEXT FILE WHAT: the file has the text.
 expect()
 {
-    checks=$((checks + 1))
-    grep -qF -e "$1" "$2" || fail "$3: no '$1'"
+    check "$3: no '$1'" grep -qF -e "$1" "$2"
 }
 
-# refused STATUS WORD ARGUMENTS...: that status, nothing on stdout, one line on stderr with WORD.
+# refused STATUS WORD ARGUMENTS...
 refused()
 {
-    code=$1
-    word=$2
+    wanted=$1
+    named=$2
     shift 2
-    status "$code" "$@" || return
-    [ ! -s "$out" ] || fail "memman $*: output beside the refusal"
-    [ "$(wc -l <"$err")" -eq 1 ] || fail "memman $*: not exactly one line"
-    grep -qF -e "$word" "$err" || fail "memman $*: the line does not name '$word'"
+    refuses "$wanted" "$named" "$memman" "$@"
 }
 
 # json FILE EXPRESSION: true in Python, with the report as r.
 json()
 {
     [ "$python" ] || return
-    checks=$((checks + 1))
-    "$python" -c 'import json, sys
+    check "json: $2" "$python" -c 'import json, sys
 r = json.load(open(sys.argv[1]))
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "$2" 2>"$err" || fail "json: $2"
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "$2" 2>"$err"
 }
 
 # ---- refusals ----------------------------------------------------------------------------------
@@ -187,8 +164,7 @@ test_page_file()
         r["pagefile"]["refused"] == 0 and r["commit"]["slots_max"] == 2048 and
         r["commit"]["slots"] > 256)'
     status 0 run $small --machine soft --pagefile 1M..8M
-    checks=$((checks + 1))
-    grep -q 'page file 1M..8M, now [0-9]*[KM] (ram)' "$out" || fail 'how large it is now'
+    check 'how large it is now' grep -q 'page file 1M..8M, now [0-9]*[KM] (ram)' "$out"
     refused 2 'names no stores' $run --store joined
     refused 2 'names no stores' $run --store joined:
     refused 2 'more than 4 stores' $run --store joined:ram+ram+ram+ram+ram
@@ -214,8 +190,7 @@ test_page_file()
     refused 3 'its folder must exist' $run --store "file:$folder/none/x"
     refused 3 'or --pagefile' $run --store "file:$folder/new" --pagefile 4096G
     [ ! -e "$folder/new" ] || fail 'a page file that was refused is still there'
-    checks=$((checks + 1))
-    grep -q precious "$folder/old" || fail 'a file that was refused has changed'
+    check 'a file that was refused has not changed' grep -q precious "$folder/old"
     status 0 $run --store "file:$folder/old" --overwrite
     [ ! -s "$folder/old" ] || fail 'a page file that was overwritten is not empty'
     # Two processes, one path.
@@ -430,8 +405,7 @@ test_slot_map()
     mv "$out" "$folder/mapped"
     : >"$out"
     [ "$python" ] || return
-    checks=$((checks + 1))
-    "$python" -c 'import json, sys
+    check 'slot map: what the report says' "$python" -c 'import json, sys
 head, dots = open(sys.argv[1], "rb").read().split(b"\n255\n", 1)
 dots = [dots[i:i + 3] for i in range(0, len(dots), 3)]
 f = json.load(open(sys.argv[2]))["fragmentation"]
@@ -439,7 +413,7 @@ used = [d for d in dots if d != b"\0\0\0" and d != b"\x80\x80\x80"]
 sys.exit(0 if head == b"P6\n512 2" and len(dots) == 1024 and dots.count(b"\x80\x80\x80") == 256
     and len(used) == f["slots_used"] and len(set(used)) > 300 and used[0][0] == 255
     and used[-1][2] == 255 else "dots: %d %d %d" % (len(dots), len(used), len(set(used))))
-' "$folder/map" "$folder/mapped" 2>"$err" || fail 'slot map: not what the report says'
+' "$folder/map" "$folder/mapped" 2>"$err"
 }
 
 # One thread that only writes touches exactly the pages of its stream: one demand-zero fault each.
@@ -453,11 +427,10 @@ test_seed()
     done
     : >"$out"
     [ "$python" ] || return
-    checks=$((checks + 1))
-    "$python" -c 'import json, sys
+    check 'same seed, same stream' "$python" -c 'import json, sys
 a, b, c = (json.load(open(f))["faults"]["demand_zero"] for f in sys.argv[1:])
 sys.exit(0 if a == b and a != c and 7000 < a < 8000 else "demand zero faults: %d %d %d" % (a, b, c))
-' "$folder/seed1.0" "$folder/seed1.1" "$folder/seed2.1" 2>"$err" || fail 'same seed, same stream'
+' "$folder/seed1.0" "$folder/seed1.1" "$folder/seed2.1" 2>"$err"
 }
 
 # Signals: the first stops the run, which still checks and reports.
@@ -503,8 +476,4 @@ else
     test_runs linux
     test_signal linux INT
 fi
-if [ $failures -gt 0 ]; then
-    echo "$failures of $checks checks failed"
-    exit 1
-fi
-echo "all $checks checks passed"
+report

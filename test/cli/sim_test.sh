@@ -7,50 +7,14 @@ set -u
 
 memman=${1:?usage: sim_test.sh MEMMAN [MUTANTS]}
 mutant=${2-}
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
-out=$folder/out
-err=$folder/err
-checks=0
-failures=0
+. "$(dirname "$0")/../check.sh"
 
-fail()
-{
-    failures=$((failures + 1))
-    echo "FAILED: $1"
-    sed 's/^/    stdout: /' "$out" | head -n 5
-    sed 's/^/    stderr: /' "$err" | head -n 5
-}
-
-# check WHAT COMMAND...: the command succeeds
-check()
-{
-    what=$1
-    shift
-    checks=$((checks + 1))
-    "$@" || fail "$what"
-}
-
-# status WANTED COMMAND...: leaves $out and $err, compares the exit status
-status()
-{
-    wanted=$1
-    shift
-    checks=$((checks + 1))
-    timeout 100 "$@" >"$out" 2>"$err"
-    got=$?
-    [ $got -eq "$wanted" ] || fail "$*: exit $got, expected $wanted"
-}
-
-# refused WORD ARGUMENTS...: exit 2, nothing on stdout, one line that names the word
+# refused WORDS ARGUMENTS...
 refused()
 {
-    word=$1
+    named=$1
     shift
-    status 2 "$memman" sim "$@"
-    check "$*: no output beside the refusal" [ ! -s "$out" ]
-    check "$*: one line" [ "$(wc -l <"$err")" -eq 1 ]
-    check "$*: the line names '$word'" grep -qF -e "$word" "$err"
+    refuses 2 "$named" "$memman" sim "$@"
 }
 
 # ---- refusals ----
@@ -94,55 +58,55 @@ refused --quiet=1 --quiet=1
 # ---- it is found beside memman, or missed with a word ----
 
 cp "$memman" "$folder/memman"
-status 3 "$folder/memman" sim --seed 1
+ends 3 "$folder/memman" sim --seed 1
 check 'a missing memman-sim is named' grep -qF 'memman-sim cannot be run' "$err"
-status 0 "$memman" sim --help
+ends 0 "$memman" sim --help
 check 'the help lists what is drawn' grep -qF -e '--switch-chance' "$out"
 cp "$out" "$folder/first"
-status 0 "$memman" sim --seeds 1..2 -h
+ends 0 "$memman" sim --seeds 1..2 -h
 check '-h is --help' cmp -s "$out" "$folder/first"
 check 'memman help names sim' sh -c "'$memman' help | grep -q 'memman sim'"
 
 # ---- one world ----
 
-status 0 "$memman" sim --seed 7
+ends 0 "$memman" sim --seed 7
 cp "$out" "$folder/first"
-status 0 "$memman" sim --seed 7
+ends 0 "$memman" sim --seed 7
 check 'the same seed is the same run' cmp -s "$out" "$folder/first"
-status 0 "$memman" sim --seed 8
+ends 0 "$memman" sim --seed 8
 check 'another seed is another run' sh -c "! cmp -s '$out' '$folder/first'"
-status 0 "$memman" sim --seed 7 --threads 3 --frames 32K --trimmers 2 --policy fifo
+ends 0 "$memman" sim --seed 7 --threads 3 --frames 32K --trimmers 2 --policy fifo
 check 'what is given is not drawn' grep -qF 'frames 32K' "$out"
-status 0 "$memman" sim --seed 7 --faults none --quiet
+ends 0 "$memman" sim --seed 7 --faults none --quiet
 check 'quiet is one line' [ "$(wc -l <"$out")" -eq 1 ]
 check 'no faults, none injected' grep -qF ' 0 injected faults' "$out"
-status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
+ends 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
     --op-write 50 --operations 300 --fault-lost 200000 --fault-write-error 200000
 check 'faults that are asked for are injected' sh -c "! grep -qF ' 0 injected faults' '$out'"
 for order in '--faults none --fault-slow 200000' '--fault-slow 200000 --faults none'; do
     # shellcheck disable=SC2086 # words of a command
-    status 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
+    ends 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 128K --pagefile 256K --pagefile-start 256K \
         --op-write 50 --operations 300 $order
     check "$order: of the classes that are given only" grep -qE ' [0-9]+ injected faults \([0-9]+ slow\)' "$out"
 done
-status 0 "$memman" sim --seed 7 --shrink --quiet
+ends 0 "$memman" sim --seed 7 --shrink --quiet
 check 'a good seed is not made small, with a word' grep -qF 'seed 7 passes' "$err"
 
 # ---- many ----
 
-status 0 "$memman" sim --seeds 100..140 --json -
+ends 0 "$memman" sim --seeds 100..140 --json -
 check 'JSON is JSON, and all passed' python3 -c "
 import json, sys
 r = json.load(open(sys.argv[1]))
 assert r['seeds'] == {'first': 100, 'last': 140, 'passed': 41, 'failed': 0}, r['seeds']
 assert r['steps'] > 41 * 500 and r['faults']['hard'] > 0 and r['failures'] == []
 " "$out"
-status 3 "$memman" sim --seeds 1..1000000000 --quiet --json "$folder/none/none"
+ends 3 "$memman" sim --seeds 1..1000000000 --quiet --json "$folder/none/none"
 check 'a file that cannot be written is named before the work' grep -qF "$folder/none/none: cannot be opened" "$err"
 
 # ---- legal moves that were made, and those that were not ----
 
-status 0 "$memman" sim --seeds 1..20 --op-retire 0 --json "$folder/moves"
+ends 0 "$memman" sim --seeds 1..20 --op-retire 0 --json "$folder/moves"
 check 'a move that no world made is named' grep -q '; never: .*RETIRE, RETIRE_ZEROED' "$out"
 check 'moves are counted, by worlds' python3 -c "
 import json, sys
@@ -152,12 +116,12 @@ assert never == [name for name in moves if moves[name] == 0], never
 assert 10 < moves['TRIM'] <= 20 and 10 < moves['VALID to TRANSITION'] <= 20, moves
 assert 'RETIRE' in never and 'TRIM' not in never, never
 " "$folder/moves"
-status 1 "$(dirname "$0")/../sim/seeds_test.sh" "$memman" 1..2
+ends 1 "$(dirname "$0")/../sim/seeds_test.sh" "$memman" 1..2
 check 'and fail the test of all seeds' grep -q 'no world made these legal moves: ' "$err"
 
 # ---- the life of a page, and of a frame ----
 
-status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
+ends 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
     --op-write 50 --op-commit 0 --op-reserve 0 --op-protect 0 --operations 200 --faults none \
     --trace page:0 --workload uniform
 check 'a page becomes active' grep -q 'PTE of page 0: .* -> valid, frame ' "$out"
@@ -165,18 +129,18 @@ check 'a page is trimmed, with the reason' grep -q 'ACTIVE -> TRANSITION  TRIM (
 "$memman" sim --seed 3 --trace page:0 2>"$err" | head -n 1 >/dev/null
 check 'who stops reading a trace hears of no crash' [ ! -s "$err" ]
 check 'a page gets a slot' grep -q 'PTE of page 0: .*page file, slot ' "$out"
-status 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
+ends 0 "$memman" sim --seed 7 --frames 16K --memory 64K --pagefile 128K --pagefile-start 128K --threads 4 \
     --op-write 50 --operations 200 --faults none --trace frame:1 --workload uniform
 check 'a frame moves' grep -q 'frame 1: .* -> ACTIVE' "$out"
 check 'of one frame only' sh -c "! grep -q 'frame 2: ' '$out'"
 
 # ---- predictions ----
 
-status 0 "$memman" sim --cpus 1,2 --operations 200
+ends 0 "$memman" sim --cpus 1,2 --operations 200
 check 'a row for each number' [ "$(grep -c '^ *[12] ' "$out")" -eq 2 ]
 check 'the first is what others are compared with' grep -q ' 1\.000$' "$out"
 check 'the costliest line is named' grep -qE '^ *2 .*   [a-zA-Z].*: [0-9.]+ %$' "$out"
-status 0 "$memman" sim --cpus 2 --operations 100 --quiet --json "$folder/cpus"
+ends 0 "$memman" sim --cpus 2 --operations 100 --quiet --json "$folder/cpus"
 check 'quiet is one row' [ "$(wc -l <"$out")" -eq 1 ]
 check 'and in JSON' python3 -c "
 import json, sys
@@ -189,29 +153,28 @@ assert two['costliest_line'] != '' and 0 < two['costliest_line_ns'] < two['cpu_n
 
 if [ -n "$mutant" ]; then
     export MEMMAN_MUTANT=TRIM_DROPS_MODIFIED
-    status 1 "$mutant" --seeds 1..60 --quiet
+    ends 1 "$mutant" --seeds 1..60 --quiet
     check 'the command begins as this program was called' grep -qF "repeat with: $mutant --seed " "$err"
     command=$(sed -n 's/.*repeat with: [^ ]* //p' "$err" | head -n 1)
     mkdir "$folder/built"
     cp "$memman" "$folder/built/memman"
     cp "$mutant" "$folder/built/memman-sim"
-    status 1 "$folder/built/memman" sim --seeds 1..60 --quiet
+    ends 1 "$folder/built/memman" sim --seeds 1..60 --quiet
     check 'also when it is memman' grep -qF "repeat with: $folder/built/memman sim --seed " "$err"
     check 'the failure comes with a command' [ -n "$command" ]
     # shellcheck disable=SC2086 # words of a command
-    status 1 "$mutant" $command --quiet
+    ends 1 "$mutant" $command --quiet
     cp "$err" "$folder/first"
     # shellcheck disable=SC2086
-    status 1 "$mutant" $command --quiet
+    ends 1 "$mutant" $command --quiet
     check 'it is the same failure' cmp -s "$err" "$folder/first"
     # shellcheck disable=SC2086
-    status 1 "$mutant" $command --shrink
+    ends 1 "$mutant" $command --shrink
     small=$(sed -n 's/.*repeat with: [^ ]* //p' "$err" | head -n 1)
     check 'the small world has few users' grep -qE 'threads [1-4]$' "$out"
     # shellcheck disable=SC2086
-    status 1 "$mutant" $small --quiet
+    ends 1 "$mutant" $small --quiet
     check 'the small command repeats it' sh -c "sed 's/; repeat.*//' '$err' | grep -q 'memman: seed'"
 fi
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+report

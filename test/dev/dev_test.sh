@@ -5,25 +5,12 @@
 set -u
 
 source=${1:?usage: dev_test.sh SOURCE-ROOT}
-root=$(mktemp -d) || exit 2
-trap 'rm -rf "$root"' EXIT
+. "$(dirname "$0")/../check.sh"
+root=$folder
+shown=70
 mkdir "$root/bin" "$root/tools"
 cp "$source/dev" "$root"
 cp "$source/tools/failures.py" "$root/tools"
-checks=0
-failures=0
-
-# check WHAT COMMAND...: the command succeeds
-check()
-{
-    what=$1
-    shift
-    checks=$((checks + 1))
-    "$@" && return 0
-    failures=$((failures + 1))
-    echo "FAILED: $what"
-    tail -n 70 "$root/out" | sed 's/^/    /'
-}
 
 # stub NAME: a program of this name, with this standard input
 stub()
@@ -71,20 +58,20 @@ done
 # run WANTED: dev test, its exit status
 run()
 {
-    PATH=$root/bin:$PATH "$root/dev" test >"$root/out" 2>&1
+    PATH=$root/bin:$PATH "$root/dev" test >"$out" 2>&1
     got=$?
     check "exit $got, expected $1" [ $got -eq "$1" ]
-    sed '1,/^==== what failed, /d' "$root/out" >"$root/end"
-    sed '1,/^==== what failed$/d' "$root/out" >"$root/names"
+    sed '1,/^==== what failed, /d' "$out" >"$root/end"
+    sed '1,/^==== what failed$/d' "$out" >"$root/names"
 }
 
 last()
 {
-    [ "$(tail -n 1 "$root/out")" = "$1" ]
+    [ "$(tail -n 1 "$out")" = "$1" ]
 }
 
 run 0
-check 'nothing failed, nothing is named' sh -c "! grep -q 'what failed' '$root/out'"
+check 'nothing failed, nothing is named' sh -c "! grep -q 'what failed' '$out'"
 check 'the last line counts' last '3 passed, 0 failed, 0 skipped'
 
 export BROKEN_TESTS=build BROKEN_BUILD=build-asan
@@ -106,5 +93,4 @@ run 1
 check 'a run without a log counts as a failure' last '2 passed, 1 failed, 0 skipped'
 check 'and says so' grep -q -e '---- build-tsan: meson left no log' "$root/end"
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+report

@@ -5,23 +5,10 @@
 set -u
 
 source=${1:?usage: trust_test.sh SOURCE-ROOT}
-root=$(mktemp -d) || exit 2
-trap 'rm -rf "$root"' EXIT
+. "$(dirname "$0")/../check.sh"
+root=$folder
 mkdir -p "$root/tools" "$root/docs/trust" "$root/build/cli"
 cp "$source/tools/trust.py" "$root/tools"
-checks=0
-failures=0
-
-check()
-{
-    what=$1
-    shift
-    checks=$((checks + 1))
-    "$@" && return 0
-    failures=$((failures + 1))
-    echo "FAILED: $what"
-    sed 's/^/    /' "$root/out"
-}
 
 # memman sim --seeds A..B --quiet --json FILE
 cat >"$root/build/cli/memman" <<'STUB'
@@ -37,9 +24,8 @@ chmod +x "$root/build/cli/memman"
 # seeds WANTED PASSED FAILED: one chunk, the exit status
 seeds()
 {
-    PASSED=$2 FAILED=$3 "$root/tools/trust.py" seeds 0.0001 "$root/build" >"$root/out" 2>&1
-    got=$?
-    check "exit $got, expected $1" [ $got -eq "$1" ]
+    export PASSED="$2" FAILED="$3"
+    ends "$1" "$root/tools/trust.py" seeds 0.0001 "$root/build"
 }
 
 lines()
@@ -52,8 +38,7 @@ check 'all seeds of a chunk are a line' [ "$(lines)" -eq 2 ]
 seeds 1 1999 1
 check 'those that failed count' [ "$(lines)" -eq 3 ]
 seeds 1 1999 0
-check 'a seed that neither passed nor failed is an error' grep -q '1999 of 2000 seeds' "$root/out"
+check 'a seed that neither passed nor failed is an error' grep -q '1999 of 2000 seeds' "$err"
 check 'and no line' [ "$(lines)" -eq 3 ]
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+report

@@ -6,42 +6,23 @@
 set -u
 
 kill=${1:?usage: kill_test.sh KILL-MUTANTS}
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
+. "$(dirname "$0")/../check.sh"
 bug=FILE_READS_SHORT # mutants.def: its killer is `file`
-checks=0
-failures=0
-
-# check WHAT COMMAND...: the command succeeds
-check()
-{
-    what=$1
-    shift
-    checks=$((checks + 1))
-    "$@" && return 0
-    failures=$((failures + 1))
-    echo "FAILED: $what"
-    sed 's/^/    /' "$folder/out" "$folder/err"
-}
 
 # status WANTED ARGUMENTS...
 status()
 {
     wanted=$1
     shift
-    "$kill" "$@" >"$folder/out" 2>"$folder/err"
-    got=$?
-    check "$*: exit $got, expected $wanted" [ $got -eq "$wanted" ]
+    ends "$wanted" "$kill" "$folder" "$@"
 }
 
-# refused WORDS ARGUMENTS...: exit 2, one line with these words
+# refused WORDS ARGUMENTS...
 refused()
 {
-    words=$1
+    named=$1
     shift
-    status 2 "$folder" "$@"
-    check "$*: one line" [ "$(wc -l <"$folder/err")" -eq 1 ]
-    check "$*: the line says '$words'" grep -qF -e "$words" "$folder/err"
+    refuses 2 "$named" "$kill" "$folder" "$@"
 }
 
 refused '--rotate is given twice' --rotate 100 --rotate 100
@@ -73,8 +54,8 @@ stub()
 stub <<'STUB'
 [ -z "$MEMMAN_MUTANT" ] || sleep 1000
 STUB
-status 0 "$folder" $bug
-check 'who hangs while a healthy run is fast is killed' grep -q 'killed by file *hangs' "$folder/out"
+status 0 $bug
+check 'who hangs while a healthy run is fast is killed' grep -q 'killed by file *hangs' "$out"
 check 'and that was looked at' [ "$(wc -l <"$folder/runs-none")" -eq 2 ]
 check 'and seen twice' [ "$(wc -l <"$folder/runs-$bug")" -eq 2 ]
 
@@ -83,8 +64,8 @@ stub <<'STUB'
 [ -n "$MEMMAN_MUTANT" ] && [ $runs -eq 1 ] && sleep 1000
 exit 0
 STUB
-status 1 "$folder" $bug
-check 'who hangs only once survives' grep -q 'SURVIVES' "$folder/out"
+status 1 $bug
+check 'who hangs only once survives' grep -q 'SURVIVES' "$out"
 
 # The machine becomes slow after the first run.
 stub <<'STUB'
@@ -92,9 +73,8 @@ stub <<'STUB'
 [ -z "$MEMMAN_MUTANT" ] && [ $runs -gt 1 ] && sleep 4
 exit 0
 STUB
-status 1 "$folder" $bug
-check 'who is only slow as all is survives' grep -q 'SURVIVES' "$folder/out"
+status 1 $bug
+check 'who is only slow as all is survives' grep -q 'SURVIVES' "$out"
 check 'and had more time, twice' [ "$(wc -l <"$folder/runs-$bug")" -eq 3 ]
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+report
