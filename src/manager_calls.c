@@ -164,7 +164,7 @@ void mm_commit_info(const mm *manager, struct mm_commit_info *ret_info)
         .left = limit > charge ? limit - charge : 0,
         .frames = engine->config.frames,
         .slots = engine_slots(engine),
-        .reserve = PFN_FIELD(engine, commit_reserve),
+        .reserve = growth_reserve(engine, engine_slots(engine)),
         .reserve_paged = engine_reserve(engine->config.frames),
         .slots_max = engine->config.slots,
         .growth_error = PFN_FIELD(engine, growth_error),

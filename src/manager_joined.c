@@ -171,6 +171,19 @@ static int check_added(mm *manager, const struct mm_options *share, struct mm_de
                     (unsigned long long)slots, (unsigned long long)room);
         return MM_ERROR_OPTION;
     }
+    if (!growth_fits(manager->engine, (slot_number)slots)) {
+        manager_say(ret_detail,
+                    "a first page file of %llu pages is too small: %llu pages are kept in reserve "
+                    "for it, and no commit is left for them; add a larger one",
+                    (unsigned long long)slots,
+                    (unsigned long long)engine_reserve(manager->engine->config.frames));
+        return MM_ERROR_OPTION;
+    }
+    if (joined_is_full(manager->joined)) {
+        manager_say(ret_detail, "%u page files are joined already; no more can be added",
+                    JOINED_PARTS_MAX);
+        return MM_ERROR_OPTION;
+    }
     return check_part(share, ret_detail);
 }
 
@@ -183,10 +196,8 @@ static int add_part(mm *manager, const struct mm_options *share, struct mm_detai
     if (error == MM_OK) {
         error = push_part(manager, share, top.queues, ret_detail);
     }
-    if (error == MM_OK && joined_add(manager->joined, &manager->store) != 0) {
-        manager_say(ret_detail, "%u page files are joined already; no more can be added",
-                    JOINED_PARTS_MAX);
-        error = MM_ERROR_OPTION;
+    if (error == MM_OK) {
+        MUST(joined_add(manager->joined, &manager->store) == 0);
     }
     manager->store = top;
     if (error != MM_OK) {
@@ -198,6 +209,7 @@ static int add_part(mm *manager, const struct mm_options *share, struct mm_detai
 int mm_add_pagefile(mm *manager, const char *store, uint64_t bytes, struct mm_detail *ret_detail)
 {
     struct mm_options share = manager->options;
+    struct manager_guard guard;
     uint32_t thread;
     manager_say(ret_detail, "%s", "");
     if (!manager_thread(manager, &thread)) {
@@ -206,6 +218,7 @@ int mm_add_pagefile(mm *manager, const char *store, uint64_t bytes, struct mm_de
     share.store = store;
     share.pagefile_bytes = bytes / MM_PAGE_SIZE * MM_PAGE_SIZE;
     share.pagefile_max_bytes = share.pagefile_bytes;
+    manager_guard_begin(manager, &guard);
     pthread_mutex_lock(&manager->life);
     int error = add_part(manager, &share, ret_detail);
     pthread_mutex_unlock(&manager->life);
@@ -214,5 +227,6 @@ int mm_add_pagefile(mm *manager, const char *store, uint64_t bytes, struct mm_de
         manager_say(ret_detail, "the page file was added, and has reached its maximum meanwhile");
         error = MM_ERROR_COMMIT_LIMIT;
     }
+    manager_guard_end(&guard);
     return error;
 }

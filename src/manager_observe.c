@@ -42,7 +42,7 @@ size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t co
     }
     size_t more = count > COUNTER_COUNT ? count - COUNTER_COUNT : 0;
     struct store_counter own[STORE_COUNTERS_MAX];
-    uint32_t stores = store_counters(&manager->store, own, STORE_COUNTERS_MAX);
+    uint32_t stores = store_counters(&manager->engine->store, own, STORE_COUNTERS_MAX);
     for (size_t i = 0; i < more && i < MIN_OF(stores, STORE_COUNTERS_MAX); i++) {
         ret_counters[COUNTER_COUNT + i] =
             (struct mm_counter){"store", own[i].name, own[i].title, own[i].value};
@@ -252,7 +252,7 @@ int mm_peek(mm *manager, uint64_t address, void *ret_page, enum mm_page_form *re
     case PTE_PAGE_FILE:
         *ret_form = MM_FORM_PAGE_FILE;
         /* Frozen: no queue is in use. */
-        return store_read_page(&manager->store, 0, pte_slot(word), ret_page) == 0
+        return store_read_page(&manager->engine->store, 0, pte_slot(word), ret_page) == 0
                    ? MM_OK
                    : MM_ERROR_IN_PAGE;
     case PTE_DECOMMITTED:

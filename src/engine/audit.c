@@ -228,23 +228,6 @@ static void claim_slot(struct audit *audit, slot_number slot, page_number page)
     }
 }
 
-static bool pte_names_frame(pte_word word)
-{
-    return pte_form(word) == PTE_VALID || pte_form(word) == PTE_TRANSITION;
-}
-
-/* The slot that holds this page's content, wherever it is noted. */
-static slot_number slot_of_page(struct engine *engine, page_number page)
-{
-    pte_word word = pte_load(&engine->ptes[page]);
-    if (pte_form(word) == PTE_PAGE_FILE) {
-        return pte_slot(word);
-    }
-    return pte_names_frame(word) && pte_frame(word) < engine->config.frames
-               ? PFN_FIELD(frame_pfn(engine, pte_frame(word)), slot)
-               : SLOT_NONE;
-}
-
 /* Of the slots that no page has claimed. */
 static uint64_t count_retired(struct audit *audit)
 {
@@ -277,7 +260,7 @@ static void audit_slots(struct audit *audit)
     struct engine *engine = audit->engine;
     uint64_t used = 0, retired;
     for (page_number page = 0; page < engine->config.pages; page++) {
-        slot_number slot = slot_of_page(engine, page);
+        slot_number slot = page_slot(engine, page);
         if (slot != SLOT_NONE) {
             claim_slot(audit, slot, page);
             used++;
@@ -288,7 +271,7 @@ static void audit_slots(struct audit *audit)
                 FRAME_NONE, PAGE_NONE, SLOT_NONE, retired,
                 bitmap_count(engine->slot_bits, engine->config.slots));
     for (page_number page = 0; page < engine->config.pages; page++) {
-        slot_number slot = slot_of_page(engine, page);
+        slot_number slot = page_slot(engine, page);
         if (slot != SLOT_NONE && slot <= engine_slots(engine)) {
             bitmap_set(engine->slot_bits, slot - 1);
         }
@@ -346,8 +329,8 @@ static void audit_ptes(struct audit *audit)
                 SLOT_NONE, engine->charge, committed);
     CHECK_EQUAL(audit, "the commit limit is frames + slots - reserve - bad frames", FRAME_NONE,
                 PAGE_NONE, SLOT_NONE,
-                (uint64_t)engine->config.frames + engine_slots(engine) - engine->commit_reserve -
-                    list_count(engine, LIST_BAD),
+                (uint64_t)engine->config.frames + engine_slots(engine) -
+                    growth_reserve(engine, engine_slots(engine)) - list_count(engine, LIST_BAD),
                 PFN_FIELD(engine, commit_limit));
     /* The limit of before: the charge may be above the present one by the slots retired since. */
     CHECK_TRUE(audit, "the charge is within the limit", FRAME_NONE, PAGE_NONE,

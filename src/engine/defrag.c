@@ -258,9 +258,13 @@ static void add_open_run(struct engine *engine, struct thread *self, struct defr
         return;
     }
     uint32_t room = MIN_OF(1u << window->shift, engine_slots(engine) - open + 1);
-    uint32_t used = slots_used_within(engine, self, open, room);
-    if (used < room) {
-        add_target(batch, open, room - used);
+    uint32_t space = MUTANT(DEFRAG_FILLS_RESERVED_RUN)
+                         ? room - slots_used_within(engine, self, open, room)
+                         : slots_free_within(engine, self, open, room);
+    if (space > 0) {
+        add_target(batch, open, space);
+    } else { /* full, or reserved meanwhile */
+        PFN_SET_FIELD(engine, defrag_open, SLOT_NONE);
     }
     if (open - window->first < window->slots) {
         run_done(window, open - window->first);
@@ -316,7 +320,11 @@ static void choose_runs(struct engine *engine, struct thread *self, struct defra
             add_source(engine, batch, window, bit, room);
         }
         run_done(window, bit);
-        fits = in_order || add_targets_for(engine, batch, window, used, batch->count);
+        if (batch->count == before) { /* in order, or nothing but retired slots */
+            batch->sources -= !in_order && !MUTANT(DEFRAG_COUNTS_EMPTY_SOURCES);
+            continue;
+        }
+        fits = add_targets_for(engine, batch, window, used, batch->count);
         if (!fits) {
             batch->count = before;
             batch->sources--;
@@ -358,7 +366,7 @@ static void count_emptied(struct engine *engine, struct thread *self,
 
 /* ---- the round ---- */
 
-/* Half of the slots that are free are left to the writer. */
+/* A round leaves half of the slots that it finds free to others. */
 static uint32_t room_for_moves(const struct engine *engine)
 {
     return (uint32_t)MIN_OF(engine->config.defrag_batch, slots_free(engine) / 2);

@@ -188,6 +188,9 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     init_threads(engine);
     slots_init(engine);
     growth_init(engine);
+    if (store->ops->holds == NULL) { /* what cannot be compared must be watched */
+        engine->config.map_writable = MAP_WATCHED;
+    }
     return engine;
 }
 

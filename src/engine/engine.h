@@ -216,10 +216,9 @@ struct engine {
     CACHE_ALIGNED lock_word space_lock;
     _Atomic uint32_t space_sequence; /* odd while the VADs change */
     _Atomic uint32_t vad_count;
-    _Atomic uint64_t charge;         /* pages; changed under the space lock, read by anybody */
-    _Atomic uint64_t commit_limit;   /* pages; without regard to retired slots */
-    _Atomic uint64_t commit_reserve; /* pages; changes with the limit */
-    _Atomic uint32_t slots_ready;    /* slots 1..slots_ready are usable; only grows; space lock */
+    _Atomic uint64_t charge;       /* pages; changed under the space lock, read by anybody */
+    _Atomic uint64_t commit_limit; /* pages; without regard to retired slots */
+    _Atomic uint32_t slots_ready;  /* slots 1..slots_ready are usable; only grows; space lock */
     /* The page file grows, or is about to; taken and given back under the space lock. */
     _Atomic bool growing;
     _Atomic uint32_t growth_sequence; /* of turns that ended; waited on */
@@ -338,6 +337,8 @@ uint64_t space_missing(struct engine *engine, page_number first, page_number cou
 enum protection space_inherited(struct engine *engine, page_number page);
 
 /* ---- growth.c ---- */
+/* Pages that the limit keeps back with so many slots: none without a page file, where no page leaves its frame. */
+uint64_t growth_reserve(const struct engine *engine, slot_number slots);
 /* Commit limit and reserve at the start. */
 void growth_init(struct engine *engine);
 /*
@@ -346,7 +347,9 @@ void growth_init(struct engine *engine);
  * refuses. No lock held.
  */
 bool growth_make_room(struct engine *engine, uint32_t thread, page_number first, page_number count);
-/* Grow by exactly so many slots now; false: beyond the maximum, or the store refuses. No lock held. */
+/* So many slots more stay below the maximum, and leave the limit at the charge or above it; a hint without the space lock. */
+bool growth_fits(struct engine *engine, slot_number slots);
+/* Grow by exactly so many slots now; false: they do not fit, or the store refuses. No lock held. */
 bool growth_add(struct engine *engine, uint32_t thread, slot_number slots);
 /* The charge has risen: wake the worker if the page file should grow. */
 void growth_call(struct engine *engine);
@@ -495,6 +498,8 @@ bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
 bool trim_round(struct engine *engine, struct thread *self);
 bool write_needed(struct engine *engine);
 bool write_round(struct engine *engine, struct thread *self);
+/* A write failed: rounds that are under way are no witnesses. Before any slot is judged. */
+void write_in_trouble(struct engine *engine);
 bool zero_needed(struct engine *engine);
 bool zero_round(struct engine *engine, struct thread *self);
 bool balance_needed(struct engine *engine);
@@ -565,6 +570,18 @@ static inline pte_word frame_original_pte(const struct pfn *pfn, pfn_word word)
     return pte_make_software(
         (enum protection)pfn_protection(word),
         atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pfn->slot, memory_order_relaxed));
+}
+
+/* The slot with the page's content, in the PTE or in the frame that it names; no lock, a hint where anything moves. */
+static inline slot_number page_slot(const struct engine *engine, page_number page)
+{
+    pte_word word = pte_load(&engine->ptes[page]);
+    if (pte_form(word) == PTE_PAGE_FILE) {
+        return pte_slot(word);
+    }
+    return pte_names_frame(word) && pte_frame(word) < engine->config.frames
+               ? PFN_FIELD(&engine->pfns[pte_frame(word)], slot)
+               : SLOT_NONE;
 }
 
 static inline enum list_id standby_list(pfn_word word)

@@ -18,8 +18,7 @@
 
 /* ---- sums ---- */
 
-/* Without a page file no page ever leaves its frame: no reserve. */
-static uint64_t reserve_with(const struct engine *engine, slot_number slots)
+uint64_t growth_reserve(const struct engine *engine, slot_number slots)
 {
     return slots == 0 || MUTANT(COMMIT_KEEPS_NO_RESERVE) ? 0
                                                          : engine_reserve(engine->config.frames);
@@ -28,17 +27,16 @@ static uint64_t reserve_with(const struct engine *engine, slot_number slots)
 void growth_init(struct engine *engine)
 {
     slot_number ready = engine_slots(engine);
-    atomic_store(&engine->commit_reserve, reserve_with(engine, ready));
     atomic_store(&engine->commit_limit,
-                 (uint64_t)engine->config.frames + ready - engine->commit_reserve);
+                 (uint64_t)engine->config.frames + ready - growth_reserve(engine, ready));
 }
 
 /* By how much the commit limit rises with so many slots; less than nothing where they are few. */
 static int64_t rise_with(struct engine *engine, slot_number slots)
 {
-    uint64_t reserve = PFN_FIELD(engine, commit_reserve);
-    return (int64_t)slots - (int64_t)engine_slots(engine) -
-           (int64_t)(reserve_with(engine, slots) - reserve);
+    slot_number ready = engine_slots(engine);
+    return (int64_t)slots - (int64_t)ready -
+           (int64_t)(growth_reserve(engine, slots) - growth_reserve(engine, ready));
 }
 
 static bool backing_off(struct engine *engine)
@@ -55,8 +53,8 @@ static slot_number find_target(struct engine *engine, uint64_t missing)
 {
     uint64_t ready = engine_slots(engine), most = engine->config.slots;
     uint64_t refused = backing_off(engine) ? PFN_FIELD(engine, growth_refused) : UINT64_MAX;
-    uint64_t reserve = reserve_with(engine, engine->config.slots);
-    uint64_t least = ready + missing + reserve - PFN_FIELD(engine, commit_reserve);
+    uint64_t reserve = growth_reserve(engine, engine->config.slots);
+    uint64_t least = ready + missing + reserve - growth_reserve(engine, (slot_number)ready);
     uint64_t step = ready + MAX_OF(engine->config.growth_step, ready / 8);
     step = MIN_OF(MAX_OF(step, least), most);
     uint64_t target = step < refused ? step : least;
@@ -75,7 +73,6 @@ static void use_slots(struct engine *engine, struct thread *self, slot_number sl
 {
     int64_t rise = rise_with(engine, slots);
     slots_extend(engine, self, slots);
-    PFN_SET_FIELD(engine, commit_reserve, reserve_with(engine, slots));
     if (!MUTANT(GROWTH_CHARGES_FIRST)) {
         raise_limit(engine, rise);
     }
@@ -141,6 +138,17 @@ bool growth_make_room(struct engine *engine, uint32_t thread, page_number first,
 
 /* ---- on request ---- */
 
+bool growth_fits(struct engine *engine, slot_number slots)
+{
+    slot_number ready = engine_slots(engine);
+    if (slots > engine->config.slots - ready) {
+        return false;
+    }
+    /* The reserve of a first page file may be more than a small one brings. */
+    int64_t limit = (int64_t)engine_commit_limit(engine) + rise_with(engine, ready + slots);
+    return (int64_t)PFN_FIELD(engine, charge) <= limit || MUTANT(GROWTH_FORGETS_RESERVE);
+}
+
 bool growth_add(struct engine *engine, uint32_t thread, slot_number slots)
 {
     struct thread *self = &engine->threads[thread];
@@ -148,7 +156,7 @@ bool growth_add(struct engine *engine, uint32_t thread, slot_number slots)
         lock_acquire_sleeping(self, &engine->space_lock, RANK_SPACE);
         slot_number ready = engine_slots(engine), target = ready + slots;
         uint32_t seen = atomic_load_explicit(&engine->growth_sequence, memory_order_seq_cst);
-        bool possible = slots <= engine->config.slots - ready;
+        bool possible = growth_fits(engine, slots);
         bool mine = possible && take_turn(engine);
         lock_release_sleeping(self, &engine->space_lock, RANK_SPACE);
         if (!possible) {

@@ -215,17 +215,22 @@ static void build_writes(struct engine *engine, struct defrag_batch *batch, uint
 static void write_moves(struct engine *engine, struct thread *self, struct defrag_batch *batch,
                         uint32_t set)
 {
+    uint32_t refused = 0;
     moves_sort(batch, MOVES_BY_TO);
     build_writes(engine, batch, set);
     run_requests(engine, self, batch);
     for (uint32_t i = 0; i < batch->requests; i++) {
         const struct store_request *request = &batch->request[i];
         count_add(self, COUNT_DEFRAG_PAGES_WRITTEN, request->result == 0 ? request->count : 0);
-        count_add(self, COUNT_IO_ERRORS, request->result != 0);
+        refused += request->result != 0;
         batch->moves[batch->first[i]].refused = request->result != 0 && request->count == 1;
         for (uint32_t at = 0; at < request->count && !MUTANT(DEFRAG_BELIEVES_FAILED_WRITE); at++) {
             batch->moves[batch->first[i] + at].result = request->result;
         }
+    }
+    count_add(self, COUNT_IO_ERRORS, refused);
+    if (refused > 0 && !MUTANT(DEFRAG_HIDES_TROUBLE)) {
+        write_in_trouble(engine);
     }
     count_add(self, COUNT_DEFRAG_WRITES, batch->requests);
 }
@@ -256,11 +261,12 @@ static uint32_t finish_moves(struct engine *engine, struct thread *self,
         const struct slot_move *move = &batch->moves[i];
         bool moved = change_name(engine, self, move);
         slots_move_end(engine, self, move->from, moved);
-        if (moved) {
+        if (move->result == 0 && (moved || !MUTANT(DEFRAG_FORGETS_GOOD_WRITE))) {
             slots_write_succeeded(engine, self, move->to);
-        } else if (move->refused) { /* of several nobody knows which it was */
+        }
+        if (move->refused) { /* of several nobody knows which it was */
             slots_give_back_failed(engine, self, move->to, move->result);
-        } else if (!MUTANT(DEFRAG_LEAKS_TARGET)) {
+        } else if (!moved && !MUTANT(DEFRAG_LEAKS_TARGET)) {
             slots_give_back(engine, self, move->to);
         }
         done += moved;

@@ -69,6 +69,11 @@ static inline enum pte_form pte_form(pte_word word)
                                                                          : PTE_DEMAND_ZERO;
 }
 
+static inline bool pte_names_frame(pte_word word)
+{
+    return pte_form(word) == PTE_VALID || pte_form(word) == PTE_TRANSITION;
+}
+
 static inline frame_number pte_frame(pte_word word)
 {
     return (frame_number)(word >> PTE_FRAME_SHIFT); /* 32 of the 40 bits are used */

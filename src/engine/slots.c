@@ -182,10 +182,10 @@ static bool reserve_exactly(struct engine *engine, struct thread *self, uint32_t
 static bool reserve_any(struct engine *engine, struct thread *self, struct slot_area *area,
                         uint32_t block)
 {
-    uint32_t runs = area->count >> engine->run_shift, empty = UINT32_MAX, run = 0;
-    uint32_t first = (area->first - 1) >> engine->run_shift;
+    uint32_t empty = UINT32_MAX, run = 0, first = (area->first - 1) >> engine->run_shift;
     bool owned = false;
     lock_acquire(self, &area->lock, RANK_SLOTS);
+    uint32_t runs = area->count >> engine->run_shift;
     for (uint32_t i = 0; i < MIN_OF(runs, RESERVE_LOOKS); i++) {
         run = first + area->reserve_hand++ % runs;
         if (run_is_empty(engine, area, run)) {
@@ -532,8 +532,8 @@ void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint3
     for (uint32_t end = word + count; word < end;) {
         struct slot_area *area = slots_area(engine, word * BITMAP_WORD_BITS + 1);
         uint32_t first = (area->first - 1) / BITMAP_WORD_BITS;
-        uint32_t part = MIN_OF(end, first + (uint32_t)BITMAP_WORDS(area->count));
         lock_acquire(self, &area->lock, RANK_SLOTS);
+        uint32_t part = MIN_OF(end, first + (uint32_t)BITMAP_WORDS(area->count));
         for (; word < part; word++) {
             uint32_t left = area->count - (word - first) * BITMAP_WORD_BITS;
             uint64_t there = left < BITMAP_WORD_BITS ? (1ull << left) - 1 : UINT64_MAX;
@@ -541,6 +541,20 @@ void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint3
         }
         lock_release(self, &area->lock, RANK_SLOTS);
     }
+}
+
+uint32_t slots_free_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room)
+{
+    struct slot_area *area = slots_area(engine, first);
+    uint32_t free = 0;
+    lock_acquire(self, &area->lock, RANK_SLOTS);
+    for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
+        free +=
+            free_bits(engine, area, bit / BITMAP_WORD_BITS, false) >> bit % BITMAP_WORD_BITS & 1;
+    }
+    lock_release(self, &area->lock, RANK_SLOTS);
+    return free;
 }
 
 uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,

@@ -107,6 +107,9 @@ uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t co
 uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room, uint32_t count, const page_number *pages,
                            slot_number *ret_slots);
+/* How many of these slots slots_take_within() would find. */
+uint32_t slots_free_within(struct engine *engine, struct thread *self, slot_number first,
+                           uint32_t room);
 /* How many slots of these are in use. */
 uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room);

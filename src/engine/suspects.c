@@ -42,8 +42,9 @@ static struct slot_suspect *add_suspect(struct engine *engine, struct slot_area 
 
 /*
  * Area lock held. A slot is convicted by its second failure in a row, if some page was written in
- * between, in a round that began after the first: a device that takes nothing at all is no witness, or it would cost the whole page file
- * before it is well again. Till then it is put aside, so that its page is tried elsewhere.
+ * between, in a round that began after the first: a device that takes nothing at all is no witness,
+ * or it would cost the whole page file before it is well again. Till then it is put aside, so that
+ * its page is tried elsewhere.
  */
 static bool convict_or_put_aside(struct engine *engine, struct slot_area *area, slot_number slot)
 {

@@ -188,8 +188,7 @@ static void find_unchanged(struct engine *engine, struct write_batch *batch)
 {
     const struct store *store = &engine->store;
     for (uint32_t i = 0; i < batch->count; i++) {
-        batch->unchanged[i] = batch->kept[i] && store->ops->holds != NULL &&
-                              !MUTANT(WRITE_COMPARES_NOTHING) &&
+        batch->unchanged[i] = batch->kept[i] && !MUTANT(WRITE_COMPARES_NOTHING) &&
                               (store->ops->holds(store->self, batch->slots[i], batch->buffers[i]) ||
                                MUTANT(WRITE_BELIEVES_UNCHANGED));
         if (batch->kept[i]) {
@@ -378,6 +377,11 @@ static void be_witness(struct engine *engine, uint64_t outcomes)
     }
 }
 
+void write_in_trouble(struct engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->write_outcomes, OUTCOME_ERROR, memory_order_seq_cst);
+}
+
 /* Before any slot of the round is judged. */
 static void remember_outcome(struct engine *engine, uint64_t outcomes, const struct tally *tally)
 {
@@ -386,7 +390,7 @@ static void remember_outcome(struct engine *engine, uint64_t outcomes, const str
         be_witness(engine, outcomes);
     }
     if (tally->error != 0) {
-        atomic_fetch_add_explicit(&engine->write_outcomes, OUTCOME_ERROR, memory_order_seq_cst);
+        write_in_trouble(engine);
     }
     if (any ? PFN_FIELD(engine, write_error) != 0 : tally->error != 0) {
         PFN_SET_FIELD(engine, write_error, any ? 0 : (uint32_t)-tally->error);

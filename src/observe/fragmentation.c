@@ -4,6 +4,7 @@
 #include "observe/fragmentation.h"
 
 #include "base/bitmap.h"
+#include "engine/slots.h"
 
 #include <string.h>
 
@@ -29,43 +30,17 @@ void free_runs_measure(const uint64_t *words, uint32_t bits, uint32_t piece,
     }
 }
 
-/* The slot with the page's content, or SLOT_NONE. */
-static slot_number slot_of(const struct engine *engine, page_number page)
-{
-    pte_word word = pte_load(&engine->ptes[page]);
-    switch (pte_form(word)) {
-    case PTE_PAGE_FILE:
-        return pte_slot(word);
-    case PTE_VALID:
-    case PTE_TRANSITION:
-        return PFN_FIELD(&engine->pfns[pte_frame(word)], slot);
-    default:
-        return SLOT_NONE;
-    }
-}
-
-/* Is that slot the page's place in the run reserved for its block? */
-static bool in_reserved_place(const struct engine *engine, page_number page, slot_number slot)
-{
-    uint32_t shift = engine->run_shift;
-    if (shift == 0) {
-        return false;
-    }
-    uint32_t run = PFN_FIELD(engine, reservations[page >> shift]);
-    return run != 0 && ((run - 1) << shift) + (page & ((1u << shift) - 1)) == slot - 1;
-}
-
 void page_order_measure(const struct engine *engine, struct page_order *ret_order)
 {
     struct page_order order = {0};
     slot_number before = SLOT_NONE;
     for (page_number page = 0; page < engine->config.pages; page++) {
-        slot_number slot = slot_of(engine, page);
+        slot_number slot = page_slot(engine, page);
         if (slot != SLOT_NONE) {
             order.pages++;
             order.pairs += before != SLOT_NONE;
             order.pairs_in_order += before != SLOT_NONE && slot == before + 1;
-            order.pages_reserved += in_reserved_place(engine, page, slot);
+            order.pages_reserved += slots_home(engine, page) == slot;
         }
         before = slot;
     }

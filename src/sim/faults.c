@@ -143,11 +143,19 @@ static int watch_grow(void *self, uint32_t slots)
     return error;
 }
 
+static bool watch_holds(void *self, slot_number slot, const void *page)
+{
+    struct faults *faults = self;
+
+    return faults->checked.ops->holds(faults->checked.self, slot, page);
+}
+
 static const struct store_ops watch_ops = {
     .name = "watched",
     .submit = watch_submit,
     .reap = watch_reap,
     .discard = watch_discard,
+    .holds = watch_holds,
     .grow = watch_grow,
 };
 

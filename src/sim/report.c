@@ -74,6 +74,7 @@ static void add_counts(struct sim_result *sum, const struct sim_result *result)
     sum->slots_retired += result->slots_retired;
     sum->extensions += result->extensions;
     sum->refused += result->refused;
+    sum->unchanged += result->unchanged;
     sum->slots_moved += result->slots_moved;
     sum->slot_moves_aborted += result->slot_moves_aborted;
     sum->runs_emptied += result->runs_emptied;
@@ -157,9 +158,11 @@ static void print_text(const struct report *report)
         moves_print(&report->moves);
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
            " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, %" PRIu64
-           " slots retired, %" PRIu64 " extensions, %" PRIu64 " refused, %" PRIu64 " slots moved, ",
+           " slots retired, %" PRIu64 " pages unchanged, %" PRIu64 " extensions, %" PRIu64
+           " refused, %" PRIu64 " slots moved, ",
            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
-           sum->page_errors, sum->slots_retired, sum->extensions, sum->refused, sum->slots_moved);
+           sum->page_errors, sum->slots_retired, sum->unchanged, sum->extensions, sum->refused,
+           sum->slots_moved);
     print_injected(report);
     printf(", %" PRIu64 " checks\n", sum->checks);
 }
@@ -240,12 +243,12 @@ static void json_counts(FILE *file, const struct report *report)
     fprintf(file,
             "  \"faults\": {\"demand_zero\": %" PRIu64 ", \"hard\": %" PRIu64
             ", \"in_page_error\": %" PRIu64 "},\n  \"slots_retired\": %" PRIu64
-            ",\n  \"pagefile\": {\"extensions\": %" PRIu64 ", \"refused\": %" PRIu64
-            "},\n  \"defrag\": {\"moved\": %" PRIu64 ", \"aborted\": %" PRIu64
-            ", \"emptied\": %" PRIu64 "},\n  \"injected\": {",
+            ",\n  \"unchanged\": %" PRIu64 ",\n  \"pagefile\": {\"extensions\": %" PRIu64
+            ", \"refused\": %" PRIu64 "},\n  \"defrag\": {\"moved\": %" PRIu64
+            ", \"aborted\": %" PRIu64 ", \"emptied\": %" PRIu64 "},\n  \"injected\": {",
             sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_retired,
-            sum->extensions, sum->refused, sum->slots_moved, sum->slot_moves_aborted,
-            sum->runs_emptied);
+            sum->unchanged, sum->extensions, sum->refused, sum->slots_moved,
+            sum->slot_moves_aborted, sum->runs_emptied);
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
         fprintf(file, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
                 faulty_class_name((enum faulty_class)i), sum->injected[i]);

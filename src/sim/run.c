@@ -293,6 +293,7 @@ static void take_counters(struct sim *sim)
     result->rescues = counter_sum(engine, COUNT_RESCUE_STANDBY) +
                       counter_sum(engine, COUNT_RESCUE_MODIFIED) +
                       counter_sum(engine, COUNT_RESCUE_WRITING);
+    result->unchanged = counter_sum(engine, COUNT_UNCHANGED);
     result->extensions = counter_sum(engine, COUNT_PAGEFILE_EXTENDED);
     result->refused = counter_sum(engine, COUNT_PAGEFILE_REFUSED);
     result->slots_moved = counter_sum(engine, COUNT_DEFRAGMENTED);

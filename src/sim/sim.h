@@ -30,7 +30,8 @@ struct sim_result {
     char text[1024];     /* what broke, where */
     uint64_t steps, switches, hash, operations, checks;
     uint64_t hard_faults, rescues, demand_zero, page_errors, slots_retired;
-    uint64_t extensions, refused;                           /* of the page file */
+    uint64_t unchanged;           /* modified pages not written: the slot held them */
+    uint64_t extensions, refused; /* of the page file */
     uint64_t slots_moved, slot_moves_aborted, runs_emptied; /* by defragmenters */
     uint64_t injected[FAULT_CLASSES];
     uint64_t read_back[PTE_FORMS]; /* pages read back at the end, by the form they were found in */

@@ -279,17 +279,41 @@ static void joined_discard(void *self, slot_number first, uint32_t count)
     }
 }
 
-/* The part with the fewest slots that may have more; NULL: none. */
+static bool joined_holds(void *self, slot_number slot, const void *page)
+{
+    struct joined *joined = self;
+    const struct extent *extent = extent_of(joined, slot);
+    const struct store *below = &joined->parts[extent->part].below;
+
+    return below->ops->holds != NULL &&
+           below->ops->holds(below->self, extent->base + (slot - extent->first), page);
+}
+
+/* The part whose slots come last: more of its slots need no extent more. */
+static uint32_t last_part(const struct joined *joined, uint32_t extents)
+{
+    return extents == 0 ? JOINED_PARTS_MAX : joined->extents[extents - 1].part;
+}
+
+/*
+ * The part with the fewest slots that may have more; NULL: none. Where extents become scarce, the
+ * part whose slots come last, as long as it can.
+ */
 static struct part *part_to_grow(struct joined *joined, uint32_t parts, const uint32_t *planned,
                                  uint32_t refused)
 {
+    uint32_t extents = atomic_load_explicit(&joined->extents_count, memory_order_relaxed);
     struct part *found = NULL;
 
     for (uint32_t i = 0; i < parts; i++) {
         struct part *part = &joined->parts[i];
 
-        if (!(refused >> i & 1) && part->used + planned[i] < part->below.slots &&
-            (found == NULL || part->ready < found->ready))
+        if ((refused >> i & 1) || part->used + planned[i] >= part->below.slots)
+            continue;
+        if (extents >= EXTENTS_MAX / 2 && i == last_part(joined, extents) &&
+            !MUTANT(JOINED_WASTES_EXTENTS))
+            return part;
+        if (found == NULL || part->ready < found->ready)
             found = part;
     }
     return found;
@@ -335,13 +359,21 @@ static int joined_grow(void *self, uint32_t slots)
     uint32_t parts = atomic_load_explicit(&joined->parts_count, memory_order_acquire);
     uint32_t ready = atomic_load_explicit(&joined->slots_ready, memory_order_relaxed);
     uint32_t planned[JOINED_PARTS_MAX] = {0};
-    int error = slots > joined->slots ||
-                        EXTENTS_MAX - atomic_load(&joined->extents_count) < JOINED_PARTS_MAX
-                    ? -ENOSPC
-                    : plan_growth(joined, parts, slots - ready, planned);
+    uint32_t extents = atomic_load_explicit(&joined->extents_count, memory_order_relaxed);
+    uint32_t last = last_part(joined, extents), more = 0;
+    int error =
+        slots > joined->slots ? -ENOSPC : plan_growth(joined, parts, slots - ready, planned);
 
-    for (uint32_t i = 0; error == 0 && i < parts; i++)
-        extents_append(joined, i, planned[i]);
+    for (uint32_t i = 0; i < parts; i++)
+        more += planned[i] > 0 && i != last;
+    if (error == 0 && extents + more > EXTENTS_MAX)
+        error = -ENOSPC;
+    if (error == 0 && last < parts) /* first, so that its extent goes on */
+        extents_append(joined, last, planned[last]);
+    for (uint32_t i = 0; error == 0 && i < parts; i++) {
+        if (i != last)
+            extents_append(joined, i, planned[i]);
+    }
     return error;
 }
 
@@ -381,12 +413,20 @@ static const struct store_ops joined_ops = {
     .submit = joined_submit,
     .reap = joined_reap,
     .discard = joined_discard,
+    .holds = joined_holds,
     .grow = joined_grow,
     .counters = joined_counters,
     .destroy = joined_destroy,
 };
 
 /* ---- life ---- */
+
+bool joined_is_full(const struct store *store)
+{
+    const struct joined *joined = store->self;
+
+    return atomic_load_explicit(&joined->parts_count, memory_order_relaxed) == JOINED_PARTS_MAX;
+}
 
 int joined_add(struct store *store, const struct store *part)
 {

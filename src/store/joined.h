@@ -20,6 +20,8 @@ int joined_create(const struct store *parts, uint32_t count, uint32_t slots, uin
  * flight, by one thread at a time. 0, or -ENOSPC: there are JOINED_PARTS_MAX already.
  */
 int joined_add(struct store *store, const struct store *part);
+/* Nothing can be added any more. */
+bool joined_is_full(const struct store *store);
 /* Which part has the slot, and as which of its own; for one who looks while nobody moves. */
 uint32_t joined_part(const struct store *store, slot_number slot, slot_number *ret_slot);
 

@@ -94,6 +94,19 @@ uint64_t claim_all(mm *manager)
     return base;
 }
 
+uint64_t counter_of(const mm *manager, const char *group, const char *key)
+{
+    struct mm_counter counters[128];
+    size_t count = mm_counters(manager, counters, 128);
+    for (size_t i = 0; i < count && i < 128; i++) {
+        if (strcmp(counters[i].group, group) == 0 && strcmp(counters[i].key, key) == 0) {
+            return counters[i].value;
+        }
+    }
+    fail_msg("there is no counter %s.%s", group, key);
+    return 0;
+}
+
 uint64_t charge_of(const mm *manager)
 {
     struct mm_commit_info info;

@@ -56,6 +56,7 @@ void commit(mm *manager, uint64_t address, uint64_t pages);
 /* A region over the whole space, committed. */
 uint64_t claim_all(mm *manager);
 uint64_t charge_of(const mm *manager);
+uint64_t counter_of(const mm *manager, const char *group, const char *key);
 uint64_t word_of(uint64_t address, uint64_t version);
 /* What page `address` holds after its `version`th write. */
 void fill_page(uint64_t *words, uint64_t address, uint64_t version);

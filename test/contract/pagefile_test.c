@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define SMALL 8u /* slots at first */
@@ -63,19 +65,6 @@ static struct mm_commit_info info_of(const mm *manager)
     return info;
 }
 
-static uint64_t counter_of(const mm *manager, const char *key)
-{
-    struct mm_counter counters[128];
-    size_t count = mm_counters(manager, counters, 128);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(counters[i].group, "pagefile") == 0 && strcmp(counters[i].key, key) == 0) {
-            return counters[i].value;
-        }
-    }
-    fail_msg("there is no counter pagefile.%s", key);
-    return 0;
-}
-
 /* ---- growth ---- */
 
 /* As many pages as there are frames and slots at most, wherever it begins. */
@@ -91,8 +80,8 @@ static void test_growth(void **state)
         assert_int_equal(commit_each(manager, base), FRAMES + 100 - 8);
         assert_int_equal(info_of(manager).slots, 100);
         assert_int_equal(info_of(manager).growth_error, 0);
-        assert_true((counter_of(manager, "extensions") > 0) == (firsts[i] < 100));
-        assert_int_equal(counter_of(manager, "refused"), 0);
+        assert_true((counter_of(manager, "pagefile", "extensions") > 0) == (firsts[i] < 100));
+        assert_int_equal(counter_of(manager, "pagefile", "refused"), 0);
         check_each(manager, base, FRAMES + 100 - 8);
         end(manager);
     }
@@ -238,6 +227,94 @@ static void test_add_as_many_as_there_can_be(void **state)
     end(manager);
 }
 
+/* A layer on top of the joined store is laid anew for each; there is room for as many as are allowed. */
+static void test_add_below_another_store(void **state)
+{
+    struct mm_options options = growing(state, SMALL, 100, "compressed:over=joined:ram+ram+ram");
+    mm *manager = make(&options);
+    uint64_t base = reserve(manager, PAGES);
+    for (unsigned i = 3; i < 8; i++) {
+        assert_int_equal(mm_add_pagefile(manager, "ram", PAGE, NULL), MM_OK);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        refuse_page_file(manager, "ram", 1, MM_ERROR_OPTION, "8 page files are joined already");
+    }
+    uint64_t pages = commit_each(manager, base);
+    assert_int_equal(pages, info_of(manager).limit);
+    check_each(manager, base, pages);
+    end_any(manager);
+}
+
+/* Where all commit is charged, the reserve of a first page file has to come out of its pages. */
+static void test_add_a_first_page_file(void **state)
+{
+    struct mm_options options = growing(state, 0, 100, "joined:ram");
+    mm *manager = make(&options);
+    uint64_t base = reserve(manager, PAGES);
+    commit(manager, base, FRAMES);
+    refuse_page_file(manager, "ram", 7, MM_ERROR_OPTION, "kept in reserve");
+    assert_int_equal(mm_add_pagefile(manager, "ram", 8 * PAGE, NULL), MM_OK);
+    assert_int_equal(info_of(manager).left, 0);
+    end(manager);
+}
+
+static void *look(void *argument)
+{
+    struct worker *worker = argument;
+    struct mm_counter counters[128];
+    while (!atomic_load(&worker->stop)) {
+        assert_in_range(mm_counters(worker->manager, counters, 128), 1, 128);
+        worker->rounds++;
+    }
+    return NULL;
+}
+
+/* Whoever reads counters meanwhile sees the stores of before or of after. */
+static void test_add_while_others_look(void **state)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct mm_options options = growing(state, SMALL, 100, "compressed:over=joined:ram");
+        mm *manager = make(&options);
+        struct worker worker = {.manager = manager};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, look, &worker), 0);
+        for (unsigned part = 1; part < 8; part++) {
+            assert_int_equal(mm_add_pagefile(manager, "ram", PAGE, NULL), MM_OK);
+        }
+        atomic_store(&worker.stop, true);
+        pthread_join(thread, NULL);
+        end_any(manager);
+    }
+}
+
+static _Atomic(char *) handler_page;
+
+static void touch_in_handler(int signal)
+{
+    (void)signal;
+    *(volatile char *)atomic_load(&handler_page) = 1;
+}
+
+/* A handler that touches managed memory comes while a page file is added: it waits till after. */
+static void test_add_under_signals(void **state)
+{
+    struct mm_options options = growing(state, SMALL, 100, "joined:ram");
+    mm *manager = make(&options);
+    uint64_t base = reserve(manager, PAGES);
+    struct sigaction touch = {.sa_handler = touch_in_handler}, before;
+    struct itimerval often = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+    commit(manager, base, FRAMES + 4);
+    atomic_store(&handler_page, (char *)(uintptr_t)base);
+    assert_int_equal(sigaction(SIGALRM, &touch, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (unsigned part = 1; part < 8; part++) {
+        assert_int_equal(mm_add_pagefile(manager, "file", PAGE, NULL), MM_OK);
+    }
+    assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    end(manager);
+}
+
 static void test_add_to_what_is_not_joined(void **state)
 {
     struct mm_options options = growing(state, SMALL, 100, "ram");
@@ -326,7 +403,7 @@ static void test_full_disk(void **state)
         } else {
             assert_int_equal(info.growth_error, ENOSPC);
             assert_int_equal(pages, info.limit);
-            assert_true(counter_of(manager, "refused") >= 2);
+            assert_true(counter_of(manager, "pagefile", "refused") >= 2);
             assert_int_equal(mm_commit(manager, base + pages * PAGE, PAGE, MM_READ_WRITE),
                              MM_ERROR_COMMIT_LIMIT);
         }
@@ -349,6 +426,10 @@ int main(int argc, char **argv)
         {"test_every_store_grows", test_every_store_grows, NULL, NULL, &soft_kind},
         {"test_add_as_many_as_there_can_be", test_add_as_many_as_there_can_be, NULL, NULL,
          &soft_kind},
+        {"test_add_below_another_store", test_add_below_another_store, NULL, NULL, &soft_kind},
+        {"test_add_a_first_page_file", test_add_a_first_page_file, NULL, NULL, &soft_kind},
+        {"test_add_while_others_look", test_add_while_others_look, NULL, NULL, &soft_kind},
+        {"test_add_under_signals", test_add_under_signals, NULL, NULL, &signal_kind},
         {"test_add_to_what_is_not_joined", test_add_to_what_is_not_joined, NULL, NULL, &soft_kind},
         {"test_bad_sizes", test_bad_sizes, NULL, NULL, &soft_kind},
     };

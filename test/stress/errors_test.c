@@ -62,8 +62,17 @@ static void flaky_discard(void *store, slot_number first, uint32_t count)
         below.ops->discard(below.self, first, count);
 }
 
-static const struct store_ops flaky_ops = {
-    .name = "flaky", .submit = flaky_submit, .reap = flaky_reap, .discard = flaky_discard};
+static bool flaky_holds(void *store, slot_number slot, const void *page)
+{
+    (void)store;
+    return below.ops->holds(below.self, slot, page);
+}
+
+static const struct store_ops flaky_ops = {.name = "flaky",
+                                           .submit = flaky_submit,
+                                           .reap = flaky_reap,
+                                           .discard = flaky_discard,
+                                           .holds = flaky_holds};
 
 static void break_store(enum store_operation operation, uint32_t slot, int error)
 {
@@ -434,6 +443,7 @@ static void test_an_outage_of_writes(void **state)
         pthread_join(parts[i].id, NULL);
     for (uint64_t page = 0; page < PAGES; page++)
         check_page(manager, base + page * PAGE, 4);
+    assert_true(counter_of(manager, "io", "errors") > 0);
     mm_commit_info(manager, &info);
     assert_int_equal(info.retired, 0);
     end_flaky(manager);

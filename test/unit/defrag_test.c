@@ -336,6 +336,106 @@ static void reserved_runs_are_left_alone(void **state)
     rig_end(&rig);
 }
 
+/* ---- which runs are emptied, and filled ------------------------------------------------------ */
+
+#define RUNS      64u
+#define RUN_SLOTS 8u
+
+/*
+ * Each run of the page file as its letter says: '5', so many slots in use by nobody; 'p', one slot
+ * with a page; 'r', one retired slot. The pages are 9 apart.
+ */
+static void lay_out(struct rig *rig, const char *layout)
+{
+    slot_number slots[RUNS * RUN_SLOTS];
+    page_number nobody[RUNS * RUN_SLOTS], page = 0;
+    struct thread *mover;
+
+    rig_begin(rig, &(struct rig_config){.frames = 80,
+                                        .slots = RUNS * RUN_SLOTS,
+                                        .write_batch = 1,
+                                        .slot_reservation = RUN_SLOTS,
+                                        .defrag_rounds = 1,
+                                        .defrag_batch = 64});
+    mover = rig_thread(rig, MOVER);
+    rig->engine->run_shift = 0; /* slots as they come */
+    memset(nobody, 0xff, sizeof(nobody));
+    assert_int_equal(slots_take(rig->engine, mover, RUNS * RUN_SLOTS, nobody, slots),
+                     RUNS * RUN_SLOTS);
+    for (slot_number run = 0; run < RUNS; run++) {
+        slot_number first = 1 + run * RUN_SLOTS;
+
+        if (layout[run] == 'p') {
+            slots_give_back(rig->engine, mover, first);
+            rig_put_in_slot(rig, page, SEED + page);
+            assert_int_equal(rig_slot(rig, page), first);
+            page += 9;
+        }
+    }
+    for (slot_number i = 0; i < RUNS * RUN_SLOTS; i++) {
+        char letter = layout[i / RUN_SLOTS];
+
+        if (letter == 'r' && i % RUN_SLOTS == 0)
+            assert_true(slots_give_back_failed(rig->engine, mover, 1 + i, -ENODATA));
+        else if (i % RUN_SLOTS >= (letter < 'a' ? (unsigned)letter - '0' : letter == 'p'))
+            slots_give_back(rig->engine, mover, 1 + i);
+    }
+    rig->engine->run_shift = 3;
+}
+
+/* Ten looks for runs to be emptied. How many pages moved? */
+static uint64_t empty_sparse_runs(struct rig *rig)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        rig->engine->defrag_no_stray = UINT32_MAX / 2;
+        rig->engine->defrag_no_source = 0;
+        move(rig);
+    }
+    return rig_counter(rig, COUNT_DEFRAGMENTED);
+}
+
+static void end_layout(struct rig *rig, const char *layout)
+{
+    for (slot_number i = 0; i < RUNS * RUN_SLOTS; i++) {
+        char letter = layout[i / RUN_SLOTS];
+
+        if (letter < 'a' && i % RUN_SLOTS < (unsigned)letter - '0')
+            slots_give_back(rig->engine, rig_thread(rig, MOVER), 1 + i);
+    }
+    rig_end(rig);
+}
+
+/* The run that was being filled is somebody's now; the next one is. */
+static void an_open_run_that_was_reserved_is_left(void **state)
+{
+    static const char layout[RUNS + 1] =
+        "80p8p8p8p8888888888888888888888888888888888888888888888888888888";
+    struct rig rig;
+
+    (void)state;
+    lay_out(&rig, layout);
+    rig.engine->defrag_open = 9;
+    rig.engine->run_owners[1] = 1 + 7;
+    rig.engine->reservations[7] = 1 + 1;
+    assert_int_equal(empty_sparse_runs(&rig), 3);
+    assert_int_not_equal(PFN_FIELD(rig.engine, defrag_open), 9);
+    end_layout(&rig, layout);
+}
+
+/* However many runs there are before them in which nothing can be moved. */
+static void sparse_runs_are_emptied(void **state)
+{
+    static const char layout[RUNS + 1] =
+        "rrrrrrrrrrrrrrrr5555555555555555pppppp55555555555555555555555550";
+    struct rig rig;
+
+    (void)state;
+    lay_out(&rig, layout);
+    assert_int_equal(empty_sparse_runs(&rig), 6);
+    assert_int_equal(PFN_FIELD(rig.engine, slots_retired), 16);
+    end_layout(&rig, layout);
+}
+
 /* ---- small, full, off, and busy -------------------------------------------------------------- */
 
 static void two_frames_are_enough(void **state)
@@ -530,6 +630,8 @@ int main(void)
         cmocka_unit_test(gaps_are_read_over),
         cmocka_unit_test(what_is_together_stays_together),
         cmocka_unit_test(reserved_runs_are_left_alone),
+        cmocka_unit_test(an_open_run_that_was_reserved_is_left),
+        cmocka_unit_test(sparse_runs_are_emptied),
         cmocka_unit_test(two_frames_are_enough),
         cmocka_unit_test(a_full_page_file_is_left_alone),
         cmocka_unit_test(off_is_off),

@@ -341,6 +341,22 @@ static void it_grows_on_request(void **state)
     rig_end(&rig);
 }
 
+/* A first page file brings the reserve with it: more than it has would leave commits without room. */
+static void a_first_page_file_pays_for_the_reserve(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.pages = 128, .no_commit = true, .grows = true});
+    assert_int_equal(commit(&rig, 0, 0, FRAMES), SPACE_DONE);
+    assert_false(growth_fits(rig.engine, RESERVE - 1));
+    assert_false(growth_add(rig.engine, 0, RESERVE - 1));
+    expect_limit(&rig, 0);
+    assert_true(growth_add(rig.engine, 0, RESERVE));
+    expect_limit(&rig, RESERVE);
+    rig_end(&rig);
+}
+
 /* A frame that goes out of service takes its page of the limit with it, whatever grew before. */
 static void frames_are_retired_from_what_has_grown(void **state)
 {
@@ -369,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_waits_hears_of_a_refusal),
         cmocka_unit_test(a_worker_grows_at_nine_tenths),
         cmocka_unit_test(it_grows_on_request),
+        cmocka_unit_test(a_first_page_file_pays_for_the_reserve),
         cmocka_unit_test(frames_are_retired_from_what_has_grown),
     };
 

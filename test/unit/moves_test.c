@@ -271,6 +271,97 @@ static void what_cannot_be_written_stays(void **state)
     rig_end(&rig);
 }
 
+/* The eight, each to be moved by a write of its own. */
+static void begin_single(struct rig *rig)
+{
+    rig_begin(rig, &(struct rig_config){.pages = 16,
+                                        .slots = 32,
+                                        .write_batch = 1,
+                                        .slot_reservation = 8,
+                                        .defrag_rounds = 2,
+                                        .defrag_batch = 1});
+    put_eight(rig);
+}
+
+static void fail_a_move(struct rig *rig)
+{
+    gate_fail(rig, STORE_WRITE, GATE_ANY_SLOT, 1);
+    assert_false(move(rig));
+    assert_int_equal(PFN_FIELD(rig->engine, slots_aside), 1);
+}
+
+/* A write that was under way when the move failed proves nothing about the slot. */
+static void a_move_that_fails_is_trouble(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_single(&rig);
+    rig_fill(&rig, 0, 9, 5);
+    rig_trim(&rig, TRIMMER, 9);
+    uint32_t witnesses = write_witnesses(rig.engine);
+    assert_true(rig_write_with(&rig, fail_a_move));
+    assert_int_equal(write_witnesses(rig.engine), witnesses);
+    assert_int_equal(rig_counter(&rig, COUNT_IO_ERRORS), 1);
+    gate_heal(&rig);
+    rig_expect(&rig, 0, 9, 5);
+    rig_end(&rig);
+}
+
+static uint32_t suspects(const struct rig *rig)
+{
+    uint32_t count = 0;
+
+    for (uint32_t area = 0; area < rig->engine->slot_area_count; area++) {
+        for (unsigned i = 0; i < SUSPECTS_MAX; i++)
+            count += rig->engine->slot_areas[area].suspects[i].slot != SLOT_NONE;
+    }
+    return count;
+}
+
+static page_number moving_page;
+
+/* The page that is being moved is written meanwhile, so it stays where it is. */
+static void write_moving_page(void *context, const struct store_request *request)
+{
+    struct rig *rig = context;
+
+    if (request->operation != STORE_WRITE)
+        return;
+    gate_call(rig, NULL, NULL);
+    for (page_number page = 0; page < 8; page++) {
+        if (bytes_hold(request->pages[0], SEED + page))
+            moving_page = page;
+    }
+    rig_fill(rig, 1, moving_page, 777);
+}
+
+static void a_good_write_ends_the_suspicion(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    begin_single(&rig);
+    fail_a_move(&rig);
+    gate_heal(&rig);
+    rig_put_in_slot(&rig, 12, 5); /* a witness */
+    slots_try_suspects(rig.engine, rig_thread(&rig, WRITER), false);
+    assert_int_equal(PFN_FIELD(rig.engine, slots_aside), 0);
+    assert_int_equal(suspects(&rig), 1);
+    rig.engine->defrag_no_stray = 0; /* look again at once */
+    rig.engine->defrag_block = 0;
+    moving_page = PAGE_NONE;
+    gate_call(&rig, write_moving_page, &rig);
+    for (unsigned i = 0; moving_page == PAGE_NONE; i++) {
+        assert_true(i < 20);
+        move(&rig);
+    }
+    assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 0);
+    assert_int_equal(suspects(&rig), 0);
+    rig_expect(&rig, 0, moving_page, 777);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +375,8 @@ int main(void)
         cmocka_unit_test(rights_move_along),
         cmocka_unit_test(what_cannot_be_read_stays),
         cmocka_unit_test(what_cannot_be_written_stays),
+        cmocka_unit_test(a_move_that_fails_is_trouble),
+        cmocka_unit_test(a_good_write_ends_the_suspicion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,8 +185,8 @@ static void a_short_stretch_is_written_along(void **state)
 {
     static const struct {
         uint32_t mask, requests, pages;
-    } rows[] = {{0x01, 1, 1}, {0x81, 2, 2}, {0x05, 1, 3}, {0x21, 1, 6},
-                {0xff, 1, 8}, {0x00, 0, 0}, {0xa5, 1, 8}, {0x80, 1, 1}};
+    } rows[] = {{0x01, 1, 1}, {0x81, 2, 2}, {0x05, 1, 3}, {0x21, 1, 6}, {0xff, 1, 8},
+                {0x00, 0, 0}, {0xa5, 1, 8}, {0x80, 1, 1}, {0x41, 2, 2}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {

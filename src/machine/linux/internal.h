@@ -133,8 +133,6 @@ void linux_unmap_range(struct linux_machine *machine, page_number first, page_nu
 bool poison_set(struct linux_machine *machine, page_number page);
 /* Take away the marks that are due. How long till the next one is, in ms; -1: there is none. */
 int poison_lift_due(struct linux_machine *machine);
-/* Take away all in the range, at once. Async-signal-safe. */
-void poison_lift(struct linux_machine *machine, page_number first, page_number count);
 void linux_mark_failed(void *machine, uint32_t thread, page_number page);
 
 /* table.c: the live machines. */

@@ -482,7 +482,7 @@ static int linux_protect(void *self, page_number first, page_number count,
                  rights[protection]) != 0)
         return -errno;
     if (!MUTANT(LINUX_POISON_SURVIVES_COMMIT))
-        poison_lift(machine, first, count);
+        linux_ask_again(machine, first, count);
     return 0;
 }
 

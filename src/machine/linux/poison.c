@@ -101,15 +101,10 @@ int poison_lift_due(struct linux_machine *machine)
     return next_ms;
 }
 
-void poison_lift(struct linux_machine *machine, page_number first, page_number count)
+void linux_ask_again(struct linux_machine *machine, page_number first, page_number count)
 {
     if (atomic_load(&machine->marks_set) != 0)
         linux_unmap_range(machine, first, count);
-}
-
-void linux_ask_again(struct linux_machine *machine, page_number first, page_number count)
-{
-    poison_lift(machine, first, count);
 }
 
 /* Only who waits in the kernel needs it; mm_read() and the like are told by the result. */
