@@ -130,7 +130,16 @@ static uint32_t store_reap(void *self, uint32_t queue, struct store_request **re
     return reaped;
 }
 
-static const struct store_ops ops = {.name = "slow", .submit = store_submit, .reap = store_reap};
+static bool store_holds(void *self, slot_number slot, const void *page)
+{
+    struct slow_store *store = self;
+
+    fibers_point();
+    return memcmp(store->bytes + (size_t)(slot - 1) * MM_PAGE_SIZE, page, MM_PAGE_SIZE) == 0;
+}
+
+static const struct store_ops ops = {
+    .name = "slow", .submit = store_submit, .reap = store_reap, .holds = store_holds};
 
 static int create_store(void *context, slot_number slots, uint32_t queues, struct store *ret_store)
 {

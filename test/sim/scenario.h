@@ -3,7 +3,7 @@
  *
  * A scenario is a row of a table: how the pages begin, and for each fiber the steps it takes. It
  * runs under random schedules, under PCT (about 3 n k runs: a bug of depth 2 is missed in 5 of 100
- * suites at most) and then in every order with at most two preemptions; where orders lead to one
+ * suites at most), the same again with late stores, and then in every order with at most two preemptions; where orders lead to one
  * state, what follows is run once (world/known.c). Rows for which that would take minutes have one
  * preemption and PCT for bugs of depth 3, and say how likely those are found. After each run the
  * audit must be silent, nobody may wait or hold a lock, and some order of the steps, each taken as
@@ -94,6 +94,7 @@ struct scenario {
     uint32_t growths_fail; /* the first of them; a commit may be refused */
     bool scattered; /* the last page is written first, and all are without reservations at first */
     bool alone;     /* and there is a free slot behind each */
+    bool unwatched; /* pages are mapped writable, and compared with their slots on the way out */
     bool patient;   /* a shootdown waits a moment for threads to fence themselves */
     uint32_t reads_fail, writes_fail; /* the first of them */
     int write_error;                  /* of those writes, an errno; 0: EIO */

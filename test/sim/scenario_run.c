@@ -439,6 +439,7 @@ void scenario_create(struct scenario *row)
                    .slot_reservation = row->slot_reservation,
                    .defrag_rounds = row->scattered ? 2 : 0,
                    .defrag_batch = 2,
+                   .map_writable = row->unwatched ? MAP_WRITABLE : MAP_WATCHED,
                    .list_lock_shared = !row->list_lock_plain,
                    .backoff = true,
                    .dirty_bit = true},

@@ -278,7 +278,7 @@ static void shootdown(struct soft *soft, uint32_t thread)
 
             if (!fenced && fences_itself(other, &patience))
                 continue;
-            if (!fenced)
+            if (!fenced && !MUTANT(SOFT_SKIPS_FENCE))
                 world_fence_all();
             fenced = true;
             thread_wait(other);
