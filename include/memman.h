@@ -206,7 +206,9 @@ MM_API int mm_add_pagefile(mm *manager, const char *store, uint64_t bytes,
 
 /*
  * Copy out of and into managed memory. An aligned 8-byte access is atomic; longer ones are not.
- * MM_ERROR_ACCESS or MM_ERROR_IN_PAGE: bytes before the page concerned were copied.
+ * MM_ERROR_ACCESS or MM_ERROR_IN_PAGE: bytes before the page concerned were copied. On the Linux
+ * machine a page that is there when the copy begins, is paged out in the middle of it and cannot be
+ * read back then is told by SIGBUS, as for a load of the program's own; mm_pin() rules that out.
  */
 MM_API int mm_read(mm *manager, uint64_t address, void *ret_bytes, size_t count);
 MM_API int mm_write(mm *manager, uint64_t address, const void *bytes, size_t count);

@@ -2,7 +2,7 @@
  * costs.h - what things cost on a processor of the fibers world: the one table, with its sources.
  *
  * Exploring strategies use it only to let the virtual clock move. The timing strategy predicts
- * with it; `memman sim --calibrate` compares it with this machine. "bench": memman-bench on two
+ * with it. "bench": memman-bench on two
  * processors of a shared virtual machine (AMD EPYC, 2026), medians.
  */
 #ifndef MM_WORLD_COSTS_H
