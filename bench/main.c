@@ -1,9 +1,9 @@
 /*
  * main.c - memman-bench: each row of the design's table of numbers, both sides in one run.
  *
- * memman-bench [--repeats N] [--row PART] [--strict]: medians of N repetitions (default 9), the
- * range in brackets; --row takes only rows with PART in their name; --strict ends with 1 if a bound
- * that must hold was missed.
+ * memman-bench [--repeats N] [--row PART] [--strict] [--json FILE] [--commit ID]: medians of N
+ * repetitions (default 9), the range in brackets; --row takes only rows with PART in their name;
+ * --strict ends with 1 if a bound that must hold was missed; --json adds a line for each row.
  * memman-bench slots [--store NAME] [--slots N] [--seed N]: what slots.c prints.
  */
 #include "measure.h"
@@ -18,6 +18,7 @@ int main(int count, char **arguments)
 {
     unsigned repeats = 9;
     bool strict = false;
+    const char *json = NULL, *commit = "unknown";
     if (count > 1 && strcmp(arguments[1], "slots") == 0) {
         return bench_slots(count - 2, arguments + 2);
     }
@@ -29,13 +30,20 @@ int main(int count, char **arguments)
             repeats = (unsigned)atoi(arguments[++i]);
         } else if (strcmp(arguments[i], "--row") == 0 && i + 1 < count) {
             rows_select(arguments[++i]);
+        } else if (strcmp(arguments[i], "--json") == 0 && i + 1 < count) {
+            json = arguments[++i];
+        } else if (strcmp(arguments[i], "--commit") == 0 && i + 1 < count) {
+            commit = arguments[++i];
         } else {
             fprintf(stderr,
-                    "memman-bench: '%s' is not slots, --strict, --row PART-OF-NAME or "
-                    "--repeats 1..%d\n",
+                    "memman-bench: '%s' is not slots, --strict, --row PART-OF-NAME, --json FILE, "
+                    "--commit ID or --repeats 1..%d\n",
                     arguments[i], REPEATS_MAX);
             return 2;
         }
+    }
+    if (json != NULL && !rows_json(json, commit)) {
+        return 3;
     }
     printf(
         "MemoryManager %s, medians of %u repetitions; the ratio is the median of paired ratios\n",
@@ -44,5 +52,6 @@ int main(int count, char **arguments)
     printf("this is a checked build: its figures are not the product's\n");
 #endif
     bench_soft(repeats);
+    bench_linux(repeats);
     return strict && rows_missed() > 0 ? 1 : 0;
 }

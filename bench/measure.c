@@ -10,13 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PAGE           4096u
 #define PHYSICS_ROUNDS 20000u
 
 static unsigned missed;
 static const char *wanted;
+static FILE *json;
+static char origin[512]; /* of the figures: members of a JSON object */
 
 void series_add(struct series *series, double value)
 {
@@ -141,6 +145,35 @@ struct physics physics_measure(void)
     return physics;
 }
 
+bool rows_json(const char *path, const char *commit)
+{
+    struct utsname system;
+    json = fopen(path, "a");
+    if (json == NULL || uname(&system) != 0) {
+        perror(path);
+        return false;
+    }
+    snprintf(origin, sizeof(origin),
+             "\"commit\":\"%.64s\",\"kernel\":\"%.64s\",\"machine\":\"%.64s\",\"cpus\":%ld", commit,
+             system.release, system.machine, sysconf(_SC_NPROCESSORS_ONLN));
+    return true;
+}
+
+static void print_json(const char *name, const struct series *ours, const struct series *theirs,
+                       const struct series *ratios, double must)
+{
+    fprintf(json, "{%s,\"row\":\"%s\",\"ours\":%.4f,\"ours_min\":%.4f,\"ours_max\":%.4f,", origin,
+            name, series_median(ours), series_min(ours), series_max(ours));
+    if (theirs != NULL) {
+        fprintf(json, "\"theirs\":%.4f,\"theirs_min\":%.4f,\"theirs_max\":%.4f,",
+                series_median(theirs), series_min(theirs), series_max(theirs));
+    }
+    fprintf(json,
+            "\"ratio\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"repeats\":%zu,\"must\":%.4f}\n",
+            series_median(ratios), series_min(ratios), series_max(ratios), ratios->count, must);
+    fflush(json);
+}
+
 void row_print(const char *name, const struct series *ours, const char *ours_unit,
                const struct series *theirs, const char *theirs_name, double must, double after)
 {
@@ -161,6 +194,9 @@ void row_print(const char *name, const struct series *ours, const char *ours_uni
            series_max(&ratios), must, holds ? "holds" : "MISSED", after,
            ratio <= after ? "reached" : "not yet");
     fflush(stdout);
+    if (json != NULL) {
+        print_json(name, ours, theirs, &ratios, must);
+    }
 }
 
 void rows_select(const char *filter)

@@ -49,6 +49,8 @@ void physics_free(void);
  */
 void row_print(const char *name, const struct series *ours, const char *ours_unit,
                const struct series *theirs, const char *theirs_name, double must, double after);
+/* Each row becomes a line of JSON too, added to the file; `commit` says of which code. False: said why. */
+bool rows_json(const char *path, const char *commit);
 /* How many rows were over their `must` bound. */
 unsigned rows_missed(void);
 
@@ -58,6 +60,9 @@ bool row_wanted(const char *name);
 
 /* soft.c: every row of the soft machine. */
 void bench_soft(unsigned repeats);
+
+/* linux.c: the rows of the Linux machine for which nothing must be set up. */
+void bench_linux(unsigned repeats);
 
 /* slots.c: how pages lie in the page file after long random use; what follows `slots`. Exit code. */
 int bench_slots(int count, char **arguments);

@@ -3,9 +3,12 @@
 #
 # Usage: swap.sh TOUCH [--memory SIZE] [--limit SIZE] [--seconds N] [--rounds N] [--folder PATH]
 #                [--store NAME] [--swap file|zram] [--json FILE]
+# --json adds a line for each row to the file.
 # TOUCH is memman-bench-touch. Makes a swap file in the folder (or a zram device) and a memory cgroup
 # with the limit, runs both sides alternately in it, prints medians with their range, and takes
-# everything away again. Our frames are what the limit leaves after the program's own 16 MiB.
+# everything away again. Our frames are what the limit leaves after the program's own 16 MiB. What
+# zram keeps in memory is not counted against the limit; so beside zram our page file may lie in
+# memory too (--store ram), and the limit is raised by its size for our side.
 # Exit: 0 good; 1 wrong data; 2 usage; 3 not root, or the system has no swap or memory cgroup.
 set -u
 
@@ -29,11 +32,13 @@ done
 [ -x "$touch" ] || { echo "swap.sh: '$touch' is not memman-bench-touch" >&2; exit 2; }
 
 case $store in
-ram* | *over=ram*)
-    echo "swap.sh: --store $store lies in the memory that is limited; use file or nbd:URI" >&2
-    exit 2
-    ;;
+ram* | *over=ram*) in_memory=yes ;;
+*) in_memory= ;;
 esac
+if [ "$in_memory" ] && [ "$swap" != zram ]; then
+    echo "swap.sh: --store $store lies in the memory that is limited; use file or nbd:URI, or --swap zram" >&2
+    exit 2
+fi
 
 refuse()
 {
@@ -59,7 +64,7 @@ frames_bytes=$((limit_bytes - (16 << 20)))
 
 # ---- the surroundings --------------------------------------------------------------------------
 
-cgroup='' swap_at='' results=$(mktemp -d)
+cgroup='' limit_file='' swap_at='' results=$(mktemp -d)
 
 clean()
 {
@@ -78,13 +83,14 @@ make_cgroup()
 {
     if [ -d /sys/fs/cgroup/memory ] && [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
         cgroup=/sys/fs/cgroup/memory/memman-bench-$$
-        mkdir "$cgroup" && echo "$limit_bytes" >"$cgroup/memory.limit_in_bytes"
+        limit_file=$cgroup/memory.limit_in_bytes
     elif grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null; then
         cgroup=/sys/fs/cgroup/memman-bench-$$
-        mkdir "$cgroup" && echo "$limit_bytes" >"$cgroup/memory.max"
+        limit_file=$cgroup/memory.max
     else
         return 1
     fi
+    mkdir "$cgroup" && echo "$limit_bytes" >"$limit_file"
 }
 
 # Before any other swap there is.
@@ -128,18 +134,24 @@ row()
     shift
     rounds_left=$rounds
     while [ "$rounds_left" -gt 0 ] && [ $wrong -eq 0 ]; do
+        echo "$limit_bytes" >"$limit_file"
         side "$row.swap" --on plain "$@"
+        [ -z "$in_memory" ] || echo $((limit_bytes + $(bytes "$memory"))) >"$limit_file"
         side "$row.memman" --on memman --frames "$frames_bytes" --store "$store" "$@"
         rounds_left=$((rounds_left - 1))
     done
 }
 
 row uniform --pattern uniform --threads 2
+row zipf --pattern zipf --threads 2
 row sequential --pattern sequential --threads 1
 row scattered --pattern sequential --threads 1 --written random
 
+commit=$(git -C "$(dirname "$0")" describe --always --dirty 2>/dev/null || echo unknown)
+origin=$(printf '"commit":"%s","kernel":"%s","machine":"%s","cpus":%s' "$commit" "$(uname -r)" \
+    "$(uname -m)" "$(nproc)")
 awk -v rounds="$rounds" -v memory="$memory" -v limit="$limit" -v store="$store" -v swap="$swap" \
-    -v json="$json" '
+    -v json="$json" -v origin="$origin" '
 function number(line, key) {
     return match(line, "\"" key "\":[0-9.]+") ? \
         substr(line, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0
@@ -157,7 +169,6 @@ FNR == 1 { split(FILENAME, part, "/"); file = part[length(part)]; at = 0 }
     writes[file, at] = number($0, "writes") ? number($0, "pages_written") / number($0, "writes") : 0
     out[file, at] = number($0, "pages_written") ? \
         1e6 * number($0, "worker_cpu_seconds") / number($0, "pages_written") : 0
-    if (json != "") printf "%s\n", $0 >json
 }
 function median(of, file, i, list) {
     for (i = 1; i <= rounds; i++) list[i] = of[file, i]
@@ -165,22 +176,29 @@ function median(of, file, i, list) {
     low = list[1]; high = list[rounds]
     return rounds % 2 ? list[(rounds + 1) / 2] : (list[rounds / 2] + list[rounds / 2 + 1]) / 2
 }
-function show(row, name, i, ours, theirs, ratio) {
+function show(row, name, i, ours, theirs, ratio, r_low, r_high) {
     theirs = median(rate, row ".swap"); t_low = low; t_high = high
     ours = median(rate, row ".memman"); o_low = low; o_high = high
     for (i = 1; i <= rounds; i++) ratios[row, i] = rate[row ".memman", i] / rate[row ".swap", i]
-    ratio = median(ratios, row)
+    ratio = median(ratios, row); r_low = low; r_high = high
     printf "%-34s %9.0f/s [%.0f to %.0f]  %9.0f/s [%.0f to %.0f]  %5.2f x [%.2f to %.2f]\n", \
-        name, ours, o_low, o_high, theirs, t_low, t_high, ratio, low, high
+        name, ours, o_low, o_high, theirs, t_low, t_high, ratio, r_low, r_high
     printf "%-34s CPU %.1f and %.1f us an access; %.1f pages a read, %.1f a write; workers %.1f us a page out\n", \
         "", median(cpu, row ".memman"), median(cpu, row ".swap"), median(reads, row ".memman"), \
         median(writes, row ".memman"), median(out, row ".memman")
+    if (json != "")
+        printf "{%s,\"store\":\"%s\",\"swap\":\"%s\",\"memory\":\"%s\",\"limit\":\"%s\",\"row\":\"%s\"," \
+            "\"ours\":%.1f,\"ours_min\":%.1f,\"ours_max\":%.1f,\"theirs\":%.1f,\"theirs_min\":%.1f," \
+            "\"theirs_max\":%.1f,\"ratio\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"repeats\":%d}\n", \
+            origin, store, swap, memory, limit, name, ours, o_low, o_high, theirs, t_low, t_high, \
+            ratio, r_low, r_high, rounds >>json
 }
 END {
     printf "%s of memory in %s, store %s beside swap on %s; medians of %d, ratios paired\n", \
         memory, limit, store, swap, rounds
     printf "%-34s %s  %s  %s\n", "", "libmemman", "kernel swap", "faster by"
     show("uniform", "uniform, 2 threads")
+    show("zipf", "zipf 0.99, 2 threads")
     show("sequential", "sequential, 1 thread")
     show("scattered", "sequential, written in random order")
 }' "$results"/*.swap "$results"/*.memman

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "memman.h"
 #include "numbers.h"
+#include "workload/workload.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -25,9 +26,9 @@
 #define THREADS_MAX 64
 
 struct settings {
-    unsigned plain;      /* else libmemman */
-    unsigned sequential; /* else uniform */
-    unsigned scattered;  /* how it was written first; else by address */
+    unsigned plain;     /* else libmemman */
+    unsigned scattered; /* how it was written first; else by address */
+    struct workload workload;
     uint64_t memory_bytes, frames_bytes;
     uint32_t threads;
     double seconds, write_ratio;
@@ -82,27 +83,22 @@ static void write_all(const struct work *work)
     }
 }
 
-static uint64_t pick(struct random_generator *random, const struct work *work, uint64_t before)
-{
-    return work->settings->sequential ? (before + 1) % work->pages
-                                      : random_below(random, work->pages);
-}
-
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
     struct work *work = worker->work;
-    struct random_generator random;
+    const struct settings *settings = work->settings;
+    struct workload_stream stream;
+    struct workload_access access;
     uint64_t accesses = 0, wrong = 0;
-    uint64_t page = work->pages / work->settings->threads * worker->number;
-    uint64_t write_below = (uint64_t)(work->settings->write_ratio * 1e6);
-    random_seed(&random, 1, worker->number);
+    workload_stream_init(&stream, &settings->workload, 1, worker->number, settings->threads,
+                         settings->write_ratio);
     while (!atomic_load_explicit(&work->stop, memory_order_relaxed)) {
-        page = pick(&random, work, page);
-        uint64_t word = __atomic_load_n(page_word(work, page), __ATOMIC_RELAXED);
-        wrong += word >> 32 != page;
-        if (random_below(&random, 1000000) < write_below) {
-            page_write(work, page, word + 1);
+        workload_stream_next(&stream, &access);
+        uint64_t word = __atomic_load_n(page_word(work, access.page), __ATOMIC_RELAXED);
+        wrong += word >> 32 != access.page;
+        if (access.write) {
+            page_write(work, access.page, word + 1);
         }
         accesses++;
     }
@@ -256,6 +252,7 @@ static bool count_of(const char *value, uint64_t least, uint64_t most, uint32_t 
 /* False: there is no such option, or it has no such value. */
 static bool setting(struct settings *s, const char *name, const char *value)
 {
+    struct workload_refusal refusal;
     if (strcmp(name, "--on") == 0) {
         return one_of(value, "memman", "plain", &s->plain);
     }
@@ -269,7 +266,7 @@ static bool setting(struct settings *s, const char *name, const char *value)
         return count_of(value, 1, THREADS_MAX, &s->threads);
     }
     if (strcmp(name, "--pattern") == 0) {
-        return one_of(value, "uniform", "sequential", &s->sequential);
+        return workload_parse(value, &s->workload, &refusal);
     }
     if (strcmp(name, "--written") == 0) {
         return one_of(value, "address", "random", &s->scattered);
@@ -298,17 +295,24 @@ int main(int count, char **arguments)
                                 .seconds = 2,
                                 .write_ratio = 0.5,
                                 .store = "ram"};
+    struct workload_refusal refusal;
+    workload_parse("uniform", &settings.workload, &refusal);
     for (int i = 1; i < count; i += 2) {
         if (i + 1 == count || !setting(&settings, arguments[i], arguments[i + 1])) {
             fprintf(
                 stderr,
                 "memman-bench-touch: '%s %s': there are --on plain|memman, --memory SIZE, "
-                "--frames SIZE, --threads 1..%d, --pattern uniform|sequential, --written "
+                "--frames SIZE, --threads 1..%d, --pattern WORKLOAD, --written "
                 "address|random, --seconds S, --write-ratio 0..1, --store NAME, --slot-reservation N\n",
                 arguments[i], i + 1 == count ? "" : arguments[i + 1], THREADS_MAX);
             return 2;
         }
     }
     settings.memory_bytes = settings.memory_bytes / MM_PAGE_BYTES * MM_PAGE_BYTES;
+    if (!workload_fit(&settings.workload, settings.memory_bytes / MM_PAGE_BYTES,
+                      settings.frames_bytes / MM_PAGE_BYTES, 1, &refusal)) {
+        fprintf(stderr, "memman-bench-touch: --pattern: %s\n", refusal.text);
+        return 2;
+    }
     return settings.plain ? run_plain(&settings) : run_memman(&settings);
 }
