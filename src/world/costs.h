@@ -2,8 +2,8 @@
  * costs.h - what things cost on a processor of the fibers world: the one table, with its sources.
  *
  * Exploring strategies use it only to let the virtual clock move. The timing strategy predicts
- * with it. "bench": memman-bench on two
- * processors of a shared virtual machine (AMD EPYC, 2026), medians.
+ * with it, and `./dev calibrate` holds the predictions against this machine. "bench": memman-bench
+ * on two processors of a shared virtual machine (AMD EPYC, 2026), medians.
  */
 #ifndef MM_WORLD_COSTS_H
 #define MM_WORLD_COSTS_H
@@ -31,7 +31,7 @@
 
 /* By enum world_work. */
 static const uint32_t cost_of_work_ns[WORLD_WORKS] = {
-    [WORLD_ACCESS] = 5,       /* bench: resident, TLB hit */
+    [WORLD_ACCESS] = 40,      /* calibrate: a resident word anywhere in 8 MiB, not in a cache */
     [WORLD_COPY_PAGE] = 450,  /* bench: copy of a random page, quiet machine */
     [WORLD_CLEAR_PAGE] = 320, /* bench: clearing a random page, quiet machine */
     [WORLD_FENCE] = 8000,     /* membarrier, two processors; 130,000 were seen in a busy machine */
