@@ -460,7 +460,7 @@ static void a_closed_descriptor_writes_to_no_other_file(void **state)
 /* Write pages 0..count-1 to slots of their own at once and read them back. */
 static bool many_are_good(const struct store *store, uint32_t count)
 {
-    struct store_request requests[32], *pointers[32], *reaped[32];
+    struct store_request requests[32], *pointers[32] = {NULL}, *reaped[32];
     bool good = true;
     uint32_t done = 0;
 
