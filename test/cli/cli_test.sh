@@ -194,11 +194,12 @@ test_page_file()
     status 0 $run --store "file:$folder/old" --overwrite
     [ ! -s "$folder/old" ] || fail 'a page file that was overwritten is not empty'
     # Two processes, one path.
-    "$memman" run --memory 2M --frames 512K --machine soft --quiet --seconds 3 \
+    "$memman" run --memory 2M --frames 512K --threads 1 --machine soft --quiet --seconds 60 \
         --store "file:$folder/both" >/dev/null 2>&1 &
     other=$!
     for i in 1 2 3 4 5 6 7 8 9 10; do [ -s "$folder/both" ] || sleep 0.1; done
     refused 3 'in use by another process' $run --store "file:$folder/both" --overwrite
+    kill -INT $other
     wait $other || fail 'the process that had the page file first was disturbed'
 }
 
@@ -440,7 +441,7 @@ test_signal()
     "$memman" run --machine "$1" --memory 4M --threads 2 --seconds 60 --json "$folder/stopped" \
         >"$out" 2>"$err" &
     process=$!
-    sleep 1
+    sleep 0.5
     kill -"$2" $process
     wait $process
     got=$?

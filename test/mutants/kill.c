@@ -9,6 +9,7 @@
  * long as the one took at least: only if it hangs again does the hang count. Else the machine is slow
  * just now, and the killer is asked again, with more time.
  *
+ * A killer made with cmocka ends itself at the first check that fails: to this program it dies then.
  * A few children at a time, each in a process group of its own. One thread, no shared state.
  */
 #include "base/mutant.h"
@@ -179,6 +180,7 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
     setenv("MEMMAN_MUTANT",
            job->mutant == MUTANT_NONE || job->doubt == WITHOUT_BUG ? "" : mutants[job->mutant].name,
            1);
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* the first check that fails is enough */
     snprintf(path, sizeof(path), "%s/%s", build_directory, killer->command[0]);
     arguments[0] = path;
     for (unsigned i = 1; i < ARGS_MAX && killer->command[i] != NULL; i++)

@@ -2,6 +2,7 @@
  * sweep_test.c - fails the n-th call of everything that can fail, for every n, and looks how it ends.
  *
  * Usage: test-sweep soft|signal|thread|auto         sweep the machine
+ *        test-sweep MACHINE today                   the fourth part whose turn it is today
  *        test-sweep MACHINE SITE PHASE N once|ever ERRNO[p]
  *                                                   play one combination, its errors on the terminal
  *
@@ -11,6 +12,9 @@
  * are right: nothing was noticed; a clean refusal; or a process that ended itself with a text that
  * names the call and the errno. A signal other than that, a hang, a leak or a wrong byte never is.
  * A site that was called and for which there is no rule fails the test.
+ *
+ * A day's part has each fourth n of each rule, beginning with another one each day and for each rule:
+ * in four days each n has its turn, and in the running phase of each rule one n every day.
  */
 #include "fail.h"
 #include "scene.h"
@@ -31,6 +35,7 @@
 #define PATIENCE_S 5
 #define RUN_N_MAX  4u /* n tried in the running phase, for each rule and mode */
 #define TEXT_BYTES 4096
+#define PARTS      4u /* days in which everything has its turn */
 
 /* Right ends. */
 enum {
@@ -377,6 +382,8 @@ static unsigned judge_end(const struct end *end, const struct order *order)
 static const char *const phase_names[] = {"none", "create", "run", "destroy"};
 static const char *const machine_names[] = {"soft", "signal", "thread", "auto"};
 static unsigned played, failures, deaths, refusals, unreached;
+static bool part_only; /* what is not today's is left out */
+static uint32_t today;
 
 static void describe(const struct order *order, const struct end *end)
 {
@@ -418,13 +425,15 @@ static void play_rule(const struct rule *rule, const struct order *order, unsign
 
 static void sweep_rule(const struct rule *rule, enum phase phase, uint32_t calls)
 {
-    uint32_t step = 1;
+    uint32_t step = 1, turn = (uint32_t)(rule - rules) + today;
 
     if (phase == PHASE_RUN && calls > RUN_N_MAX)
         step = (calls + RUN_N_MAX - 1) / RUN_N_MAX;
     for (uint32_t n = 1; n <= calls; n += step) {
         struct order order = {rule->site, phase, n, false, rule->error};
 
+        if (part_only && turn++ % PARTS != 0)
+            continue;
         if (rule->once != IMPOSSIBLE)
             play_rule(rule, &order, rule->once);
         order.for_ever = true;
@@ -523,11 +532,13 @@ int main(int count, char **arguments)
 {
     struct timespec begin, end;
 
-    if (count != 2 && count != 7) {
-        fprintf(stderr,
-                "usage: test-sweep soft|signal|thread|auto [SITE PHASE N once|ever ERRNO[p]]\n");
+    part_only = count == 3 && strcmp(arguments[2], "today") == 0;
+    if (count != 2 && !part_only && count != 7) {
+        fprintf(stderr, "usage: test-sweep soft|signal|thread|auto "
+                        "[today | SITE PHASE N once|ever ERRNO[p]]\n");
         return 2;
     }
+    today = (uint32_t)(time(NULL) / 86400);
     machine = (enum scene_machine)find_name(arguments[1], machine_names, SCENE_MACHINES);
     fail_exempt(true);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -541,9 +552,9 @@ int main(int count, char **arguments)
         return 77;
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("%s: %u combinations of call, n, errno and mode in %ld s: %u refused, %u ended with a "
+    printf("%s: %u combinations of call, n, errno and mode%s in %ld s: %u refused, %u ended with a "
            "text, %u did not come to pass; %u wrong\n",
-           machine_names[machine], played, (long)(end.tv_sec - begin.tv_sec), refusals, deaths,
-           unreached, failures);
+           machine_names[machine], played, part_only ? ", today's part," : "",
+           (long)(end.tv_sec - begin.tv_sec), refusals, deaths, unreached, failures);
     return failures > 0;
 }
