@@ -4,6 +4,7 @@
 Usage: trust.py seeds MINUTES BUILD      seeds that no line of the ledger has, until the time is up
        trust.py scenarios BUILD          every micro-scenario, with the schedules it explored
        trust.py torture SECONDS BUILD    the Linux machine under torture
+       trust.py whole BUILD              the suite `whole`: what dev test does a part of each day
        trust.py coverage BUILD           branch coverage of what was run in a coverage build
        trust.py mutants FILE             the table that `dev mutants --write FILE` made
        trust.py page                     docs/trust.md from the ledger
@@ -140,6 +141,22 @@ def run_torture(seconds, build):
     return 1 if done.returncode else 0
 
 
+def run_whole(build):
+    begin = time.monotonic()
+    log = build / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    status = subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--suite", "whole",
+                             "--print-errorlogs"], check=False).returncode
+    if not log.exists():
+        sys.exit(f"trust: meson test --suite whole: exit status {status}, and no log of its tests")
+    results = collections.Counter(json.loads(line)["result"] for line in log.read_text().splitlines())
+    passed, skipped = results["OK"], results["SKIP"]
+    failed = sum(results.values()) - passed - skipped
+    append("whole", "sweeps, switches, pressure", passed, failed, {"skipped": skipped},
+           time.monotonic() - begin)
+    return 1 if failed or status else 0
+
+
 def read_coverage(build):
     done = subprocess.run([str(ROOT / "tools" / "coverage.py"), str(build)], capture_output=True,
                           text=True, check=False)
@@ -235,6 +252,10 @@ def other_lines(entries):
                      f"{'good' if torture.failed == '0' else 'FAILED'}: {thousands(counts.get('evictions', 0))} "
                      f"evictions, {thousands(counts.get('forks', 0))} forks, "
                      f"{thousands(counts.get('signals', 0))} signals | {torture.commit} | {torture.date} |")
+    whole = latest(entries, "whole")
+    if whole:
+        lines.append(f"| {whole.detail} as a whole | {whole.passed} passed, {whole.failed} failed, "
+                     f"{counts_of(whole)['skipped']} refused by the system | {whole.commit} | {whole.date} |")
     mutants = latest(entries, "mutants")
     if mutants:
         lines.append(f"| planted bugs | {mutants.passed} killed, {mutants.failed} alive | {mutants.commit} | "
@@ -268,6 +289,8 @@ def main(arguments):
                 return run_scenarios(pathlib.Path(build))
             case ["torture", seconds, build]:
                 return run_torture(int(seconds), pathlib.Path(build))
+            case ["whole", build]:
+                return run_whole(pathlib.Path(build))
             case ["coverage", build]:
                 return read_coverage(pathlib.Path(build))
             case ["mutants", file]:

@@ -41,4 +41,34 @@ seeds 1 1999 0
 check 'a seed that neither passed nor failed is an error' grep -q '1999 of 2000 seeds' "$err"
 check 'and no line' [ "$(lines)" -eq 3 ]
 
+# meson test ... --suite whole, with a log of these results
+cat >"$root/meson" <<'STUB'
+#!/bin/sh
+[ "$RESULTS" ] || exit 1
+for result in $RESULTS; do
+    echo "{\"name\": \"whole\", \"result\": \"$result\"}"
+done >"$3/meson-logs/testlog.json"
+case $RESULTS in *FAIL*) exit 1 ;; esac
+STUB
+chmod +x "$root/meson"
+mkdir "$root/build/meson-logs"
+
+# whole WANTED RESULT...
+whole()
+{
+    wanted=$1
+    shift
+    RESULTS=$* PATH=$root:$PATH ends "$wanted" "$root/tools/trust.py" whole "$root/build"
+}
+
+whole 0 OK OK SKIP
+check 'the suite whole is a line' grep -q '	whole	.*	2	0	skipped=1	' "$root/docs/trust/ledger.tsv"
+whole 1 OK FAIL
+check 'a test of it that failed counts' grep -q '	whole	.*	1	1	skipped=0	' "$root/docs/trust/ledger.tsv"
+whole 1
+check 'and no log is an error' grep -q 'no log of its tests' "$err"
+check 'and no line' [ "$(lines)" -eq 5 ]
+ends 0 "$root/tools/trust.py" page
+check 'the page names it' grep -q 'as a whole | 1 passed, 1 failed' "$root/docs/trust.md"
+
 report
