@@ -50,7 +50,7 @@ test)
     exit 1 ;;
 esac
 STUB
-for name in build build-clang build-tsan build-asan; do
+for name in build build-bare build-clang build-tsan build-asan; do
     mkdir -p "$root/$name/meson-logs"
     touch "$root/$name/build.ninja"
 done
@@ -72,11 +72,11 @@ last()
 
 run 0
 check 'nothing failed, nothing is named' sh -c "! grep -q 'what failed' '$out'"
-check 'the last line counts' last '3 passed, 0 failed, 0 skipped'
+check 'the last line counts' last '4 passed, 0 failed, 0 skipped'
 
 export BROKEN_TESTS=build BROKEN_BUILD=build-asan
 run 1
-check 'the last line counts what failed' last '2 passed, 2 failed, 0 skipped'
+check 'the last line counts what failed' last '3 passed, 2 failed, 0 skipped'
 check 'the failed test is named, with its build' grep -qF -e '---- build: unit / bad: FAIL after 2.5 s' "$root/end"
 check 'its last lines are shown' grep -qxF 'line 30' "$root/end"
 check 'so is what it said of errors' grep -qxF 'why it failed' "$root/end"
@@ -90,7 +90,7 @@ check 'and no more than twenty of its lines' [ "$(grep -c '^compiling' "$root/en
 unset BROKEN_BUILD
 export BROKEN_TESTS=build-tsan NO_LOG=yes
 run 1
-check 'a run without a log counts as a failure' last '2 passed, 1 failed, 0 skipped'
+check 'a run without a log counts as a failure' last '3 passed, 1 failed, 0 skipped'
 check 'and says so' grep -q -e '---- build-tsan: meson left no log' "$root/end"
 
 report

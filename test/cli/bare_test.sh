@@ -1,0 +1,36 @@
+#!/bin/sh
+# bare_test.sh - a memman built without the libraries that it can do without.
+#
+# Usage: bare_test.sh MEMMAN. What needs one of them is refused with a line that names it; the rest works.
+# Exit: 0 all passed, 1 some failed, 2 usage.
+set -u
+
+memman=${1:?usage: bare_test.sh MEMMAN}
+. "$(dirname "$0")/../check.sh"
+run="$memman run --machine soft --memory 2M --frames 512K --threads 2 --accesses 800 --quiet"
+
+# shellcheck disable=SC2086 # $run is words
+refused()
+{
+    named=$1
+    shift
+    refuses 3 "$named" $run "$@"
+    [ ! -e "$folder/pages" ] || fail "$*: a page file is left"
+}
+
+# shellcheck disable=SC2086
+good()
+{
+    ends 0 $run "$@"
+}
+
+refused 'this build is without liblz4; install liblz4-dev' --store compressed
+refused 'this build is without libsodium; install libsodium-dev' --store ram --encrypt on
+refused 'this build is without libsodium; install libsodium-dev' --store "file:$folder/pages"
+refused 'this build is without libnbd; install libnbd-dev' --store "nbd:unix:$folder/socket"
+refused 'this build is without liburing; install liburing-dev' --store "file:$folder/pages,io=uring" --encrypt off
+good
+good --store "file:$folder/pages" --encrypt off
+good --store "file:$folder/pages,io=sync" --encrypt off
+good --store "joined:ram+file:$folder/pages" --pagefile 1M..8M --encrypt off
+report
