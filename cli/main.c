@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compare/compare.h"
 #include "exit.h"
 #include "help.h"
 #include "memman.h"
@@ -20,13 +21,13 @@ static enum exit_code version_print(void)
 
 static enum exit_code command_complain(const char *word)
 {
-    static const char *const names[] = {"run", "sim", "states", "help"};
-    const char *nearest = name_nearest(word, names, 4);
+    static const char *const names[] = {"run", "sim", "compare", "states", "help"};
+    const char *nearest = name_nearest(word, names, 5);
 
     if (nearest) {
         usage_complain(word, "no such command; did you mean %s?", nearest);
     } else {
-        usage_complain(word, "no such command; there are run, sim, states and help");
+        usage_complain(word, "no such command; there are run, sim, compare, states and help");
     }
     return EXIT_USAGE;
 }
@@ -34,7 +35,7 @@ static enum exit_code command_complain(const char *word)
 int main(int count, char *words[])
 {
     if (count < 2) {
-        fputs("memman: no command; there are run, sim, states and help\n", stderr);
+        fputs("memman: no command; there are run, sim, compare, states and help\n", stderr);
         return EXIT_USAGE;
     }
     if (strcmp(words[1], "run") == 0) {
@@ -42,6 +43,9 @@ int main(int count, char *words[])
     }
     if (strcmp(words[1], "sim") == 0) {
         return (int)sim_command(words[0], count - 2, words + 2);
+    }
+    if (strcmp(words[1], "compare") == 0) {
+        return (int)compare_command(count - 2, words + 2);
     }
     if (strcmp(words[1], "states") == 0) {
         return (int)states_command(count - 2, words + 2);

@@ -273,6 +273,14 @@ void option_value_print(const struct options *options, enum option option,
     }
 }
 
+void option_key_print(enum option option, char ret_key[OPTION_KEY_BYTES])
+{
+    snprintf(ret_key, OPTION_KEY_BYTES, "%s", option_table[option].name);
+    for (char *dash = ret_key; (dash = strchr(dash, '-')) != NULL;) {
+        *dash = '_';
+    }
+}
+
 void options_print_command(const struct options *options, char *ret_text, size_t bytes)
 {
     size_t used = (size_t)snprintf(ret_text, bytes, "memman run");

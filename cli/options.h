@@ -8,6 +8,7 @@
 #define MM_CLI_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "memman.h"
@@ -93,6 +94,11 @@ struct options {
 /* Prints one line to stderr and returns false where the words are no options. */
 bool options_parse(struct options *ret_options, int count, char *const words[]);
 
+bool option_find(const char *name, size_t length, enum option *ret_option);
+/* Give the option this value; one line to stderr and false where it cannot have it, with `shown` as
+ * the words at fault. The text must live as long as the options. */
+bool option_set(struct options *options, enum option option, const char *shown, const char *text);
+
 /* What the manager is asked for. */
 void options_engine(const struct options *options, struct mm_options *ret_engine);
 /* Fill in what the manager chose. */
@@ -102,6 +108,9 @@ void options_resolve(struct options *options, const struct mm_options *engine);
 #define OPTION_VALUE_BYTES 256
 void option_value_print(const struct options *options, enum option option,
                         char ret_text[OPTION_VALUE_BYTES]);
+/* Its name as JSON keys are written: list-lock becomes list_lock. */
+#define OPTION_KEY_BYTES 32
+void option_key_print(enum option option, char ret_key[OPTION_KEY_BYTES]);
 /* "1G", or "1G..8G" */
 void range_print(uint64_t from, uint64_t to, char ret_text[OPTION_VALUE_BYTES]);
 /* The command that repeats the run. */

@@ -52,7 +52,7 @@ const char *name_nearest(const char *word, const char *const names[], unsigned c
     return nearest;
 }
 
-static bool option_find(const char *name, size_t length, enum option *ret_option)
+bool option_find(const char *name, size_t length, enum option *ret_option)
 {
     for (unsigned option = 0; option < OPTION_COUNT; option++) {
         if (strlen(option_table[option].name) == length &&
@@ -208,21 +208,27 @@ static bool value_parse(const struct option_info *info, const char *text,
     return good;
 }
 
-static bool value_take(struct options *options, enum option option, const char *word,
-                       const char *text)
+bool option_set(struct options *options, enum option option, const char *shown, const char *text)
 {
-    const struct option_info *info = &option_table[option];
-    char shown[96], wanted[160];
+    char wanted[160];
 
-    if (value_parse(info, text, &options->value[option])) {
+    if (value_parse(&option_table[option], text, &options->value[option])) {
         options->value[option].given = options->value[option].present = true;
         return true;
     }
-    /* The whole of what was written, in one of its two spellings. */
-    snprintf(shown, sizeof(shown), strchr(word, '=') ? "%s" : "%s %s", word, text);
-    option_wanted(info, wanted, sizeof(wanted));
+    option_wanted(&option_table[option], wanted, sizeof(wanted));
     usage_complain(shown, "must be %s", wanted);
     return false;
+}
+
+static bool value_take(struct options *options, enum option option, const char *word,
+                       const char *text)
+{
+    char shown[96];
+
+    /* The whole of what was written, in one of its two spellings. */
+    snprintf(shown, sizeof(shown), strchr(word, '=') ? "%s" : "%s %s", word, text);
+    return option_set(options, option, shown, text);
 }
 
 /* ---- the command line ---------------------------------------------------------------------- */
@@ -286,7 +292,7 @@ bool options_parse(struct options *ret_options, int count, char *const words[])
             return true;
         }
         if (strncmp(words[i], "--", 2) != 0 || words[i][2] == '\0') {
-            usage_complain(words[i], "run takes options only; 'memman help' lists them");
+            usage_complain(words[i], "is no option; 'memman help' lists them");
             return false;
         }
         if (!option_take(ret_options, count, words, &i)) {

@@ -37,6 +37,22 @@ void progress_show(struct progress *progress, double share, uint64_t accesses)
     progress->last_accesses = accesses;
 }
 
+void progress_show_part(struct progress *progress, unsigned done, unsigned all)
+{
+    const uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - progress->begin_ns;
+
+    if (!progress->wanted || elapsed < FIRST_NS) {
+        return;
+    }
+    fprintf(stderr, "\rrun %u of %u", done + 1, all);
+    if (done > 0) {
+        fprintf(stderr, ", %.0f s to go", (double)elapsed / 1e9 / done * (all - done));
+    }
+    fputs("\033[K", stderr);
+    fflush(stderr);
+    progress->shown = true;
+}
+
 void progress_erase(struct progress *progress)
 {
     if (progress->shown) {

@@ -16,6 +16,8 @@ struct progress {
 void progress_begin(struct progress *progress, bool quiet);
 /* `share` of the run that is done, 0 to 1. */
 void progress_show(struct progress *progress, double share, uint64_t accesses);
+/* `done` of `all` runs, and how long the others will take. */
+void progress_show_part(struct progress *progress, unsigned done, unsigned all);
 void progress_erase(struct progress *progress);
 
 #endif

@@ -19,6 +19,7 @@
 #include "help.h"
 #include "numbers.h"
 #include "progress.h"
+#include "report/file.h"
 #include "report/outcome.h"
 #include "stop.h"
 #include "users.h"
@@ -39,22 +40,6 @@ struct run {
 };
 
 /* ---- before -------------------------------------------------------------------------------- */
-
-static enum exit_code report_open(const struct run *run, enum option option, FILE **ret_file)
-{
-    const char *path = run->options.value[option].text;
-
-    if (!path) {
-        return EXIT_GOOD;
-    }
-    *ret_file = option == OPTION_JSON && strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (!*ret_file) {
-        line_complain("--%s %.512s: cannot be written (%s); give another file",
-                      option_table[option].name, path, strerror(errno));
-        return EXIT_REFUSED;
-    }
-    return EXIT_GOOD;
-}
 
 static enum exit_code manager_create(struct run *run)
 {
@@ -95,7 +80,7 @@ static enum exit_code slot_map_prepare(struct run *run)
         usage_complain("--slot-map", "there is no page file to draw; give a --pagefile");
         return EXIT_USAGE;
     }
-    return report_open(run, OPTION_SLOT_MAP, &run->slot_map);
+    return report_open(&run->options, OPTION_SLOT_MAP, &run->slot_map);
 }
 
 /* The page file is too small for the memory: the sum, and what would do. */
@@ -299,20 +284,6 @@ static void outcome_check(struct run *run)
     }
 }
 
-/* A report that did not arrive is a refusal, unless there is something worse to say. */
-static enum exit_code report_close(FILE *file, const char *name, enum exit_code code)
-{
-    const bool failed = ferror(file) != 0;
-
-    errno = 0;
-    if ((file == stdout ? fflush(file) : fclose(file)) != 0 || failed) {
-        fprintf(stderr, "memman: %s: the report could not be written (%s)\n", name,
-                errno ? strerror(errno) : "write error");
-        return code == EXIT_GOOD ? EXIT_REFUSED : code;
-    }
-    return code;
-}
-
 static enum exit_code report_write(struct run *run)
 {
     const struct outcome *outcome = &run->outcome;
@@ -374,7 +345,7 @@ static enum exit_code run_measure(struct run *run)
 
 static enum exit_code run_prepared(struct run *run)
 {
-    enum exit_code code = report_open(run, OPTION_JSON, &run->json);
+    enum exit_code code = report_open(&run->options, OPTION_JSON, &run->json);
 
     if (code != EXIT_GOOD) {
         return code;

@@ -190,6 +190,9 @@ void manager_resolve_for(struct mm_options *o)
     if (o->trim_batch == MM_DEFAULT_COUNT) {
         o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16));
     }
+    if (o->map_writable == MM_MAP_WRITABLE_AUTO && o->machine == MM_MACHINE_SOFT) {
+        o->map_writable = MM_MAP_WRITABLE_OFF; /* no fault of the system to save */
+    }
     if (o->fault_around == MM_DEFAULT_COUNT) {
         o->fault_around = o->machine == MM_MACHINE_LINUX ? 8 : 1; /* a fault costs a signal there */
     }

@@ -107,7 +107,7 @@ static enum map_writable map_writable(const mm *manager)
     case MM_MAP_WRITABLE_OFF:
         return MAP_WATCHED;
     default:
-        return manager->options.machine == MM_MACHINE_LINUX ? MAP_BY_HISTORY : MAP_WATCHED;
+        return MAP_BY_HISTORY;
     }
 }
 

@@ -14,28 +14,18 @@ static bool option_is_shown(enum option option)
     return option_table[option].kind != OPTION_FILE && option != OPTION_QUIET;
 }
 
-/* list-lock becomes list_lock, as keys are written. */
-static const char *option_key(enum option option, char ret_key[32])
-{
-    snprintf(ret_key, 32, "%s", option_table[option].name);
-    for (char *dash = ret_key; (dash = strchr(dash, '-')) != NULL;) {
-        *dash = '_';
-    }
-    return ret_key;
-}
-
 static void config_write(struct json_writer *json, const struct options *options)
 {
     json_begin(json, "config", '{');
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         const enum option option = (enum option)i;
         const struct option_value *value = &options->value[option];
-        char key[32], text[OPTION_VALUE_BYTES];
+        char key[OPTION_KEY_BYTES], text[OPTION_VALUE_BYTES];
 
         if (!option_is_shown(option)) {
             continue;
         }
-        option_key(option, key);
+        option_key_print(option, key);
         if (!value->present) {
             json_string(json, key, NULL);
             continue;

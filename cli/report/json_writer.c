@@ -78,6 +78,12 @@ void json_bool(struct json_writer *json, const char *key, bool value)
     fputs(value ? "true" : "false", json->file);
 }
 
+void json_raw(struct json_writer *json, const char *key, const char *value)
+{
+    line_begin(json, key);
+    fputs(value, json->file);
+}
+
 void json_string(struct json_writer *json, const char *key, const char *value)
 {
     line_begin(json, key);

@@ -22,6 +22,8 @@ void json_number(struct json_writer *json, const char *key, uint64_t value);
 /* A value that is not finite becomes null: JSON has no word for it. */
 void json_real(struct json_writer *json, const char *key, double value);
 void json_bool(struct json_writer *json, const char *key, bool value);
+/* A value that is JSON already. */
+void json_raw(struct json_writer *json, const char *key, const char *value);
 /* NULL is null. */
 void json_string(struct json_writer *json, const char *key, const char *value);
 
