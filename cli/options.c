@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "numbers.h"
+#include "report/trace.h"
 
 /* Page numbers have 32 bits, and the last number means "none". */
 #define SIZE_MAX_BYTES ((uint64_t)8 << 40)
@@ -117,6 +118,9 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_SLOT_MAP] = {"slot-map", OPTION_FILE, 0, 0, NULL, NULL, NULL,
                          "draw the page file as a picture (PPM): a dot a slot, 512 a\n"
                          "row, its colour where in memory its page is; free: black"},
+    [OPTION_TRACE] = {"trace", OPTION_FILE, 0, 0, NULL, NULL, NULL,
+                      "write a timeline for ui.perfetto.dev: faults, waits, reads, batches\n"
+                      "and rounds of each thread, its last 65536, and frames by state"},
     [OPTION_QUIET] = {"quiet", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
                       "no progress, no notes, one line of report"},
 };
@@ -184,6 +188,7 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     ret_engine->store = value[OPTION_STORE].text;
     ret_engine->overwrite = value[OPTION_OVERWRITE].present;
     ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
+    ret_engine->spans = value[OPTION_TRACE].present ? trace_spans(ret_engine->threads_max) : 0;
 #define X(option, field)                                                                           \
     if (value[option].present) {                                                                   \
         ret_engine->field = value[option].number;                                                  \

@@ -51,6 +51,7 @@ enum option {
     OPTION_VERIFY,
     OPTION_JSON,
     OPTION_SLOT_MAP,
+    OPTION_TRACE,
     OPTION_QUIET,
     OPTION_COUNT
 };

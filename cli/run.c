@@ -21,6 +21,7 @@
 #include "progress.h"
 #include "report/file.h"
 #include "report/outcome.h"
+#include "report/trace.h"
 #include "stop.h"
 #include "users.h"
 
@@ -36,7 +37,8 @@ struct run {
     struct outcome outcome;
     struct complaints broken;
     char command[2048]; /* repeats the run */
-    FILE *json, *slot_map;
+    struct timeline timeline;
+    FILE *json, *slot_map, *trace;
 };
 
 /* ---- before -------------------------------------------------------------------------------- */
@@ -186,6 +188,10 @@ static void users_watch(struct run *run)
             }
         }
         progress_show(&progress, share < 1 ? share : 1, accesses);
+        if (run->trace) {
+            timeline_look(&run->timeline, run->memory.manager);
+            wait = timeline_wait(&run->timeline) < wait ? timeline_wait(&run->timeline) : wait;
+        }
         stop_wait(wait);
     }
     progress_erase(&progress);
@@ -210,8 +216,10 @@ static enum exit_code users_run(struct run *run)
     stop_signals_unblock();
     const uint64_t workers_begin = mm_worker_cpu_ns(run->memory.manager);
     const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    timeline_begin(&run->timeline);
     users_go(&run->users);
     users_watch(run);
+    timeline_end(&run->timeline);
     outcome->seconds = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
     outcome->cpu_workers = (double)(mm_worker_cpu_ns(run->memory.manager) - workers_begin) / 1e9;
     users_join(&run->users);
@@ -307,6 +315,11 @@ static enum exit_code report_write(struct run *run)
         code = report_close(run->slot_map, "--slot-map", code);
         run->slot_map = NULL;
     }
+    if (run->trace) {
+        report_trace(&run->timeline, run->memory.manager, run->trace);
+        code = report_close(run->trace, "--trace", code);
+        run->trace = NULL;
+    }
     return code;
 }
 
@@ -319,6 +332,9 @@ static enum exit_code run_measure(struct run *run)
 
     if (code == EXIT_GOOD) {
         code = slot_map_prepare(run);
+    }
+    if (code == EXIT_GOOD) {
+        code = report_open(&run->options, OPTION_TRACE, &run->trace);
     }
     if (code == EXIT_GOOD) {
         code = workload_prepare(run);
@@ -364,6 +380,10 @@ static enum exit_code run_prepared(struct run *run)
     if (run->slot_map) {
         fclose(run->slot_map);
     }
+    if (run->trace) {
+        fclose(run->trace);
+    }
+    timeline_free(&run->timeline);
     return code;
 }
 

@@ -114,6 +114,7 @@ struct mm_options {
     enum mm_slot_search slot_search;
     uint32_t
         slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */
+    uint32_t spans;       /* kept of each thread, for mm_spans(); 0: none. Each 24 bytes */
     enum mm_encrypt encrypt;     /* the page file, with a key that only this process has */
     bool overwrite;              /* a page file with a path may exist; what is in it is lost */
     uint64_t store_frames_bytes; /* result: of frames_bytes, what the store takes for itself */
@@ -328,6 +329,27 @@ MM_API void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fra
  */
 #define MM_SLOT_FREE UINT64_MAX
 MM_API size_t mm_slots(const mm *manager, uint64_t first, size_t count, uint64_t *ret_addresses);
+
+/*
+ * What a thread did, from when to when: faults, waits, reads, unmaps, rounds of workers that did anything. Each
+ * thread keeps its last options.spans; what is inside another lies within it. Nothing may move:
+ * frozen only.
+ */
+struct mm_span {
+    const char *name, *group; /* "hard" of "fault", "unmap" of "batch", "trim" of "round" */
+    const char *amount_name;  /* "page": the amount is its number; else how many: "pages" */
+    uint64_t amount;
+    uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC */
+};
+struct mm_span_thread {
+    const char *name;   /* "user", or of the worker; several have the same */
+    uint64_t all, kept; /* so many there were, so many there are */
+};
+/* Threads are counted from 0; 0 of them if no spans are kept. */
+MM_API uint32_t mm_span_threads(const mm *manager);
+/* The thread's last spans, at most `count`, in the order in which they ended; returns how many. */
+MM_API size_t mm_spans(const mm *manager, uint32_t thread, struct mm_span *ret_spans, size_t count,
+                       struct mm_span_thread *ret_thread);
 
 /* CPU time that the manager's own threads have used. */
 MM_API uint64_t mm_worker_cpu_ns(const mm *manager);

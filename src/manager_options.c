@@ -3,12 +3,15 @@
  */
 #include "manager.h"
 
+#include "engine/spans.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PAGES_MAX (1u << 31)
+#define SPANS_MAX (1u << 20)
 
 void manager_say(struct mm_detail *ret_detail, const char *format, ...)
 {
@@ -100,6 +103,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("write_batch", o->write_batch, 1, BATCH_MAX, ret_detail) ||
         !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||
         !in_range("slot_reservation", o->slot_reservation, 1, RESERVATION_MAX, ret_detail) ||
+        !in_range("spans", o->spans, 0, SPANS_MAX, ret_detail) ||
         !in_range("tlb_entries", o->tlb_entries, 0, 1u << 20, ret_detail)) {
         return false;
     }
@@ -225,7 +229,8 @@ int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detai
     uint64_t available = available_bytes();
     uint64_t store = manager_store_memory(o);
     uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48 +
-                      manager_store_grown(o) / MM_PAGE_SIZE * 8;
+                      manager_store_grown(o) / MM_PAGE_SIZE * 8 +
+                      (uint64_t)o->threads_max * o->spans * sizeof(struct span);
     uint64_t needed = o->frames_bytes + store + tables;
     if (available == 0 || needed <= available) {
         return MM_OK;

@@ -156,6 +156,7 @@ static struct engine_config engine_options(const mm *manager)
         .defrag_rounds = o->defragmenters,
         .defrag_batch = DEFRAG_MAX,
         .defrag_rest_ns = DEFRAG_REST_NS,
+        .spans = o->spans,
         .complain = complain,
     };
 }

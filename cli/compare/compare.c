@@ -126,9 +126,14 @@ static bool plan_check(const struct comparison *comparison)
                           : "nothing to compare; give --ablate, or --vary NAME=VALUE,VALUE");
         return false;
     }
-    if (comparison->options.value[OPTION_SLOT_MAP].given) {
-        usage_complain("--slot-map", "is a picture of one run; give it to memman run");
-        return false;
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        char shown[40];
+        if (option_table[i].kind == OPTION_FILE && i != OPTION_JSON &&
+            comparison->options.value[i].given) {
+            snprintf(shown, sizeof(shown), "--%s", option_table[i].name);
+            usage_complain(shown, "is of one run; give it to memman run");
+            return false;
+        }
     }
     for (unsigned i = 0; i < plan->varied_count; i++) {
         const char *name = option_table[plan->varied[i].option].name;

@@ -4,12 +4,13 @@
 #include "engine/engine.h"
 
 #include "base/bitmap.h"
+#include "engine/spans.h"
 
 /* ---- memory ---- */
 
 struct layout {
     size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits,
-        reservations, runs, vads, workers, starts, defrag, owners;
+        reservations, runs, vads, workers, starts, defrag, spans, owners;
     size_t total;
 };
 
@@ -77,6 +78,7 @@ static struct layout lay_out(const struct engine_config *config)
     l.starts = place(&l, count_workers(config) * sizeof(struct worker_start));
     /* A page more, because buffers lie on whole pages. */
     l.defrag = place(&l, config->defrag_rounds > 0 ? defrag_pages(config) * MM_PAGE_SIZE : 0);
+    l.spans = place(&l, (size_t)config->threads * config->spans * sizeof(struct span));
     /* Last, and read or written for clusters in use only: what is not is never touched. */
     l.owners = place(&l, (size_t)config->slots * sizeof(uint64_t));
     return l;
@@ -175,6 +177,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->reservations = (_Atomic uint32_t *)(void *)(base + l.reservations);
     engine->run_owners = (uint32_t *)(void *)(base + l.runs);
     engine->vads = (struct vad *)(void *)(base + l.vads);
+    engine->span_rings = (struct span *)(void *)(base + l.spans);
     engine->defrag_buffers = base + l.defrag + (-(uintptr_t)(base + l.defrag)) % MM_PAGE_SIZE;
     engine->worker_threads = (struct world_thread **)(void *)(base + l.workers);
     engine->worker_starts = (struct worker_start *)(void *)(base + l.starts);
@@ -200,16 +203,18 @@ struct worker_work {
     const char *name;
     bool (*needed)(struct engine *engine);
     bool (*round)(struct engine *engine, struct thread *self);
-    uint64_t tick_ns; /* how long a worker sleeps when nobody wakes it */
+    uint64_t tick_ns;  /* how long a worker sleeps when nobody wakes it */
+    enum counter done; /* what its rounds do, for their spans */
 };
 
 static const struct worker_work work_table[WORKER_KINDS] = {
-    [WORKER_TRIM] = {"mm-trim", trim_needed, trim_round, 1000000000},
-    [WORKER_WRITE] = {"mm-write", write_needed, write_round, 1000000000},
-    [WORKER_ZERO] = {"mm-zero", zero_needed, zero_round, 1000000000},
-    [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000},
-    [WORKER_GROW] = {"mm-grow", growth_needed, growth_round, 1000000000},
-    [WORKER_DEFRAG] = {"mm-defrag", defrag_needed, defrag_round, 20000000},
+    [WORKER_TRIM] = {"mm-trim", trim_needed, trim_round, 1000000000, COUNT_FLUSHED_PAGES},
+    [WORKER_WRITE] = {"mm-write", write_needed, write_round, 1000000000, COUNT_IO_PAGES_WRITTEN},
+    [WORKER_ZERO] = {"mm-zero", zero_needed, zero_round, 1000000000, COUNT_ZEROED},
+    [WORKER_BALANCE] = {"mm-balance", balance_needed, balance_round, 20000000, COUNT_REPURPOSED},
+    [WORKER_GROW] = {"mm-grow", growth_needed, growth_round, 1000000000, COUNT_PAGEFILE_EXTENDED},
+    [WORKER_DEFRAG] = {"mm-defrag", defrag_needed, defrag_round, 20000000,
+                       COUNT_DEFRAG_PAGES_WRITTEN},
 };
 
 /* Pause of a worker that is needed and got nowhere; it doubles, up to so many times. */
@@ -237,6 +242,22 @@ static void worker_sleep(struct engine *engine, enum worker_kind kind, unsigned 
     atomic_fetch_sub_explicit(&event->sleepers, 1, memory_order_seq_cst);
 }
 
+/* One round; if it did anything, it is a span. */
+static bool worker_round(struct engine *engine, struct thread *self, enum worker_kind kind)
+{
+    const struct worker_work *work = &work_table[kind];
+    _Atomic uint64_t *done = &self->counters[work->done];
+    uint64_t begin_ns = span_begin(engine);
+    uint64_t before = atomic_load_explicit(done, memory_order_relaxed);
+    bool any = work->round(engine, self);
+    lock_check_none_held(self);
+    if (any) {
+        span_end(engine, self, (enum span_kind)(SPAN_TRIM + kind), begin_ns,
+                 atomic_load_explicit(done, memory_order_relaxed) - before);
+    }
+    return any;
+}
+
 static void worker_main(void *argument)
 {
     struct worker_start *start = argument;
@@ -244,13 +265,17 @@ static void worker_main(void *argument)
     const struct worker_work *work = &work_table[start->kind];
     unsigned fruitless = 0; /* rounds in a row */
     while (!atomic_load_explicit(&engine->stopping, memory_order_seq_cst)) {
-        bool any = work->round(engine, start->self);
-        lock_check_none_held(start->self);
+        bool any = worker_round(engine, start->self, start->kind);
         if (!any || !work->needed(engine)) {
             fruitless = !any && work->needed(engine) ? fruitless + 1 : 0;
             worker_sleep(engine, start->kind, fruitless);
         }
     }
+}
+
+const char *engine_worker_name(enum worker_kind kind)
+{
+    return work_table[kind].name;
 }
 
 int engine_start(struct engine *engine, uint32_t first_thread)

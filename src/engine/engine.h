@@ -179,6 +179,7 @@ struct engine_config {
     uint32_t defrag_rounds;    /* of the defragmenter that may be under way at once, up to 64 */
     uint32_t defrag_batch;     /* pages that each moves, up to DEFRAG_MAX */
     uint64_t defrag_rest_ns;   /* between two rounds that moved any */
+    uint32_t spans;            /* that each thread keeps of itself; 0: none */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
@@ -208,6 +209,7 @@ struct engine {
     uint32_t *run_owners; /* by run: 1 + the block, or 0; area lock */
     char *defrag_buffers; /* config.defrag_batch pages for each round that may be under way */
     struct vad *vads;
+    struct span *span_rings; /* config.spans for each thread; written by it alone */
     uint32_t region_count, region_shift, slot_area_count, block_count;
     uint32_t slots_per_area;
     uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
@@ -289,6 +291,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
                            const struct policy *policy);
 /* Start or stop all workers. The first worker runs as thread `first_thread`. 0 or -errno. */
 int engine_start(struct engine *engine, uint32_t first_thread);
+const char *engine_worker_name(enum worker_kind kind);
 void engine_stop(struct engine *engine);
 /* A thread leaves: its frame cache goes back to the lists. */
 void engine_leave(struct engine *engine, uint32_t thread);

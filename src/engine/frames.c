@@ -10,6 +10,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/spans.h"
 
 /* ---- availability ---- */
 
@@ -199,6 +200,9 @@ void frames_wait(struct engine *engine, struct thread *self)
         wait_in_queue(engine, self, seen);
         uint64_t waited_ns = world_now_ns() - begin_ns;
         histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
+        if (engine->config.spans > 0) {
+            span_end(engine, self, SPAN_FRAME_WAIT, begin_ns, self->wants);
+        }
         if (waited_ns > LATE_NS) {
             count_one(self, COUNT_FRAME_WAITS_LATE);
         }

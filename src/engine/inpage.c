@@ -14,6 +14,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/spans.h"
 
 /* ---- blocks ---- */
 
@@ -206,7 +207,9 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
         pages += run->frames[i] != FRAME_NONE;
     }
     lock_check_none_held(self);
+    uint64_t begin_ns = span_begin(engine);
     int error = store_wait_for(&engine->store, self->number, &request);
+    span_end(engine, self, SPAN_READ, begin_ns, pages);
     run->from_memory = request.from_memory;
     count_one(self, COUNT_IO_READS);
     count_add(self, COUNT_IO_PAGES_READ, pages);

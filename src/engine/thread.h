@@ -65,6 +65,7 @@ struct thread {
     enum latency latency;          /* (o) what the fault under way turned out to be */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
     uint32_t slot_area;            /* (o) where its last search for free slots ended */
+    uint64_t spans;                /* (o) so many there were (spans.h) */
     page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */
 

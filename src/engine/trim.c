@@ -11,6 +11,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/spans.h"
 
 /* Frames that trimming keeps available, and how many are or will be without it. */
 static uint32_t target_frames(const struct engine *engine)
@@ -127,9 +128,11 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
         return;
     }
     lock_check_none_held(self);
+    uint64_t begin_ns = span_begin(engine);
     if (!MUTANT(TRIM_UNMAPS_TOO_LATE)) {
         unmap_batch(engine, self, batch, unmapped);
     }
+    span_end(engine, self, SPAN_UNMAP, begin_ns, batch->count);
     count_one(self, COUNT_FLUSHES);
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {

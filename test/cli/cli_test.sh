@@ -234,7 +234,7 @@ test_help()
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            slot-search slot-reservation latency verify json slot-map quiet; do
+            slot-search slot-reservation latency verify json slot-map trace quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done
@@ -417,6 +417,46 @@ sys.exit(0 if head == b"P6\n512 2" and len(dots) == 1024 and dots.count(b"\x80\x
 ' "$folder/map" "$folder/mapped" 2>"$err"
 }
 
+# A timeline that a program reads: all spans of few accesses, what is inside another within it, and
+# at the end the frames add up.
+test_trace()
+{
+    refused 2 --trace run --trace
+    refused 3 "$folder/none/x" run $small --machine soft --quiet --trace "$folder/none/x"
+    status 0 run --machine "$1" $small --trace "$folder/trace" --json "$folder/traced" --quiet || return
+    [ "$python" ] || return
+    check "trace on $1: what the report says" "$python" -c 'import collections, json, sys
+r, t = json.load(open(sys.argv[2])), json.load(open(sys.argv[1]))["traceEvents"]
+spans = [e for e in t if e["ph"] == "X"]
+count = collections.Counter(e["name"] for e in spans)
+names = {e["tid"]: e["args"]["name"].split()[0] for e in t if e["name"] == "thread_name"}
+assert count["demand_zero"] == r["faults"]["demand_zero"] > 0, count
+assert count["hard"] == r["faults"]["hard"] > 0, count
+assert count["transition"] == r["faults"]["transition"], count
+assert count["read"] == r["io"]["reads"], count
+assert count["unmap"] == r["machine"]["flushes"], count
+assert list(names.values()).count("user") >= 2 and "mm-trim" in names.values(), names
+by = {"fault": "user", "wait": "user", "round": "mm-", "io": "user"}
+for e in spans:
+    assert e["ts"] >= 0 and e["dur"] >= 0 and e["ts"] + e["dur"] <= r["seconds"] * 1e6 + 1e6, e
+    assert names[e["tid"]].startswith(by.get(e["cat"], "")), e
+pages = sum(e["args"]["pages"] for e in spans if e["name"] == "unmap")
+assert pages == r["machine"]["flushed_pages"], pages
+for tid in names: # a stack: what begins in a span ends in it
+    open_spans = []
+    for e in sorted((e for e in spans if e["tid"] == tid), key=lambda e: (e["ts"], -e["dur"])):
+        while open_spans and open_spans[-1] <= e["ts"] + 1e-9:
+            open_spans.pop()
+        assert not open_spans or e["ts"] + e["dur"] <= open_spans[-1] + 1e-3, e
+        open_spans.append(e["ts"] + e["dur"])
+frames = [e for e in t if e["ph"] == "C"]
+assert frames and all(sum(e["args"].values()) == 128 for e in frames), frames[:1]
+' "$folder/trace" "$folder/traced" 2>"$err"
+    status 0 run --machine "$1" --memory 2M --frames 512K --threads 1 --accesses 200000 \
+        --trace "$folder/trace" --quiet
+    check 'trace: what is lost is said' grep -q 'user 1: the last 65536 spans of' "$folder/trace"
+}
+
 # One thread that only writes touches exactly the pages of its stream: one demand-zero fault each.
 test_seed()
 {
@@ -466,6 +506,7 @@ test_states
 test_text
 test_json
 test_slot_map
+test_trace soft
 test_seed
 test_runs soft
 test_signal soft INT
@@ -474,6 +515,7 @@ test_signal soft TERM
 if [ $? -eq 3 ]; then
     echo "note: no Linux machine here: $(head -n 1 "$err")"
 else
+    test_trace linux
     test_runs linux
     test_signal linux INT
 fi

@@ -200,6 +200,50 @@ static void test_peek(void **state)
     mm_destroy(manager); /* frozen: fine as well */
 }
 
+/* Of one thread the last spans are told, in order, and fewer are the last of more. */
+static bool check_spans(const mm *manager, uint32_t number)
+{
+    struct mm_span spans[16], last[2];
+    struct mm_span_thread thread, again;
+    size_t count = mm_spans(manager, number, spans, 16, &thread);
+    assert_int_equal(thread.kept, thread.all < 16 ? thread.all : 16);
+    assert_int_equal(count, thread.kept);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(spans[i].begin_ns <= spans[i].end_ns);
+        assert_true(i == 0 || spans[i - 1].end_ns <= spans[i].end_ns);
+        assert_non_null(spans[i].name);
+    }
+    if (count < 2) {
+        return false;
+    }
+    assert_int_equal(mm_spans(manager, number, last, 2, &again), 2);
+    assert_memory_equal(last, &spans[count - 2], sizeof(last));
+    return count == 16 && strcmp(thread.name, "user") == 0;
+}
+
+static void test_spans(void **state)
+{
+    struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
+    options.spans = 16;
+    mm *manager = make(&options);
+    struct mm_span span;
+    struct mm_span_thread thread;
+    uint64_t base = claim_all(manager), value = 1;
+    for (uint64_t page = 0; page < PAGES; page++) {
+        assert_int_equal(mm_write(manager, base + page * PAGE, &value, sizeof(value)), MM_OK);
+    }
+    mm_freeze(manager);
+    bool full = false;
+    uint32_t threads = mm_span_threads(manager);
+    for (uint32_t i = 0; i < threads; i++) {
+        full |= check_spans(manager, i);
+    }
+    assert_true(full);
+    assert_int_equal(mm_spans(manager, threads, &span, 1, &thread), 0);
+    assert_int_equal(mm_thaw(manager), MM_OK);
+    end(manager);
+}
+
 static void test_observation(void **state)
 {
     struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
@@ -217,6 +261,7 @@ static void test_observation(void **state)
     }
     assert_true(mm_latencies(manager, latencies, 16) <= 16);
     assert_true(mm_locks(manager, locks, 32) <= 32);
+    assert_int_equal(mm_span_threads(manager), 0);
     assert_string_equal(mm_options_of(manager)->policy,
                         options.machine == MM_MACHINE_SOFT ? "age8" : "fifo");
     assert_int_equal(mm_options_of(manager)->machine, options.machine);
@@ -374,6 +419,7 @@ static void test_bad_options(void **state)
     REFUSE(slot_reservation, 128);
     REFUSE(tlb_entries, 100);
     REFUSE(tlb_entries, 1u << 30);
+    REFUSE(spans, (1u << 20) + 1);
     REFUSE(machine, (enum mm_machine)77);
     REFUSE(faults, (enum mm_faults)77);
     REFUSE(slot_search, (enum mm_slot_search)77);
@@ -563,11 +609,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         ON_EACH_MACHINE(test_threads_max) ON_EACH_MACHINE(test_threads_that_end)
             ON_EACH_MACHINE(test_threads_that_only_touch) ON_EACH_MACHINE(test_peek)
-                ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_fragmentation)
-                    ON_EACH_MACHINE(test_bad_options) ON_EACH_MACHINE(test_one_frame)
-                        ON_EACH_MACHINE(test_two_frames) ON_EACH_MACHINE(test_no_pagefile)
-                            ON_EACH_MACHINE(test_default_sizes) ON_EACH_MACHINE(test_two_managers)
-                                ON_EACH_MACHINE(test_nothing_leaks)};
+                ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_spans)
+                    ON_EACH_MACHINE(test_fragmentation) ON_EACH_MACHINE(test_bad_options)
+                        ON_EACH_MACHINE(test_one_frame) ON_EACH_MACHINE(test_two_frames)
+                            ON_EACH_MACHINE(test_no_pagefile) ON_EACH_MACHINE(test_default_sizes)
+                                ON_EACH_MACHINE(test_two_managers)
+                                    ON_EACH_MACHINE(test_nothing_leaks)};
     if (argc > 1) { /* only tests whose name matches, as "test_pin*" */
         cmocka_set_test_filter(argv[1]);
     }

@@ -137,7 +137,7 @@ static void check_same(const struct resolved *first, const struct resolved *seco
         const struct option_value *one = &first->options.value[option];
         const struct option_value *two = &second->options.value[option];
 
-        if (option != OPTION_JSON && option != OPTION_QUIET)
+        if (option_table[option].kind != OPTION_FILE && option != OPTION_QUIET)
             REQUIRE(one->present == two->present && one->number == two->number &&
                         !(one->real < two->real) && !(one->real > two->real),
                     "--%s is not the same when repeated: %s", option_table[option].name,

@@ -51,6 +51,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .dirty_bit = !config->no_dirty_bit,
         .map_writable = config->map_writable,
         .latency = true,
+        .spans = config->spans,
         .slots_next_fit = !config->first_fit,
         .slot_reservation = config->slot_reservation,
         .growth_step = config->growth_step,
