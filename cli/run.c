@@ -268,6 +268,8 @@ static void outcome_collect(struct run *run)
     outcome->counters = counters < OUTCOME_COUNTERS ? counters : OUTCOME_COUNTERS;
     const size_t locks = mm_locks(manager, outcome->lock, OUTCOME_LOCKS);
     outcome->locks = locks < OUTCOME_LOCKS ? locks : OUTCOME_LOCKS;
+    const size_t list_locks = mm_list_locks(manager, outcome->list_lock, OUTCOME_LOCKS);
+    outcome->list_locks = list_locks < OUTCOME_LOCKS ? list_locks : OUTCOME_LOCKS;
     latencies_collect(run);
 }
 

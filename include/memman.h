@@ -276,7 +276,7 @@ struct mm_pages {
 MM_API void mm_pages(const mm *manager, struct mm_pages *ret_pages);
 
 struct mm_latency {
-    const char *name; /* demand_zero, transition, hard, compressed, write_protect, frame_wait */
+    const char *name; /* a fault, by what it was, or a part: frame_wait, read, unmap */
     uint64_t count, mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
 };
 MM_API size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t count);
@@ -287,6 +287,8 @@ struct mm_lock_statistics {
     uint64_t acquired, contended, wait_ns, hold_ns;
 };
 MM_API size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count);
+/* What of these is "list", by page list: zeroed, free, modified, bad, standby by priority. */
+MM_API size_t mm_list_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count);
 
 /*
  * How the pages lie in the page file, and what that costs. It is looked up while everything goes

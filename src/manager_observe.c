@@ -92,6 +92,17 @@ size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t 
     return RANK_COUNT;
 }
 
+size_t mm_list_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count)
+{
+    for (size_t i = 0; i < count && i < LIST_COUNT; i++) {
+        struct lock_sums sums;
+        const char *name = snapshot_list_lock(manager->engine, (enum list_id)i, &sums);
+        ret_locks[i] = (struct mm_lock_statistics){name, sums.acquired, sums.contended,
+                                                   sums.wait_ns, sums.hold_ns};
+    }
+    return LIST_COUNT;
+}
+
 /* ---- fragmentation ---- */
 
 static double ratio(uint64_t part, uint64_t whole)

@@ -192,11 +192,12 @@ static void latencies_write(struct json_writer *json, const struct outcome *outc
     json_end(json, '}');
 }
 
-static void locks_write(struct json_writer *json, const struct outcome *outcome)
+static void locks_write(struct json_writer *json, const char *key,
+                        const struct mm_lock_statistics locks[], size_t count)
 {
-    json_begin(json, "locks", '[');
-    for (size_t i = 0; i < outcome->locks; i++) {
-        const struct mm_lock_statistics *lock = &outcome->lock[i];
+    json_begin(json, key, '[');
+    for (size_t i = 0; i < count; i++) {
+        const struct mm_lock_statistics *lock = &locks[i];
         json_begin(json, NULL, '{');
         json_string(json, "name", lock->name);
         json_number(json, "acquired", lock->acquired);
@@ -262,7 +263,8 @@ void report_json(const struct outcome *outcome, FILE *file)
     pages_write(&json, outcome);
     fragmentation_write(&json, &outcome->fragmentation);
     latencies_write(&json, outcome);
-    locks_write(&json, outcome);
+    locks_write(&json, "locks", outcome->lock, outcome->locks);
+    locks_write(&json, "list_locks", outcome->list_lock, outcome->list_locks);
     verdict_write(&json, outcome);
     json_end(&json, '}');
 }

@@ -30,6 +30,8 @@ struct outcome {
     size_t latencies;
     struct mm_lock_statistics lock[OUTCOME_LOCKS];
     size_t locks;
+    struct mm_lock_statistics list_lock[OUTCOME_LOCKS]; /* of them `list`, one by one */
+    size_t list_locks;
 
     struct oracle_pages checked;
     const struct complaints *wrong;  /* data */

@@ -343,6 +343,22 @@ static void latencies_print(const struct outcome *outcome, FILE *file)
     }
 }
 
+static void lock_print(const struct mm_lock_statistics *lock, const char *before, FILE *file)
+{
+    char acquired[NUMBER_TEXT_BYTES], contended[NUMBER_TEXT_BYTES], name[24];
+
+    snprintf(name, sizeof(name), "%s%s", before, lock->name);
+    if (lock->acquired == 0) {
+        row_print(file, "  %s", name);
+        return;
+    }
+    row_print(file, "  %-14s%16s%16s%9.3f%13.2f%13.2f", name, cell(lock->acquired, acquired),
+              cell(lock->contended, contended),
+              (double)lock->contended * 100 / (double)lock->acquired, (double)lock->wait_ns / 1e6,
+              (double)lock->hold_ns / 1e6);
+}
+
+/* The page lists' locks one by one under their sum, those that were used. */
 static void locks_print(const struct outcome *outcome, FILE *file)
 {
     if (outcome->locks == 0) {
@@ -351,17 +367,15 @@ static void locks_print(const struct outcome *outcome, FILE *file)
     rule_print(file, "Locks                   Acquired       Contended        %     Wait, ms     "
                      "Held, ms");
     for (size_t i = 0; i < outcome->locks; i++) {
-        const struct mm_lock_statistics *lock = &outcome->lock[i];
-        char acquired[NUMBER_TEXT_BYTES], contended[NUMBER_TEXT_BYTES];
-
-        if (lock->acquired == 0) {
-            row_print(file, "  %s", lock->name);
+        lock_print(&outcome->lock[i], "", file);
+        if (strcmp(outcome->lock[i].name, "list") != 0) {
             continue;
         }
-        row_print(file, "  %-14s%16s%16s%9.3f%13.2f%13.2f", lock->name,
-                  cell(lock->acquired, acquired), cell(lock->contended, contended),
-                  (double)lock->contended * 100 / (double)lock->acquired,
-                  (double)lock->wait_ns / 1e6, (double)lock->hold_ns / 1e6);
+        for (size_t j = 0; j < outcome->list_locks; j++) {
+            if (outcome->list_lock[j].acquired > 0) {
+                lock_print(&outcome->list_lock[j], "  ", file);
+            }
+        }
     }
 }
 

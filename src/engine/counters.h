@@ -55,6 +55,9 @@
     X(UNLINK_EXCLUSIVE, "lists", "unlink_exclusive", "Unlinks under an Exclusive Lock")            \
     X(PAGEFILE_EXTENDED, "pagefile", "extensions", "Page File Extensions")                         \
     X(PAGEFILE_REFUSED, "pagefile", "refused", "Page File Extensions Refused")                     \
+    X(TRIM_AHEAD, "trims", "ahead", "Trims ahead of Need")                                         \
+    X(TRIM_WAITED_FOR, "trims", "waited_for", "Trims while a Thread Waited")                       \
+    X(TRIM_BY_WAITER, "trims", "by_waiter", "Trims by Who Waits")                                  \
     X(FLUSHES, "machine", "flushes", "Batched Unmaps")                                             \
     X(FLUSHED_PAGES, "machine", "flushed_pages", "Pages Unmapped in Batches")
 
@@ -72,7 +75,9 @@ enum counter {
     X(HARD, "hard")                                                                                \
     X(COMPRESSED, "compressed")                                                                    \
     X(WRITE_PROTECT, "write_protect")                                                              \
-    X(FRAME_WAIT, "frame_wait")
+    X(FRAME_WAIT, "frame_wait")                                                                    \
+    X(READ, "read")                                                                                \
+    X(UNMAP, "unmap")
 
 enum latency {
 #define X(id, name) LATENCY_##id,

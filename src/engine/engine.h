@@ -35,6 +35,7 @@ enum list_id {
     LIST_STANDBY, /* eight of them, by priority */
     LIST_COUNT = LIST_STANDBY + STANDBY_PRIORITIES
 };
+_Static_assert(LIST_COUNT == (unsigned)LOCK_LISTS, "a class of locks for each list");
 
 /* A page list. Head and tail are frame-database entries of their own, so no link is special. */
 struct page_list {

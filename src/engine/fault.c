@@ -371,28 +371,17 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
     return step;
 }
 
-static void fault_record(struct engine *engine, struct thread *self, page_number page,
-                         uint64_t begin_ns)
-{
-    if (engine->config.latency) {
-        histogram_record(&self->latencies[self->latency], world_now_ns() - begin_ns);
-    }
-    if (engine->config.spans > 0) {
-        span_end(engine, self, (enum span_kind)self->latency, begin_ns, page);
-    }
-}
-
 enum fault_result engine_fault(void *context, uint32_t thread, page_number page, bool write)
 {
     struct engine *engine = context;
     struct thread *self = &engine->threads[thread];
-    uint64_t begin_ns = engine->config.latency ? world_now_ns() : span_begin(engine);
+    uint64_t begin_ns = span_begin(engine);
     MUST(page < engine->config.pages);
     self->latency = LATENCY_NONE;
     enum fault_step step = resolve_until_done(engine, self, page, write);
     lock_check_none_held(self);
-    if (begin_ns != 0 && self->latency != LATENCY_NONE) {
-        fault_record(engine, self, page, begin_ns);
+    if (self->latency != LATENCY_NONE) {
+        span_end(engine, self, (enum span_kind)self->latency, begin_ns, page);
     }
     if (step == STEP_ACCESS_VIOLATION) {
         count_one(self, COUNT_FAULT_ACCESS_VIOLATION);

@@ -200,9 +200,7 @@ void frames_wait(struct engine *engine, struct thread *self)
         wait_in_queue(engine, self, seen);
         uint64_t waited_ns = world_now_ns() - begin_ns;
         histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
-        if (engine->config.spans > 0) {
-            span_end(engine, self, SPAN_FRAME_WAIT, begin_ns, self->wants);
-        }
+        span_keep(engine, self, SPAN_FRAME_WAIT, begin_ns, begin_ns + waited_ns, self->wants);
         if (waited_ns > LATE_NS) {
             count_one(self, COUNT_FRAME_WAITS_LATE);
         }

@@ -29,11 +29,16 @@ static inline void clear_links(struct engine *engine, frame_number frame)
     PFN_SET_FIELD(frame_pfn(engine, frame), blink, FRAME_NONE);
 }
 
+static uint32_t lock_class(enum list_id id)
+{
+    return (uint32_t)RANK_COUNT + id;
+}
+
 void list_insert_many(struct engine *engine, struct thread *self, enum list_id id,
                       const frame_number *frames, uint32_t count)
 {
     struct page_list *list = &engine->lists[id];
-    lock_acquire_exclusive(self, &list->lock, RANK_LIST);
+    lock_acquire_exclusive(self, &list->lock, lock_class(id));
     frame_number last = PFN_FIELD(frame_pfn(engine, list->tail), blink);
     for (uint32_t i = 0; i < count; i++) {
         AUDIT(pfn_state(pfn_load(frame_pfn(engine, frames[i]))) == list->state);
@@ -43,7 +48,7 @@ void list_insert_many(struct engine *engine, struct thread *self, enum list_id i
     }
     link_frames(engine, last, list->tail);
     atomic_fetch_add_explicit(&list->count, count, memory_order_seq_cst);
-    lock_release_exclusive(self, &list->lock, RANK_LIST);
+    lock_release_exclusive(self, &list->lock, lock_class(id));
 }
 
 void list_insert(struct engine *engine, struct thread *self, enum list_id list, frame_number frame)
@@ -88,10 +93,10 @@ void list_unlink(struct engine *engine, struct thread *self, enum list_id id, fr
 {
     struct page_list *list = &engine->lists[id];
     if (engine->config.list_lock_shared && !MUTANT(LIST_UNLINK_WITHOUT_LOCK)) {
-        lock_acquire_shared(self, &list->lock, RANK_LIST);
+        lock_acquire_shared(self, &list->lock, lock_class(id));
         check_member(engine, list, frame);
         bool unlinked = unlink_between(engine, self, list, frame);
-        lock_release_shared(self, &list->lock, RANK_LIST);
+        lock_release_shared(self, &list->lock, lock_class(id));
         if (unlinked) {
             count_one(self, COUNT_UNLINK_SHARED);
             return;
@@ -101,9 +106,9 @@ void list_unlink(struct engine *engine, struct thread *self, enum list_id id, fr
         unlink_frame(engine, list, frame);
         return;
     }
-    lock_acquire_exclusive(self, &list->lock, RANK_LIST);
+    lock_acquire_exclusive(self, &list->lock, lock_class(id));
     unlink_frame(engine, list, frame); /* neighbours are read again: they may have changed */
-    lock_release_exclusive(self, &list->lock, RANK_LIST);
+    lock_release_exclusive(self, &list->lock, lock_class(id));
     count_one(self, COUNT_UNLINK_EXCLUSIVE);
 }
 
@@ -115,7 +120,7 @@ uint32_t list_take(struct engine *engine, struct thread *self, enum list_id id, 
         return 0;
     }
     uint32_t taken = 0, passed = 0;
-    lock_acquire_exclusive(self, &list->lock, RANK_LIST);
+    lock_acquire_exclusive(self, &list->lock, lock_class(id));
     frame_number kept = list->head, frame = PFN_FIELD(frame_pfn(engine, kept), flink);
     /* A locked frame is being rescued; it is passed over and stays, but not for ever. */
     while (frame != list->tail && taken < count && passed < count + 64) {
@@ -135,6 +140,6 @@ uint32_t list_take(struct engine *engine, struct thread *self, enum list_id id, 
     }
     link_frames(engine, kept, frame);
     atomic_fetch_sub_explicit(&list->count, taken, memory_order_seq_cst);
-    lock_release_exclusive(self, &list->lock, RANK_LIST);
+    lock_release_exclusive(self, &list->lock, lock_class(id));
     return taken;
 }

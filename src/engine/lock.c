@@ -82,21 +82,21 @@ static void add_relaxed(_Atomic uint64_t *value, uint64_t amount)
                           memory_order_relaxed);
 }
 
-void lock_sample_begin(struct thread *self, enum lock_rank rank)
+void lock_sample_begin(struct thread *self, uint32_t class)
 {
-    self->locks[rank].sample_begin_ns = world_now_ns();
+    self->locks[class].sample_begin_ns = world_now_ns();
 }
 
-void lock_sample_end(struct thread *self, enum lock_rank rank)
+void lock_sample_end(struct thread *self, uint32_t class)
 {
-    struct lock_counts *counts = &self->locks[rank];
+    struct lock_counts *counts = &self->locks[class];
     add_relaxed(&counts->hold_ns, (world_now_ns() - counts->sample_begin_ns) * LOCK_SAMPLE);
     counts->sample_begin_ns = 0;
 }
 
-static void count_contended(struct thread *self, enum lock_rank rank, uint64_t begin_ns)
+static void count_contended(struct thread *self, uint32_t class, uint64_t begin_ns)
 {
-    struct lock_counts *counts = &self->locks[rank];
+    struct lock_counts *counts = &self->locks[class];
     add_relaxed(&counts->contended, 1);
     add_relaxed(&counts->wait_ns, world_now_ns() - begin_ns);
 }
@@ -111,9 +111,9 @@ void lock_wait_spin(struct thread *self, lock_word *word, enum lock_rank rank)
     count_contended(self, rank, begin_ns);
 }
 
-void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank rank)
+void lock_acquire_shared(struct thread *self, lock_word *word, uint32_t class)
 {
-    lock_check_acquire(self, rank, false);
+    lock_check_acquire(self, lock_rank_of(class), false);
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
@@ -128,25 +128,25 @@ void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank ra
         world_pause(round, self->backoff);
     }
     if (begin_ns != 0) {
-        count_contended(self, rank, begin_ns);
+        count_contended(self, class, begin_ns);
     }
-    lock_count_acquired(self, rank);
+    lock_count_acquired(self, class);
 }
 
-void lock_release_shared(struct thread *self, lock_word *word, enum lock_rank rank)
+void lock_release_shared(struct thread *self, lock_word *word, uint32_t class)
 {
-    lock_check_release(self, rank);
-    if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
-        lock_sample_end(self, rank);
+    lock_check_release(self, lock_rank_of(class));
+    if (UNLIKELY(self->locks[class].sample_begin_ns != 0)) {
+        lock_sample_end(self, class);
     }
     uint32_t before = atomic_fetch_sub_explicit(word, 1, memory_order_release);
     MUST((before & LOCK_EXCLUSIVE) == 0);
     MUST((before & ~LOCK_WRITER_WAITS) != 0);
 }
 
-void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank rank)
+void lock_acquire_exclusive(struct thread *self, lock_word *word, uint32_t class)
 {
-    lock_check_acquire(self, rank, false);
+    lock_check_acquire(self, lock_rank_of(class), false);
     uint64_t begin_ns = 0;
     for (unsigned round = 0;; round++) {
         uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
@@ -164,16 +164,16 @@ void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank
         world_pause(round, self->backoff);
     }
     if (begin_ns != 0) {
-        count_contended(self, rank, begin_ns);
+        count_contended(self, class, begin_ns);
     }
-    lock_count_acquired(self, rank);
+    lock_count_acquired(self, class);
 }
 
-void lock_release_exclusive(struct thread *self, lock_word *word, enum lock_rank rank)
+void lock_release_exclusive(struct thread *self, lock_word *word, uint32_t class)
 {
-    lock_check_release(self, rank);
-    if (UNLIKELY(self->locks[rank].sample_begin_ns != 0)) {
-        lock_sample_end(self, rank);
+    lock_check_release(self, lock_rank_of(class));
+    if (UNLIKELY(self->locks[class].sample_begin_ns != 0)) {
+        lock_sample_end(self, class);
     }
     uint32_t before = atomic_fetch_and_explicit(word, ~LOCK_EXCLUSIVE, memory_order_release);
     MUST((before & ~LOCK_WRITER_WAITS) == LOCK_EXCLUSIVE);

@@ -47,8 +47,13 @@ _Noreturn void must_fail(const char *condition, const char *file, int line);
 #define LOCK_SAMPLE 64
 
 void lock_wait_spin(struct thread *self, lock_word *word, enum lock_rank rank);
-void lock_sample_begin(struct thread *self, enum lock_rank rank);
-void lock_sample_end(struct thread *self, enum lock_rank rank);
+void lock_sample_begin(struct thread *self, uint32_t class);
+void lock_sample_end(struct thread *self, uint32_t class);
+
+static inline enum lock_rank lock_rank_of(uint32_t class)
+{
+    return class < RANK_COUNT ? (enum lock_rank) class : RANK_LIST;
+}
 
 /* Order check: `tried` locks are exempt from the order but are remembered as held. */
 #ifdef MM_CHECKED
@@ -70,13 +75,13 @@ static inline void lock_check_none_held(const struct thread *self)
 }
 #endif
 
-static inline void lock_count_acquired(struct thread *self, enum lock_rank rank)
+static inline void lock_count_acquired(struct thread *self, uint32_t class)
 {
-    struct lock_counts *counts = &self->locks[rank];
+    struct lock_counts *counts = &self->locks[class];
     uint64_t acquired = atomic_load_explicit(&counts->acquired, memory_order_relaxed) + 1;
     atomic_store_explicit(&counts->acquired, acquired, memory_order_relaxed);
     if (UNLIKELY(acquired % LOCK_SAMPLE == 0)) {
-        lock_sample_begin(self, rank);
+        lock_sample_begin(self, class);
     }
 }
 
@@ -118,14 +123,15 @@ static inline void lock_release(struct thread *self, lock_word *word, enum lock_
     atomic_store_explicit(word, 0, memory_order_release);
 }
 
-/* Shared/exclusive spin lock: bit 31 owned exclusively, bit 30 a writer waits, else readers. */
+/* Shared/exclusive spin lock: bit 31 owned exclusively, bit 30 a writer waits, else readers. It is
+ * taken as a class (thread.h). */
 #define LOCK_EXCLUSIVE    (1u << 31)
 #define LOCK_WRITER_WAITS (1u << 30)
 
-void lock_acquire_shared(struct thread *self, lock_word *word, enum lock_rank rank);
-void lock_release_shared(struct thread *self, lock_word *word, enum lock_rank rank);
-void lock_acquire_exclusive(struct thread *self, lock_word *word, enum lock_rank rank);
-void lock_release_exclusive(struct thread *self, lock_word *word, enum lock_rank rank);
+void lock_acquire_shared(struct thread *self, lock_word *word, uint32_t class);
+void lock_release_shared(struct thread *self, lock_word *word, uint32_t class);
+void lock_acquire_exclusive(struct thread *self, lock_word *word, uint32_t class);
+void lock_release_exclusive(struct thread *self, lock_word *word, uint32_t class);
 
 /* Sleeping lock (0 free, 1 held, 2 held and waited for); machine calls are allowed under it. */
 void lock_acquire_sleeping(struct thread *self, lock_word *word, enum lock_rank rank);

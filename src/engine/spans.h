@@ -1,9 +1,9 @@
 /*
  * spans.h - what threads did and when: faults, waits, reads, unmaps, rounds of workers.
  *
- * Each thread keeps the last so many of its own, in a ring that was made at the start; without rings
- * (config.spans 0) nothing is looked at, not even the clock. A ring is written by its thread alone
- * and read when nothing moves.
+ * How long they took goes into the thread's latencies, with config.latency. With config.spans it also
+ * keeps the last so many, in a ring that was made at the start. Without both not even the
+ * clock is looked at. A ring is written by its thread alone and read when nothing moves.
  */
 #ifndef MM_ENGINE_SPANS_H
 #define MM_ENGINE_SPANS_H
@@ -11,7 +11,7 @@
 #include "contract/world.h"
 #include "engine/engine.h"
 
-/* X(id, name, group, what the amount is): first as LATENCIES, last as worker kinds. */
+/* X(id, name, group, what the amount is): first those of LATENCIES, last the worker kinds. */
 #define SPANS(X)                                                                                   \
     X(DEMAND_ZERO, "demand_zero", "fault", "page")                                                 \
     X(TRANSITION, "transition", "fault", "page")                                                   \
@@ -34,7 +34,7 @@ enum span_kind {
 #undef X
         SPAN_COUNT
 };
-_Static_assert((unsigned)SPAN_FRAME_WAIT == (unsigned)LATENCY_FRAME_WAIT, "spans of faults");
+_Static_assert((unsigned)SPAN_UNMAP == (unsigned)LATENCY_UNMAP, "spans with a latency");
 _Static_assert((unsigned)SPAN_COUNT - SPAN_TRIM == (unsigned)WORKER_KINDS, "spans of workers");
 
 struct span {
@@ -50,16 +50,29 @@ static inline struct span *span_ring(const struct engine *engine, uint32_t threa
 /* When it began; 0: nobody wants to know. */
 static inline uint64_t span_begin(const struct engine *engine)
 {
-    return UNLIKELY(engine->config.spans > 0) ? world_now_ns() : 0;
+    return engine->config.latency || UNLIKELY(engine->config.spans > 0) ? world_now_ns() : 0;
+}
+
+static inline void span_keep(struct engine *engine, struct thread *self, enum span_kind kind,
+                             uint64_t begin_ns, uint64_t end_ns, uint64_t amount)
+{
+    if (UNLIKELY(engine->config.spans > 0)) {
+        span_ring(engine, self->number)[self->spans++ % engine->config.spans] =
+            (struct span){begin_ns, end_ns, kind, (uint32_t)amount};
+    }
 }
 
 static inline void span_end(struct engine *engine, struct thread *self, enum span_kind kind,
                             uint64_t begin_ns, uint64_t amount)
 {
-    if (UNLIKELY(begin_ns != 0)) {
-        span_ring(engine, self->number)[self->spans++ % engine->config.spans] =
-            (struct span){begin_ns, world_now_ns(), kind, (uint32_t)amount};
+    if (begin_ns == 0) {
+        return;
     }
+    uint64_t end_ns = world_now_ns();
+    if (engine->config.latency && (unsigned)kind < LATENCY_COUNT) {
+        histogram_record(&self->latencies[kind], end_ns - begin_ns);
+    }
+    span_keep(engine, self, kind, begin_ns, end_ns, amount);
 }
 
 #endif

@@ -34,6 +34,13 @@ enum lock_rank {
         RANK_COUNT
 };
 
+/*
+ * What locks are counted by: their rank, page lists each by itself. A class is a rank, or one of
+ * the lists' behind the ranks.
+ */
+#define LOCK_LISTS   12 /* LIST_COUNT */
+#define LOCK_CLASSES (RANK_COUNT + LOCK_LISTS)
+
 struct lock_counts {
     _Atomic uint64_t acquired, contended, wait_ns, hold_ns; /* (s) */
     uint64_t sample_begin_ns;                               /* (o) 0: not sampled */
@@ -77,7 +84,7 @@ struct thread {
 
     CACHE_ALIGNED _Atomic uint64_t counters[COUNTER_COUNT]; /* (s) */
     _Atomic uint64_t moves[WHY_COUNT];                      /* (s) */
-    struct lock_counts locks[RANK_COUNT];
+    struct lock_counts locks[LOCK_CLASSES];
     struct histogram latencies[LATENCY_COUNT]; /* (s) */
     struct histogram batch_writes;             /* (s) I/Os that a batch of the writer took */
     struct move_record ring[MOVE_RING];        /* checked builds */

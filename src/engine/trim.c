@@ -257,5 +257,10 @@ bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 
 bool trim_round(struct engine *engine, struct thread *self)
 {
-    return trim_pages(engine, self, trim_goal(engine));
+    bool waited_for = load_seq_cst(&engine->waiters) > 0;
+    bool any = trim_pages(engine, self, trim_goal(engine));
+    if (any) {
+        count_one(self, waited_for ? COUNT_TRIM_WAITED_FOR : COUNT_TRIM_AHEAD);
+    }
+    return any;
 }

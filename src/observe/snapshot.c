@@ -64,14 +64,39 @@ void snapshot_latency(const struct engine *engine, enum latency latency,
     histogram_summarize(&sum, ret_summary);
 }
 
+static void add_class(const struct engine *engine, uint32_t class, struct lock_sums *sums)
+{
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        const struct lock_counts *counts = &engine->threads[t].locks[class];
+        sums->acquired += load_relaxed(&counts->acquired);
+        sums->contended += load_relaxed(&counts->contended);
+        sums->wait_ns += load_relaxed(&counts->wait_ns);
+        sums->hold_ns += load_relaxed(&counts->hold_ns);
+    }
+}
+
 void snapshot_locks(const struct engine *engine, enum lock_rank rank, struct lock_sums *ret_sums)
 {
     *ret_sums = (struct lock_sums){0};
-    for (uint32_t t = 0; t < engine->config.threads; t++) {
-        const struct lock_counts *counts = &engine->threads[t].locks[rank];
-        ret_sums->acquired += load_relaxed(&counts->acquired);
-        ret_sums->contended += load_relaxed(&counts->contended);
-        ret_sums->wait_ns += load_relaxed(&counts->wait_ns);
-        ret_sums->hold_ns += load_relaxed(&counts->hold_ns);
+    for (uint32_t class = 0; class < LOCK_CLASSES; class ++) {
+        if (lock_rank_of(class) == rank) {
+            add_class(engine, class, ret_sums);
+        }
     }
+}
+
+const char *snapshot_list_lock(const struct engine *engine, enum list_id list,
+                               struct lock_sums *ret_sums)
+{
+    static const char *const names[LIST_COUNT] = {
+        [LIST_ZEROED] = "zeroed",         [LIST_FREE] = "free",
+        [LIST_MODIFIED] = "modified",     [LIST_BAD] = "bad",
+        [LIST_STANDBY] = "standby 0",     [LIST_STANDBY + 1] = "standby 1",
+        [LIST_STANDBY + 2] = "standby 2", [LIST_STANDBY + 3] = "standby 3",
+        [LIST_STANDBY + 4] = "standby 4", [LIST_STANDBY + 5] = "standby 5",
+        [LIST_STANDBY + 6] = "standby 6", [LIST_STANDBY + 7] = "standby 7",
+    };
+    *ret_sums = (struct lock_sums){0};
+    add_class(engine, (uint32_t)RANK_COUNT + list, ret_sums);
+    return names[list];
 }

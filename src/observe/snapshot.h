@@ -32,5 +32,8 @@ struct lock_sums {
     uint64_t acquired, contended, wait_ns, hold_ns;
 };
 void snapshot_locks(const struct engine *engine, enum lock_rank rank, struct lock_sums *ret_sums);
+/* Of the locks of rank LIST one; returns the list's name. */
+const char *snapshot_list_lock(const struct engine *engine, enum list_id list,
+                               struct lock_sums *ret_sums);
 
 #endif

@@ -330,7 +330,7 @@ test_text()
         'Audit: good' 'Page File' '% Slots In Use' 'Pages per Write' 'Pages per Read' \
         'Writes per Batch, 99 %' 'Write Amplification' '% Neighbours In Order' \
         '% Pages In Reserved Place' '% Free Slots Useless to a Batch' 'Longest Free Run' \
-        'Free Runs of'; do
+        'Free Runs of' '    modified ' '  unmap  ' 'Trims ahead of Need'; do
         expect "$text" "$out" 'text report'
     done
     ! grep -q ' $' "$out" || fail 'text report: blanks at the end of a line'
@@ -368,6 +368,15 @@ test_json()
         for l in r["latency_ns"].values())'
     json "$folder/json" 'len(r["locks"]) > 0 and all(
         set(l) == {"name", "acquired", "contended", "wait_ns", "hold_ns"} for l in r["locks"])'
+    # The lists' locks one by one, and what they make together.
+    json "$folder/json" 'all(sum(l[k] for l in r["list_locks"]) == r["locks"][3][k]
+        for k in ("acquired", "contended", "wait_ns", "hold_ns")) and r["locks"][3]["name"] == "list"'
+    json "$folder/json" '{"modified", "standby 5"} <= {
+        l["name"] for l in r["list_locks"] if l["acquired"] > 0}'
+    json "$folder/json" '[t for t in [r["trims"]] if t["ahead"] + t["waited_for"] > 0
+        and set(t) == {"ahead", "waited_for", "by_waiter"}]'
+    json "$folder/json" '[l for l in [r["latency_ns"]] if l["read"]["count"] == r["io"]["reads"]
+        and l["unmap"]["count"] == r["machine"]["flushes"]]'
     # Nothing moves any more: slots, free runs and pages add up. All of it lies in order.
     json "$folder/json" '[f for f in [r["fragmentation"]] if f["slots"] == 512 == f["slots_used"]
         + sum(x["slots"] for x in f["free_runs"]) and f["slots_used"] == f["pages"]

@@ -261,6 +261,7 @@ static void test_observation(void **state)
     }
     assert_true(mm_latencies(manager, latencies, 16) <= 16);
     assert_true(mm_locks(manager, locks, 32) <= 32);
+    assert_true(mm_list_locks(manager, locks, 32) <= 32);
     assert_int_equal(mm_span_threads(manager), 0);
     assert_string_equal(mm_options_of(manager)->policy,
                         options.machine == MM_MACHINE_SOFT ? "age8" : "fifo");

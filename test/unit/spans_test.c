@@ -4,6 +4,7 @@
 #include "engine_rig.h"
 
 #include "engine/spans.h"
+#include "observe/snapshot.h"
 #include "world/threads.h"
 
 enum { KEPT = 8, PAGES = 64 };
@@ -69,6 +70,25 @@ static void a_read_lies_in_its_fault(void **state)
     rig_end(&rig);
 }
 
+/* How long it took is in the latencies too, once. */
+static void latencies_are_those_of_spans(void **state)
+{
+    static const enum latency of_one_page[] = {LATENCY_DEMAND_ZERO, LATENCY_UNMAP, LATENCY_READ,
+                                               LATENCY_HARD};
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 0);
+    rig_put_in_slot(&rig, 5, 11);
+    rig_expect(&rig, 0, 5, 11);
+    for (unsigned i = 0; i < sizeof(of_one_page) / sizeof(of_one_page[0]); i++) {
+        struct histogram_summary summary;
+        snapshot_latency(rig.engine, of_one_page[i], &summary);
+        assert_int_equal(summary.count, 1);
+    }
+    rig_end(&rig);
+}
+
 static void the_last_are_kept(void **state)
 {
     struct rig rig;
@@ -100,9 +120,13 @@ static void without_rings_nothing_is_kept(void **state)
     rig_end(&rig);
 }
 
-static bool any(struct rig *rig, enum worker_kind kind)
+/* Users may do all the work themselves: on until the worker has done some. */
+static void write_until(struct rig *rig, uint32_t worker, enum counter counter)
 {
-    return rig_thread(rig, (uint32_t)(RIG_WORKERS + kind))->spans > 0;
+    for (page_number page = 0; atomic_load(&rig_thread(rig, worker)->counters[counter]) == 0;
+         page = (page + 1) % PAGES) {
+        rig_write(rig, 0, page);
+    }
 }
 
 /* A worker that did nothing has no round: else its ticks would be all there is. */
@@ -119,11 +143,10 @@ static void rounds_that_did_something(void **state)
     (void)state;
     rig_begin(&rig, &config);
     rig_start_workers(&rig);
-    for (page_number page = 0; page < PAGES; page++) {
-        rig_write(&rig, 0, page);
-    }
+    write_until(&rig, RIG_WORKERS, COUNT_FLUSHED_PAGES);
+    write_until(&rig, RIG_WORKERS + 1, COUNT_IO_PAGES_WRITTEN);
     rig_stop_workers(&rig);
-    assert_true(any(&rig, WORKER_TRIM) && any(&rig, WORKER_WRITE));
+    assert_true(rig_thread(&rig, RIG_WORKERS)->spans > 0);
     uint64_t pages = 0;
     for (uint64_t back = 0; back < rig_thread(&rig, RIG_WORKERS + 1)->spans; back++) {
         const struct span *round = last(&rig, RIG_WORKERS + 1, back);
@@ -140,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_is_one),
         cmocka_unit_test(a_read_lies_in_its_fault),
+        cmocka_unit_test(latencies_are_those_of_spans),
         cmocka_unit_test(the_last_are_kept),
         cmocka_unit_test(without_rings_nothing_is_kept),
         cmocka_unit_test(rounds_that_did_something),
