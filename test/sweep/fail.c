@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "machine/linux/uffd.h"
@@ -294,14 +295,17 @@ REAL(char *, fgets, char *ret_line, int bytes, FILE *file)
     return refused(SITE_FGETS) ? NULL : __real_fgets(ret_line, bytes, file);
 }
 
-REAL(ssize_t, pread64, int fd, void *ret_bytes, size_t bytes, off64_t offset)
+REAL(ssize_t, preadv64, int fd, const struct iovec *vectors, int count, off64_t offset)
 {
-    int error = judge(SITE_PREAD);
+    int error = judge(SITE_PREADV);
 
-    if (error & PARTLY) /* a short read is not a failure: less than a page, to be awkward */
-        return __real_pread64(fd, ret_bytes, bytes < 100 ? bytes : 100, offset);
+    if (error & PARTLY) { /* a short read is not a failure: less than a page, to be awkward */
+        struct iovec some = {vectors->iov_base, vectors->iov_len < 100 ? vectors->iov_len : 100};
+
+        return __real_preadv64(fd, &some, 1, offset);
+    }
     errno = error;
-    return error != 0 ? -1 : __real_pread64(fd, ret_bytes, bytes, offset);
+    return error != 0 ? -1 : __real_preadv64(fd, vectors, count, offset);
 }
 
 REAL(int, poll, struct pollfd *watched, nfds_t count, int timeout_ms)

@@ -41,7 +41,7 @@
     X(OPEN, "open")                                                                                \
     X(FOPEN, "fopen")                                                                              \
     X(FGETS, "fgets")                                                                              \
-    X(PREAD, "pread")                                                                              \
+    X(PREADV, "preadv")                                                                            \
     X(POLL, "poll")                                                                                \
     X(READ, "reading a fault message")                                                             \
     X(WRITE, "stopping the handlers")                                                              \

@@ -62,7 +62,7 @@ struct linux_machine {
     uffd_ioctl *ioctl;
     uint64_t retry_limit_ns;
 
-    char *windows; /* threads_max * windows_count pages */
+    char *windows; /* threads_max * windows_each() pages */
     uint32_t windows_count;
     uint32_t threads_max;
     struct iovec *vectors; /* VECTORS_MAX per thread */
@@ -94,6 +94,12 @@ struct linux_retry {
 static inline bool linux_is_transient(int error)
 {
     return error == EAGAIN || error == EINTR || error == ENOMEM;
+}
+
+/* Transfer windows of a thread: those the engine knows, and one for what nobody wants. */
+static inline uint32_t windows_each(const struct linux_machine *machine)
+{
+    return machine->windows_count + 1;
 }
 
 static inline uint64_t page_address(const struct linux_machine *machine, page_number page)

@@ -86,7 +86,7 @@ static size_t mapped_bytes(const struct linux_machine *machine)
 
 static size_t windows_bytes(const struct linux_machine *machine)
 {
-    return ((size_t)machine->threads_max * machine->windows_count) << PAGE_SHIFT;
+    return ((size_t)machine->threads_max * windows_each(machine)) << PAGE_SHIFT;
 }
 
 static size_t vectors_bytes(const struct linux_machine *machine)

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -27,6 +28,9 @@
  * faults once more.
  */
 #define UNMAP_GAP 32
+
+/* A system call costs as much as reading several pages: pages this close are read with one. */
+#define READ_GAP 8
 
 /* How a run of pages gets its content. */
 enum map_kind { MAP_RESIDENT, MAP_BUFFER, MAP_ZEROS };
@@ -87,33 +91,76 @@ bool linux_file_is_ours(const struct linux_machine *machine)
            status.st_ino == machine->file_inode;
 }
 
+static char *window_of(const struct linux_machine *machine, uint32_t thread, uint32_t window)
+{
+    return machine->windows + (((size_t)thread * windows_each(machine) + window) << PAGE_SHIFT);
+}
+
 static void *linux_fill_buffer(void *self, uint32_t thread, uint32_t window, frame_number frame)
 {
-    struct linux_machine *machine = self;
-
     (void)frame;
-    return machine->windows + (((size_t)thread * machine->windows_count + window) << PAGE_SHIFT);
+    return window_of(self, thread, window);
+}
+
+static void vectors_skip(struct iovec **vectors, uint32_t *count, size_t bytes)
+{
+    while (*count > 0 && bytes >= (*vectors)->iov_len) {
+        bytes -= (*vectors)->iov_len;
+        (*vectors)++;
+        (*count)--;
+    }
+    if (bytes > 0) {
+        (*vectors)->iov_base = (char *)(*vectors)->iov_base + bytes;
+        (*vectors)->iov_len -= bytes;
+    }
+}
+
+/*
+ * Vectors for pages[0] and the near ones behind it, to windows `first` and on; what lies in between
+ * goes to a window of its own that nobody looks at. Returns how many pages.
+ */
+static uint32_t gather_content(const struct linux_machine *machine, uint32_t thread, uint32_t first,
+                               uint32_t count, const page_number *pages, struct iovec *ret_vectors,
+                               uint32_t *ret_used)
+{
+    char *unwanted = window_of(machine, thread, machine->windows_count);
+    uint32_t used = 0, at = 0;
+
+    do {
+        char *window = window_of(machine, thread, first + at);
+
+        for (page_number page = at == 0 ? pages[0] : pages[at - 1] + 1;
+             page < pages[at] && !MUTANT(LINUX_READS_OVER_A_GAP); page++)
+            ret_vectors[used++] = (struct iovec){unwanted, MM_PAGE_SIZE};
+        if (at > 0 && pages[at] == pages[at - 1] + 1)
+            ret_vectors[used - 1].iov_len += MM_PAGE_SIZE;
+        else
+            ret_vectors[used++] = (struct iovec){window, MM_PAGE_SIZE};
+        at++;
+    } while (at < count && used + READ_GAP < VECTORS_MAX && pages[at] > pages[at - 1] &&
+             pages[at] - pages[at - 1] - 1 <= READ_GAP);
+    *ret_used = used;
+    return at;
 }
 
 /* The pages' bytes; the read never makes a page, as a touch of a second mapping would. */
-static void read_pages(struct linux_machine *machine, page_number first, uint32_t count,
-                       char *ret_bytes)
+static void read_pages(struct linux_machine *machine, page_number first, struct iovec *vectors,
+                       uint32_t count)
 {
     struct linux_retry retry = {0};
-    size_t wanted = (size_t)count << PAGE_SHIFT;
-    size_t done = 0;
+    off_t offset = (off_t)((uint64_t)first << PAGE_SHIFT);
 
-    while (done < wanted) {
-        off_t offset = (off_t)(((uint64_t)first << PAGE_SHIFT) + done);
-        ssize_t got = pread(machine->file, ret_bytes + done, wanted - done, offset);
+    while (count > 0) {
+        ssize_t got = preadv(machine->file, vectors, (int)count, offset);
 
         if (got > 0) {
             retry.round = 0;
-            done += (size_t)got;
+            offset += got;
+            vectors_skip(&vectors, &count, (size_t)got);
         } else if (got < 0 && linux_is_transient(errno)) {
-            linux_retry_pause(machine, &retry, "pread", first, errno);
+            linux_retry_pause(machine, &retry, "preadv", first, errno);
         } else {
-            linux_fail("pread", first, got < 0 ? errno : EIO);
+            linux_fail("preadv", first, got < 0 ? errno : EIO);
         }
     }
 }
@@ -122,23 +169,24 @@ static void linux_content(void *self, uint32_t thread, uint32_t count, const pag
                           const frame_number *frames, void **ret_buffers)
 {
     struct linux_machine *machine = self;
-    uint32_t run;
+    struct iovec *vectors = machine->vectors + (size_t)thread * VECTORS_MAX;
+    uint32_t read;
 
     (void)frames;
     for (uint32_t i = 0; i < count; i++)
-        ret_buffers[i] = linux_fill_buffer(machine, thread, i, FRAME_NONE);
-    for (uint32_t i = 0; i < count; i += run) {
-        run = 1;
-        while (i + run < count && pages[i + run] == pages[i] + run)
-            run++;
-        read_pages(machine, pages[i], run, ret_buffers[i]);
+        ret_buffers[i] = window_of(machine, thread, i);
+    for (uint32_t i = 0; i < count; i += read) {
+        uint32_t used;
+
+        read = gather_content(machine, thread, i, count - i, pages + i, vectors, &used);
+        read_pages(machine, pages[i], vectors, used);
     }
     /*
      * After the reads: had the program closed our number and opened a file of its own, these
      * would be that file's bytes.
      */
     if (!linux_file_is_ours(machine) && !MUTANT(LINUX_READS_ANY_FILE))
-        linux_fail("fstat after pread", pages[0], EBADF);
+        linux_fail("fstat after preadv", pages[0], EBADF);
 }
 
 /* The run that starts at maps[0]: what one ioctl can do. */
@@ -393,15 +441,7 @@ static void advise(struct linux_machine *machine, struct iovec *vectors, uint32_
             count--;
             continue;
         }
-        while (count > 0 && (size_t)bytes >= vectors->iov_len) {
-            bytes -= (ssize_t)vectors->iov_len;
-            vectors++;
-            count--;
-        }
-        if (bytes > 0) {
-            vectors->iov_base = (char *)vectors->iov_base + bytes;
-            vectors->iov_len -= (size_t)bytes;
-        }
+        vectors_skip(&vectors, &count, (size_t)bytes);
     }
 }
 
