@@ -233,7 +233,7 @@ static void also_print(const struct comparison *comparison, unsigned number,
     }
 }
 
-/* Keeps what the manager chose for configuration `number`. */
+/* Keeps the options of the last run, as they were resolved, for configuration `number`. */
 static bool config_keep(struct comparison *comparison, unsigned number)
 {
     const char *config;
@@ -243,7 +243,11 @@ static bool config_keep(struct comparison *comparison, unsigned number)
         line_complain("compare: the report of a run has no config");
         return false;
     }
+    free(comparison->config[number]);
     comparison->config[number] = strndup(config, length);
+    if (comparison->config[number] == NULL) {
+        line_complain("compare: the system has no memory");
+    }
     return comparison->config[number] != NULL;
 }
 
@@ -348,6 +352,9 @@ static enum exit_code run_sample(struct comparison *comparison, unsigned number,
         line_complain("compare: %s: a run without an access, or a report that lacks a figure; "
                       "let it run longer",
                       name);
+        return EXIT_REFUSED;
+    }
+    if (code == EXIT_GOOD && round == 0 && !config_keep(comparison, number)) {
         return EXIT_REFUSED;
     }
     if (code != EXIT_GOOD) {

@@ -18,7 +18,7 @@ struct comparison {
     bool interrupted;
 
     /* Of each configuration. */
-    char *config[CONFIGURATIONS_MAX];          /* resolved, as JSON; freed by its owner */
+    char *config[CONFIGURATIONS_MAX];          /* resolved, as JSON; of its first run */
     char also[CONFIGURATIONS_MAX][ALSO_BYTES]; /* what else the manager chose otherwise */
     struct sample *sample[CONFIGURATIONS_MAX]; /* of each round */
     struct finding finding[CONFIGURATIONS_MAX][MEASURE_COUNT];

@@ -51,6 +51,7 @@ static void length_print(const struct options *options, FILE *file)
 static void head_print(const struct comparison *comparison, FILE *file)
 {
     const uint64_t seed = comparison->options.value[OPTION_SEED].number;
+    struct options first = comparison->options;
     char value[OPTION_COUNT][OPTION_VALUE_BYTES];
 
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
@@ -58,7 +59,8 @@ static void head_print(const struct comparison *comparison, FILE *file)
     }
     fprintf(file, "MemoryManager " MM_VERSION "  %u configurations, %u rounds of ",
             comparison->plan.configurations, comparison->rounds);
-    length_print(&comparison->options, file);
+    plan_apply(&comparison->plan.configuration[0], &first);
+    length_print(&first, file);
     fputs(comparison->interrupted ? "  (interrupted)\n" : "\n", file);
     fprintf(file, "%s machine, memory %s, frames %s, page file %s (%s), verify %s, latency %s\n",
             value[OPTION_MACHINE], value[OPTION_MEMORY], value[OPTION_FRAMES],
