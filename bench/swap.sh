@@ -4,7 +4,8 @@
 # Usage: swap.sh TOUCH [--memory SIZE] [--limit SIZE] [--seconds N] [--rounds N] [--folder PATH]
 #                [--store NAME] [--swap file|zram] [--json FILE]
 # --json adds a line for each row to the file.
-# TOUCH is memman-bench-touch. Makes a swap file in the folder (or a zram device) and a memory cgroup
+# TOUCH is memman-bench-touch; beside it lies memman-bench-floor, whose rate under the uniform load on
+# a file is shown too: no pager of our kind can have more than that. Makes a swap file in the folder (or a zram device) and a memory cgroup
 # with the limit, runs both sides alternately in it, prints medians with their range, and takes
 # everything away again. Our frames are what the limit leaves after the program's own 16 MiB. What
 # zram keeps in memory is not counted against the limit; so beside zram our page file may lie in
@@ -114,17 +115,33 @@ make_swap || refuse "no swap on $swap can be made in $folder"
 # ---- runs --------------------------------------------------------------------------------------
 
 wrong=0
+# The least that there is to do is on a disk, and the program for it needs some room.
+least=
+[ "$swap" = file ] && [ $frames_bytes -ge $((8 << 20)) ] && least=yes
+
+# One program, its line in the file `line`.
+run_in_cgroup()
+{
+    TMPDIR=$folder sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@" \
+        --memory "$memory" --seconds "$seconds" >"$results/line"
+    status=$?
+    [ $status -eq 0 ] || { wrong=$status; echo "swap.sh: exit $status of: $*" >&2; }
+}
 
 # side NAME ARGUMENTS...: one run in the cgroup, its line appended to the results of NAME
 side()
 {
     name=$1
     shift
-    TMPDIR=$folder sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$touch" "$@" \
-        --memory "$memory" --seconds "$seconds" >"$results/line"
-    status=$?
-    [ $status -eq 0 ] || { wrong=$status; echo "swap.sh: exit $status of: $touch $*" >&2; }
+    run_in_cgroup "$touch" "$@"
     cat "$results/line" >>"$results/$name"
+}
+
+# The least that there is to do, of the same length.
+floor()
+{
+    run_in_cgroup "$(dirname "$touch")/memman-bench-floor" --frames "$frames_bytes"
+    cat "$results/line" >>"$results/$1"
 }
 
 # row NAME ARGUMENTS...: both sides alternately
@@ -138,6 +155,7 @@ row()
         side "$row.swap" --on plain "$@"
         [ -z "$in_memory" ] || echo $((limit_bytes + $(bytes "$memory"))) >"$limit_file"
         side "$row.memman" --on memman --frames "$frames_bytes" --store "$store" "$@"
+        [ "$row" != uniform ] || [ -z "$least" ] || floor "$row.floor"
         rounds_left=$((rounds_left - 1))
     done
 }
@@ -151,7 +169,7 @@ commit=$(git -C "$(dirname "$0")" describe --always --dirty 2>/dev/null || echo 
 origin=$(printf '"commit":"%s","kernel":"%s","machine":"%s","cpus":%s' "$commit" "$(uname -r)" \
     "$(uname -m)" "$(nproc)")
 awk -v rounds="$rounds" -v memory="$memory" -v limit="$limit" -v store="$store" -v swap="$swap" \
-    -v json="$json" -v origin="$origin" '
+    -v json="$json" -v least="$least" -v origin="$origin" '
 function number(line, key) {
     return match(line, "\"" key "\":[0-9.]+") ? \
         substr(line, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0
@@ -198,8 +216,15 @@ END {
         memory, limit, store, swap, rounds
     printf "%-34s %s  %s  %s\n", "", "libmemman", "kernel swap", "faster by"
     show("uniform", "uniform, 2 threads")
+    if (least) {
+        for (i = 1; i <= rounds; i++) ratios["floor", i] = rate["uniform.floor", i] / rate["uniform.swap", i]
+        bound = median(rate, "uniform.floor"); f_low = low; f_high = high
+        ratio = median(ratios, "floor")
+        printf "%-34s %9.0f/s [%.0f to %.0f] of a pager that does the least, %.2f x [%.2f to %.2f]\n", \
+            "", bound, f_low, f_high, ratio, low, high
+    }
     show("zipf", "zipf 0.99, 2 threads")
     show("sequential", "sequential, 1 thread")
     show("scattered", "sequential, written in random order")
-}' "$results"/*.swap "$results"/*.memman
+}' "$results"/*.swap "$results"/*.memman $(ls "$results"/*.floor 2>/dev/null)
 [ $wrong -eq 0 ] || exit 1
