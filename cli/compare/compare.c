@@ -273,7 +273,7 @@ static enum exit_code configurations_try(struct comparison *comparison)
     for (unsigned i = 0; i < plan->configurations && !stop_interrupted();) {
         const enum exit_code code = configuration_try(comparison, i, i > 0 || plan->ablate);
 
-        if (code != EXIT_GOOD) {
+        if (code != EXIT_GOOD || stop_interrupted()) {
             return code;
         }
         if (!config_keep(comparison, i)) {
@@ -298,7 +298,7 @@ static enum exit_code plan_prepare(struct comparison *comparison)
         return plan_make_varied(plan) ? configurations_try(comparison) : EXIT_USAGE;
     }
     const enum exit_code code = configuration_try(comparison, 0, false);
-    if (code != EXIT_GOOD) {
+    if (code != EXIT_GOOD || stop_interrupted()) {
         return code;
     }
     return plan_make_ablation(plan, report) ? configurations_try(comparison) : EXIT_USAGE;

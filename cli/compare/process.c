@@ -96,6 +96,12 @@ static bool report_read(int input, pid_t child, process_watch *watch, void *cont
     }
 }
 
+/* Who is told to stop before it can listen dies of it: that is a run that was stopped. */
+static bool died_of_stop(int status)
+{
+    return stop_interrupted() && WTERMSIG(status) == SIGTERM;
+}
+
 static enum exit_code end_of(pid_t child, const char *name)
 {
     int status;
@@ -105,6 +111,9 @@ static enum exit_code end_of(pid_t child, const char *name)
             line_complain("compare: %s: cannot be waited for: %s", name, strerror(errno));
             return EXIT_REFUSED;
         }
+    }
+    if (WIFSIGNALED(status) && died_of_stop(status)) {
+        return EXIT_GOOD;
     }
     if (WIFSIGNALED(status)) {
         line_complain("compare: %s: the run was ended by signal %d (%s)", name, WTERMSIG(status),

@@ -150,10 +150,14 @@ test_wrong()
     check 'wrong: which one' grep -q 'compare: --policy .*: round 1 of 6 failed' "$err"
 }
 
-# The run that is under way.
+# The run that is under way; between two there is none.
 child_of()
 {
-    cat "/proc/$1/task/$1/children" 2>/dev/null
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        read -r first 2>/dev/null <"/proc/$1/task/$1/children" && break
+        sleep 0.05
+    done
+    echo "${first-}"
 }
 
 # stopped SIGNAL SECONDS-OF-A-RUN: leaves $got, $out and $err
@@ -180,12 +184,28 @@ kill_child()
     kill -"$1" $child
 }
 
+# However early: from before the first run can listen to in the middle of the first round.
+test_early_signals()
+{
+    for delay in 0.02 0.04 0.06 0.08 0.1 0.13 0.16 0.2 0.25 0.3; do
+        "$memman" compare $small --ablate >"$out" 2>"$err" &
+        process=$!
+        sleep $delay
+        interrupt TERM
+        wait $process 2>/dev/null
+        got=$?
+        # Before it listens itself it dies of it, which is 143 here.
+        check "SIGTERM after $delay s: exit $got" [ $got -eq 0 -o $got -eq 143 ]
+        [ $got -eq 143 ] || check "SIGTERM after $delay s: one line" [ "$(wc -l <"$err")" -eq 1 ]
+    done
+}
+
 test_signals()
 {
     stopped INT 60
     [ $got -eq 0 ] || fail "SIGINT: exit $got"
     check 'stopped in the first round' grep -q 'before one round was whole' "$err"
-    [ -z "$child" ] || check 'its run is gone' [ ! -d "/proc/${child% }" ]
+    [ -z "$child" ] || check 'its run is gone' [ ! -d "/proc/${child%% *}" ]
     stopped TERM 0.4
     [ $got -eq 0 ] || fail "SIGTERM: exit $got"
     shows '(interrupted)' 'stopped after a round'
@@ -195,8 +215,8 @@ test_signals()
         [ $got -eq 1 ] || fail "a run was killed: exit $got"
         check 'a run was killed: it is said' grep -q 'ended by signal 9' "$err"
         stopped KILL 60
-        for i in 1 2 3 4 5 6 7 8 9 10; do [ -d "/proc/${child% }" ] && sleep 0.3; done
-        check 'a run does not outlive the comparison' [ ! -d "/proc/${child% }" ]
+        for i in 1 2 3 4 5 6 7 8 9 10; do [ -d "/proc/${child%% *}" ] && sleep 0.3; done
+        check 'a run does not outlive the comparison' [ ! -d "/proc/${child%% *}" ]
     else
         echo 'note: no list of children in /proc, so no run is killed'
     fi
@@ -227,6 +247,7 @@ test_ablation
 test_known_difference
 test_same_work
 test_wrong
+test_early_signals
 test_signals
 test_linux
 report
