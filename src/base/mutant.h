@@ -21,6 +21,10 @@ enum mutant {
 #ifdef MM_MUTANTS
 extern enum mutant mutant_active; /* set before main() */
 #define MUTANT(name) UNLIKELY(mutant_active == MUTANT_##name)
+#elif defined(MM_TEST)
+/* A test is compiled once, for what ships and for the mutants' build. */
+bool mutant_in_a_test(void) __attribute__((error("a test must not depend on a planted bug")));
+#define MUTANT(name) mutant_in_a_test()
 #else
 #define MUTANT(name) (MUTANT_##name == MUTANT_NONE)
 #endif
