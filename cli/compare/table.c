@@ -77,7 +77,7 @@ static void head_print(const struct comparison *comparison, FILE *file)
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-#define RATIO_BYTES 32
+#define RATIO_BYTES 64
 
 /* 0.98, 12.3, 456 */
 static int digits_of(double ratio)
@@ -88,7 +88,7 @@ static int digits_of(double ratio)
 static const char *ratio_print(const struct finding *finding, char ret_text[RATIO_BYTES])
 {
     const struct interval *ratio = &finding->ratio;
-    char limits[RATIO_BYTES];
+    char limits[RATIO_BYTES / 2];
 
     if (!finding->compared) {
         return strcpy(ret_text, "");
