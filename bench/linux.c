@@ -32,34 +32,15 @@ static mm *make_linux(uint64_t memory, uint64_t frames, const char *store)
     static bool said;
     struct mm_options options;
     struct mm_detail detail;
-    mm *manager;
-    mm_options_init(&options);
-    options.machine = MM_MACHINE_LINUX;
-    options.memory_bytes = memory;
-    options.frames_bytes = frames;
+    bench_options(MM_MACHINE_LINUX, memory, frames, &options);
     options.store = store;
-    options.latency = false;
     options.threads_max = READERS_MAX + 1;
-    int error = mm_create(&options, &manager, &detail);
-    if (error == MM_OK) {
-        return manager;
-    }
-    if (error != MM_ERROR_UNSUPPORTED) {
-        fprintf(stderr, "memman-bench: %s\n", detail.text);
-        exit(3);
-    }
-    if (!said) {
+    mm *manager = make_or_refuse(&options, &detail);
+    if (manager == NULL && !said) {
         printf("Linux machine: not run: %s\n", detail.text);
         said = true;
     }
-    return NULL;
-}
-
-static uint64_t counter_value(mm *manager, enum counter id)
-{
-    struct mm_counter counters[COUNTER_COUNT];
-    mm_counters(manager, counters, COUNTER_COUNT);
-    return counters[id].value;
+    return manager;
 }
 
 static void write_each_page(uint64_t address, uint64_t pages)
@@ -67,6 +48,17 @@ static void write_each_page(uint64_t address, uint64_t pages)
     for (uint64_t page = 0; page < pages; page++) {
         *(volatile uint64_t *)(uintptr_t)(address + page * MM_PAGE_SIZE) = page;
     }
+}
+
+/* More memory than frames, each page written once; the address. NULL: not wanted, or refused. */
+static mm *make_paging(const char *row, const char *store, uint64_t *ret_address)
+{
+    mm *manager = row_wanted(row) ? make_linux(MEMORY, FRAMES, store) : NULL;
+    if (manager != NULL) {
+        *ret_address = commit_all(manager);
+        write_each_page(*ret_address, PAGES);
+    }
+    return manager;
 }
 
 /* ---- readers ---- */
@@ -156,12 +148,11 @@ static void row_hard(unsigned repeats)
 {
     const char *name = "Linux: hard fault, all work";
     struct series ours = {0}, theirs = {0};
-    mm *manager = row_wanted(name) ? make_linux(MEMORY, FRAMES, "ram") : NULL;
+    uint64_t address;
+    mm *manager = make_paging(name, "ram", &address);
     if (manager == NULL) {
         return;
     }
-    uint64_t address = commit_all(manager);
-    write_each_page(address, PAGES);
     for (unsigned r = 0; r <= repeats; r++) {
         double before = first_touch_ns();
         uint64_t hard = counter_value(manager, COUNT_FAULT_HARD);
@@ -240,12 +231,11 @@ static void row_ram_threads(unsigned repeats)
 {
     const char *name = "Linux: RAM store, 4 threads";
     struct series ours = {0}, theirs = {0};
-    mm *manager = row_wanted(name) ? make_linux(MEMORY, FRAMES, "ram") : NULL;
+    uint64_t address;
+    mm *manager = make_paging(name, "ram", &address);
     if (manager == NULL) {
         return;
     }
-    uint64_t address = commit_all(manager);
-    write_each_page(address, PAGES);
     for (unsigned r = 0; r <= repeats; r++) {
         struct pace one = pace_of(1, address, PAGES, -1, 3 * r);
         struct pace four = pace_of(READERS_MAX, address, PAGES, -1, 3 * r + 1);

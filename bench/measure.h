@@ -49,7 +49,7 @@ void physics_free(void);
  */
 void row_print(const char *name, const struct series *ours, const char *ours_unit,
                const struct series *theirs, const char *theirs_name, double must, double after);
-/* Each row becomes a line of JSON too, added to the file; `commit` says of which code. False: said why. */
+/* Each row becomes a line of JSON too, added to the file, for code `commit`. False: said why. */
 bool rows_json(const char *path, const char *commit);
 /* How many rows were over their `must` bound. */
 unsigned rows_missed(void);

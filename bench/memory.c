@@ -5,6 +5,34 @@
 
 #include "base/random.h"
 
+void bench_options(enum mm_machine machine, uint64_t memory_bytes, uint64_t frames_bytes,
+                   struct mm_options *ret_options)
+{
+    mm_options_init(ret_options);
+    ret_options->machine = machine;
+    ret_options->memory_bytes = memory_bytes;
+    ret_options->frames_bytes = frames_bytes;
+    ret_options->latency = false;
+}
+
+mm *make_or_refuse(const struct mm_options *options, struct mm_detail *ret_detail)
+{
+    mm *manager;
+    int error = mm_create(options, &manager, ret_detail);
+    if (error != MM_OK && error != MM_ERROR_UNSUPPORTED) {
+        fprintf(stderr, "memman-bench: %s\n", ret_detail->text);
+        exit(3);
+    }
+    return error == MM_OK ? manager : NULL;
+}
+
+uint64_t counter_value(const mm *manager, enum counter id)
+{
+    struct mm_counter counters[COUNTER_COUNT];
+    mm_counters(manager, counters, COUNTER_COUNT);
+    return counters[id].value;
+}
+
 uint64_t commit_all(mm *manager)
 {
     uint64_t address = 0, bytes = mm_options_of(manager)->memory_bytes;

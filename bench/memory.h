@@ -5,11 +5,17 @@
 #ifndef BENCH_MEMORY_H
 #define BENCH_MEMORY_H
 
+#include "engine/counters.h"
 #include "memman.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+/* As mm_options_init() has them, without timing. */
+void bench_options(enum mm_machine machine, uint64_t memory_bytes, uint64_t frames_bytes,
+                   struct mm_options *ret_options);
+/* NULL: the system cannot, and *ret_detail says why. Any other refusal ends the program. */
+mm *make_or_refuse(const struct mm_options *options, struct mm_detail *ret_detail);
 /* Reserve and commit all of it; the address. The calling thread is detached again. */
 uint64_t commit_all(mm *manager);
 /* Read or write one word. */
@@ -23,6 +29,7 @@ static inline void touch(mm *manager, uint64_t address, bool write)
         exit(1);
     }
 }
+uint64_t counter_value(const mm *manager, enum counter id);
 /* Numbers 0..count-1 in an order that the seed decides; free() it. */
 uint32_t *shuffled(uint32_t count, uint64_t seed);
 

@@ -25,31 +25,15 @@ static mm *make(uint64_t memory, uint64_t frames, const char *policy)
 {
     struct mm_options options;
     struct mm_detail detail;
-    mm *manager;
-    mm_options_init(&options);
-    options.machine = MM_MACHINE_SOFT;
-    options.memory_bytes = memory;
-    options.frames_bytes = frames;
+    bench_options(MM_MACHINE_SOFT, memory, frames, &options);
     options.policy = policy;
-    options.latency = false;
     options.threads_max = 4;
-    if (mm_create(&options, &manager, &detail) != MM_OK) {
+    mm *manager = make_or_refuse(&options, &detail);
+    if (manager == NULL) {
         fprintf(stderr, "memman-bench: %s\n", detail.text);
         exit(3);
     }
     return manager;
-}
-
-static uint64_t counter(mm *manager, enum counter id)
-{
-    struct mm_counter counters[COUNTER_COUNT];
-    mm_counters(manager, counters, COUNTER_COUNT);
-    return counters[id].value;
-}
-
-static uint64_t snapshot_zeroed(mm *manager)
-{
-    return counter(manager, COUNT_ZEROED);
 }
 
 /* Before and after a repetition; their mean is what it is compared with. */
@@ -113,9 +97,9 @@ static void row_rescue(unsigned repeats, bool modified)
         while (trim_pages(manager->engine, self, BATCH_MAX)) {
         }
         struct physics before = physics_measure();
-        uint64_t faults = counter(manager, COUNT_FAULT_TRANSITION);
+        uint64_t faults = counter_value(manager, COUNT_FAULT_TRANSITION);
         double ns = touch_all(manager, address, order, FRAME_PAGES, false);
-        if (counter(manager, COUNT_FAULT_TRANSITION) - faults != FRAME_PAGES) {
+        if (counter_value(manager, COUNT_FAULT_TRANSITION) - faults != FRAME_PAGES) {
             fprintf(stderr, "memman-bench: not every touch was a transition fault\n");
             exit(1);
         }
@@ -147,10 +131,10 @@ static void row_demand_zero(unsigned repeats, bool cleared)
         while (cleared && zero_round(manager->engine, self)) {
         }
         struct physics before = physics_measure();
-        uint64_t zeroed = snapshot_zeroed(manager);
+        uint64_t zeroed = counter_value(manager, COUNT_ZEROED);
         double ns = touch_all(manager, address, order, FRAME_PAGES, true);
-        bool as_meant = cleared ? snapshot_zeroed(manager) == zeroed
-                                : snapshot_zeroed(manager) - zeroed >= FRAME_PAGES;
+        bool as_meant = cleared ? counter_value(manager, COUNT_ZEROED) == zeroed
+                                : counter_value(manager, COUNT_ZEROED) - zeroed >= FRAME_PAGES;
         if (r >= 3 && as_meant) { /* at first every frame is zeroed; warm up */
             series_add(&ours, ns);
             series_add(&theirs, between(before).clear_ns);
@@ -256,11 +240,11 @@ static void row_hard(unsigned repeats)
     struct job copies = {.accesses = 50000};
     for (unsigned r = 0; r <= repeats; r++) {
         copies.seed = job.seed = r + 1;
-        uint64_t hard = counter(manager, COUNT_FAULT_HARD);
+        uint64_t hard = counter_value(manager, COUNT_FAULT_HARD);
         double before = run_threads(&copies, 2, run_copies);
         double ns = run_threads(&job, 1, run_job) * (double)job.accesses;
         double after = run_threads(&copies, 2, run_copies);
-        hard = counter(manager, COUNT_FAULT_HARD) - hard;
+        hard = counter_value(manager, COUNT_FAULT_HARD) - hard;
         if (r > 0) {
             series_add(&ours, ns / (double)hard);
             series_add(&theirs, (before + after) / 2);

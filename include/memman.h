@@ -333,9 +333,9 @@ MM_API void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fra
 MM_API size_t mm_slots(const mm *manager, uint64_t first, size_t count, uint64_t *ret_addresses);
 
 /*
- * What a thread did, from when to when: faults, waits, reads, unmaps, rounds of workers that did anything. Each
- * thread keeps its last options.spans; what is inside another lies within it. Nothing may move:
- * frozen only.
+ * What a thread did, from when to when: faults, waits, reads, unmaps, rounds of workers that did
+ * anything. Each thread keeps its last options.spans; what is inside another lies within it.
+ * Nothing may move: frozen only.
  */
 struct mm_span {
     const char *name, *group; /* "hard" of "fault", "unmap" of "batch", "trim" of "round" */

@@ -258,9 +258,7 @@ static void add_open_run(struct engine *engine, struct thread *self, struct defr
         return;
     }
     uint32_t room = MIN_OF(1u << window->shift, engine_slots(engine) - open + 1);
-    uint32_t space = MUTANT(DEFRAG_FILLS_RESERVED_RUN)
-                         ? room - slots_used_within(engine, self, open, room)
-                         : slots_free_within(engine, self, open, room);
+    uint32_t space = slots_free_within(engine, self, open, room, MUTANT(DEFRAG_FILLS_RESERVED_RUN));
     if (space > 0) {
         add_target(batch, open, space);
     } else { /* full, or reserved meanwhile */
@@ -360,7 +358,7 @@ static void count_emptied(struct engine *engine, struct thread *self,
     for (uint32_t i = 0; i < batch->sources; i++) {
         uint32_t room = MIN_OF(length, engine_slots(engine) - batch->source[i] + 1);
         count_add(self, COUNT_DEFRAG_EMPTIED,
-                  slots_used_within(engine, self, batch->source[i], room) == 0);
+                  slots_free_within(engine, self, batch->source[i], room, true) == room);
     }
 }
 

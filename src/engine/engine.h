@@ -341,7 +341,7 @@ uint64_t space_missing(struct engine *engine, page_number first, page_number cou
 enum protection space_inherited(struct engine *engine, page_number page);
 
 /* ---- growth.c ---- */
-/* Pages that the limit keeps back with so many slots: none without a page file, where no page leaves its frame. */
+/* Pages that the limit keeps back: none without slots, where no page ever leaves its frame. */
 uint64_t growth_reserve(const struct engine *engine, slot_number slots);
 /* Commit limit and reserve at the start. */
 void growth_init(struct engine *engine);
@@ -351,7 +351,10 @@ void growth_init(struct engine *engine);
  * refuses. No lock held.
  */
 bool growth_make_room(struct engine *engine, uint32_t thread, page_number first, page_number count);
-/* So many slots more stay below the maximum, and leave the limit at the charge or above it; a hint without the space lock. */
+/*
+ * So many slots more stay below the maximum, and leave the limit at the charge or above it. A hint
+ * without the space lock.
+ */
 bool growth_fits(struct engine *engine, slot_number slots);
 /* Grow by exactly so many slots now; false: they do not fit, or the store refuses. No lock held. */
 bool growth_add(struct engine *engine, uint32_t thread, slot_number slots);
@@ -495,7 +498,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
 /* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
 
-/* ---- trim.c, write.c, zero.c, balance.c, growth.c: one round of bounded work; true if it got anywhere --- */
+/* ---- trim.c, write.c, zero.c, balance.c, growth.c: a bounded round; true if it got anywhere ---- */
 bool trim_needed(struct engine *engine);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile. */
 bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
@@ -576,7 +579,7 @@ static inline pte_word frame_original_pte(const struct pfn *pfn, pfn_word word)
         atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pfn->slot, memory_order_relaxed));
 }
 
-/* The slot with the page's content, in the PTE or in the frame that it names; no lock, a hint where anything moves. */
+/* The slot with the page's content, noted in the PTE or its frame; a hint where anything moves. */
 static inline slot_number page_slot(const struct engine *engine, page_number page)
 {
     pte_word word = pte_load(&engine->ptes[page]);

@@ -544,30 +544,17 @@ void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint3
 }
 
 uint32_t slots_free_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room)
+                           uint32_t room, bool reserved_too)
 {
     struct slot_area *area = slots_area(engine, first);
     uint32_t free = 0;
     lock_acquire(self, &area->lock, RANK_SLOTS);
     for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
-        free +=
-            free_bits(engine, area, bit / BITMAP_WORD_BITS, false) >> bit % BITMAP_WORD_BITS & 1;
+        uint64_t bits = free_bits(engine, area, bit / BITMAP_WORD_BITS, reserved_too);
+        free += bits >> bit % BITMAP_WORD_BITS & 1;
     }
     lock_release(self, &area->lock, RANK_SLOTS);
     return free;
-}
-
-uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room)
-{
-    struct slot_area *area = slots_area(engine, first);
-    uint32_t used = 0;
-    lock_acquire(self, &area->lock, RANK_SLOTS);
-    for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
-        used += bitmap_test(area_bits(engine, area), bit);
-    }
-    lock_release(self, &area->lock, RANK_SLOTS);
-    return used;
 }
 
 bool slots_move_begin(struct engine *engine, struct thread *self, slot_number slot)

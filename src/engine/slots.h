@@ -85,9 +85,9 @@ void slots_free_locked(struct engine *engine, struct slot_area *area, slot_numbe
 
 /* ---- suspects.c ---- */
 /*
- * As slots_give_back(), after its write failed. Where it may be the slot's fault, the slot is put aside till
- * slots_try_suspects(); where it is, it is retired: it stays in use for ever, without an owner, and
- * the commit limit falls. Returns whether it is retired.
+ * As slots_give_back(), after its write failed. Where it may be the slot's fault, the slot is put
+ * aside till slots_try_suspects(); where it is, it is retired: it stays in use for ever, without an
+ * owner, and the commit limit falls. Returns whether it is retired.
  */
 bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_number slot,
                             int error);
@@ -107,12 +107,9 @@ uint32_t slots_take_home(struct engine *engine, struct thread *self, uint32_t co
 uint32_t slots_take_within(struct engine *engine, struct thread *self, slot_number first,
                            uint32_t room, uint32_t count, const page_number *pages,
                            slot_number *ret_slots);
-/* How many of these slots slots_take_within() would find. */
+/* How many of these slots slots_take_within() would find; or all that are free, reserved too. */
 uint32_t slots_free_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room);
-/* How many slots of these are in use. */
-uint32_t slots_used_within(struct engine *engine, struct thread *self, slot_number first,
-                           uint32_t room);
+                           uint32_t room, bool reserved_too);
 /* From slot 1 + 64 * `word` on, a bit for each slot that is in use or reserved. */
 void slots_look(struct engine *engine, struct thread *self, uint32_t word, uint32_t count,
                 uint64_t *ret_bits);

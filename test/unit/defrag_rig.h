@@ -20,18 +20,23 @@ static inline void put_eight(struct rig *rig)
     rig->engine->run_shift = run_shift;
 }
 
-/* They are in slots 8..1; a run of eight is free for them. */
-static inline void begin_eight(struct rig *rig)
+/* They are in slots 8..1, a run of eight is free for them, and a round moves so many. */
+static inline void begin_batches(struct rig *rig, uint32_t batch)
 {
     rig_begin(rig, &(struct rig_config){.pages = 16,
                                         .slots = 32,
                                         .write_batch = 1,
                                         .slot_reservation = 8,
                                         .defrag_rounds = 2,
-                                        .defrag_batch = 8});
+                                        .defrag_batch = batch});
     put_eight(rig);
     for (page_number page = 0; page < 8; page++)
         assert_int_equal(rig_slot(rig, page), 8 - page);
+}
+
+static inline void begin_eight(struct rig *rig)
+{
+    begin_batches(rig, 8);
 }
 
 /* One round. Did it move anything? */

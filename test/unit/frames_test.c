@@ -627,36 +627,6 @@ static void late_frames_are_counted(void **state)
 }
 
 /* A frame that was cleared for a fault that came to nothing stays a zeroed one. */
-/* Ahead of need, for somebody who waits, or by who waits: each trim is one of them. */
-static void trims_are_told_apart(void **state)
-{
-    struct rig_config config = {.pages = 32, .frames = 8, .slots = 32, .standby_percent = 50};
-    struct rig rig;
-
-    (void)state;
-    rig_begin(&rig, &config);
-    for (page_number page = 0; page < 8; page++) {
-        rig_write(&rig, 0, page);
-    }
-    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
-    assert_false(trim_round(rig.engine, rig_thread(&rig, TRIMMER))); /* nothing to do is no trim */
-    for (page_number page = 8; page < 12; page++) { /* in the frames of what was trimmed */
-        rig_write_all(&rig);
-        rig_write(&rig, 0, page);
-    }
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 0);
-    atomic_store(&rig.engine->waiters, 1);
-    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
-    atomic_store(&rig.engine->waiters, 0);
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_WAITED_FOR), 1);
-    rig_write_all(&rig);
-    balance_help(rig.engine, rig_thread(&rig, 1));
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 1);
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
-    rig_end(&rig);
-}
-
 static void a_frame_given_back_goes_to_the_list_of_its_state(void **state)
 {
     frame_number frame;
@@ -696,7 +666,6 @@ int main(void)
         cmocka_unit_test(frames_come_in_the_right_order),
         cmocka_unit_test(ahead_of_need_pages_are_taken_in_the_same_order),
         cmocka_unit_test(late_frames_are_counted),
-        cmocka_unit_test(trims_are_told_apart),
         cmocka_unit_test(nobody_sees_anothers_bytes),
         cmocka_unit_test(the_zero_thread_zeroes),
         cmocka_unit_test(a_frame_given_back_goes_to_the_list_of_its_state),

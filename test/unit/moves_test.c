@@ -271,18 +271,6 @@ static void what_cannot_be_written_stays(void **state)
     rig_end(&rig);
 }
 
-/* The eight, each to be moved by a write of its own. */
-static void begin_single(struct rig *rig)
-{
-    rig_begin(rig, &(struct rig_config){.pages = 16,
-                                        .slots = 32,
-                                        .write_batch = 1,
-                                        .slot_reservation = 8,
-                                        .defrag_rounds = 2,
-                                        .defrag_batch = 1});
-    put_eight(rig);
-}
-
 static void fail_a_move(struct rig *rig)
 {
     gate_fail(rig, STORE_WRITE, GATE_ANY_SLOT, 1);
@@ -296,7 +284,7 @@ static void a_move_that_fails_is_trouble(void **state)
     struct rig rig;
 
     (void)state;
-    begin_single(&rig);
+    begin_batches(&rig, 1); /* each is written alone */
     rig_fill(&rig, 0, 9, 5);
     rig_trim(&rig, TRIMMER, 9);
     uint32_t witnesses = write_witnesses(rig.engine);
@@ -341,7 +329,7 @@ static void a_good_write_ends_the_suspicion(void **state)
     struct rig rig;
 
     (void)state;
-    begin_single(&rig);
+    begin_batches(&rig, 1); /* each is written alone */
     fail_a_move(&rig);
     gate_heal(&rig);
     rig_put_in_slot(&rig, 12, 5); /* a witness */
