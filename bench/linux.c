@@ -50,10 +50,10 @@ static void write_each_page(uint64_t address, uint64_t pages)
     }
 }
 
-/* More memory than frames, each page written once; the address. NULL: not wanted, or refused. */
-static mm *make_paging(const char *row, const char *store, uint64_t *ret_address)
+/* More memory than frames, each page written once, and where it is. NULL as make_linux(). */
+static mm *make_paging(const char *store, uint64_t *ret_address)
 {
-    mm *manager = row_wanted(row) ? make_linux(MEMORY, FRAMES, store) : NULL;
+    mm *manager = make_linux(MEMORY, FRAMES, store);
     if (manager != NULL) {
         *ret_address = commit_all(manager);
         write_each_page(*ret_address, PAGES);
@@ -149,7 +149,7 @@ static void row_hard(unsigned repeats)
     const char *name = "Linux: hard fault, all work";
     struct series ours = {0}, theirs = {0};
     uint64_t address;
-    mm *manager = make_paging(name, "ram", &address);
+    mm *manager = row_wanted(name) ? make_paging("ram", &address) : NULL;
     if (manager == NULL) {
         return;
     }
@@ -232,7 +232,7 @@ static void row_ram_threads(unsigned repeats)
     const char *name = "Linux: RAM store, 4 threads";
     struct series ours = {0}, theirs = {0};
     uint64_t address;
-    mm *manager = make_paging(name, "ram", &address);
+    mm *manager = row_wanted(name) ? make_paging("ram", &address) : NULL;
     if (manager == NULL) {
         return;
     }
@@ -313,11 +313,9 @@ static void rows_misses(unsigned repeats)
     if (!row_wanted(names[0]) && !row_wanted(names[1]) && !row_wanted(rate)) {
         return;
     }
-    misses.manager = make_linux(MEMORY, FRAMES, "file");
+    misses.manager = make_paging("file", &misses.address);
     misses.file = misses.manager != NULL ? make_file() : -1;
     if (misses.file >= 0) {
-        misses.address = commit_all(misses.manager);
-        write_each_page(misses.address, PAGES);
         for (unsigned i = 0; i < 2; i++) {
             misses.raw_us = misses.miss_us = misses.access_us = (struct series){0};
             for (unsigned r = 0; r <= repeats; r++) {

@@ -18,12 +18,17 @@ void bench_options(enum mm_machine machine, uint64_t memory_bytes, uint64_t fram
 mm *make_or_refuse(const struct mm_options *options, struct mm_detail *ret_detail)
 {
     mm *manager;
-    int error = mm_create(options, &manager, ret_detail);
-    if (error != MM_OK && error != MM_ERROR_UNSUPPORTED) {
-        fprintf(stderr, "memman-bench: %s\n", ret_detail->text);
+    struct mm_detail detail;
+    int error = mm_create(options, &manager, &detail);
+    if (error == MM_OK) {
+        return manager;
+    }
+    if (error != MM_ERROR_UNSUPPORTED || ret_detail == NULL) {
+        fprintf(stderr, "memman-bench: %s\n", detail.text);
         exit(3);
     }
-    return error == MM_OK ? manager : NULL;
+    *ret_detail = detail;
+    return NULL;
 }
 
 uint64_t counter_value(const mm *manager, enum counter id)

@@ -14,7 +14,10 @@
 /* As mm_options_init() has them, without timing. */
 void bench_options(enum mm_machine machine, uint64_t memory_bytes, uint64_t frames_bytes,
                    struct mm_options *ret_options);
-/* NULL: the system cannot, and *ret_detail says why. Any other refusal ends the program. */
+/*
+ * NULL: the system cannot, and *ret_detail says why. Any other refusal ends the program; where
+ * ret_detail is NULL that one too.
+ */
 mm *make_or_refuse(const struct mm_options *options, struct mm_detail *ret_detail);
 /* Reserve and commit all of it; the address. The calling thread is detached again. */
 uint64_t commit_all(mm *manager);

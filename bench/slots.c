@@ -86,24 +86,17 @@ static void begin(struct stage *stage, const struct trial *trial,
                   const struct slots_options *options)
 {
     struct mm_options made;
-    struct mm_detail detail;
     uint32_t frames = options->slots / 8, thread = 0;
-    mm_options_init(&made);
     stage->pages = options->slots / 100 * trial->percent + frames / 10 * DIRTY_TENTHS;
     stage->pages -= stage->pages % trial->group;
-    made.machine = MM_MACHINE_SOFT;
-    made.memory_bytes = (uint64_t)stage->pages * MM_PAGE_BYTES;
-    made.frames_bytes = (uint64_t)frames * MM_PAGE_BYTES;
+    bench_options(MM_MACHINE_SOFT, (uint64_t)stage->pages * MM_PAGE_BYTES,
+                  (uint64_t)frames * MM_PAGE_BYTES, &made);
     made.pagefile_bytes = (uint64_t)options->slots * MM_PAGE_BYTES;
     made.store = options->store;
-    made.latency = false;
     made.threads_max = 1;
     made.defragmenters = trial->placing->moved;
     made.slot_reservation = trial->placing->reserved ? made.slot_reservation : 1;
-    if (mm_create(&made, &stage->manager, &detail) != MM_OK) {
-        fprintf(stderr, "memman-bench: %s\n", detail.text);
-        exit(3);
-    }
+    stage->manager = make_or_refuse(&made, NULL);
     mm_freeze(stage->manager);
     stage->manager->engine->config.defrag_rest_ns = 0; /* what it may do does not depend on time */
     stage->address = commit_all(stage->manager);

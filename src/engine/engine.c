@@ -247,7 +247,7 @@ static bool worker_round(struct engine *engine, struct thread *self, enum worker
 {
     const struct worker_work *work = &work_table[kind];
     _Atomic uint64_t *done = &self->counters[work->done];
-    uint64_t begin_ns = engine->config.spans > 0 ? world_now_ns() : 0;
+    uint64_t begin_ns = span_begin_round(engine);
     uint64_t before = atomic_load_explicit(done, memory_order_relaxed);
     bool any = work->round(engine, self);
     lock_check_none_held(self);

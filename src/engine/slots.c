@@ -549,9 +549,11 @@ uint32_t slots_free_within(struct engine *engine, struct thread *self, slot_numb
     struct slot_area *area = slots_area(engine, first);
     uint32_t free = 0;
     lock_acquire(self, &area->lock, RANK_SLOTS);
-    for (uint32_t bit = first - area->first; bit < first - area->first + room; bit++) {
+    for (uint32_t bit = first - area->first, end = bit + room, count; bit < end; bit += count) {
         uint64_t bits = free_bits(engine, area, bit / BITMAP_WORD_BITS, reserved_too);
-        free += bits >> bit % BITMAP_WORD_BITS & 1;
+        count = MIN_OF(end - bit, BITMAP_WORD_BITS - bit % BITMAP_WORD_BITS);
+        bits = bits >> bit % BITMAP_WORD_BITS & UINT64_MAX >> (BITMAP_WORD_BITS - count);
+        free += (uint32_t)__builtin_popcountll(bits);
     }
     lock_release(self, &area->lock, RANK_SLOTS);
     return free;

@@ -53,6 +53,12 @@ static inline uint64_t span_begin(const struct engine *engine)
     return engine->config.latency || UNLIKELY(engine->config.spans > 0) ? world_now_ns() : 0;
 }
 
+/* The same of a worker's round, which has no latency. */
+static inline uint64_t span_begin_round(const struct engine *engine)
+{
+    return UNLIKELY(engine->config.spans > 0) ? world_now_ns() : 0;
+}
+
 static inline void span_keep(struct engine *engine, struct thread *self, enum span_kind kind,
                              uint64_t begin_ns, uint64_t end_ns, uint64_t amount)
 {

@@ -386,6 +386,36 @@ static void trimming_keeps_its_goal(void **state)
     rig_end(&rig);
 }
 
+/* Ahead of need, for somebody who waits, or by who waits: each trim is one of them. */
+static void trims_are_told_apart(void **state)
+{
+    struct rig_config config = {.pages = 32, .frames = 8, .slots = 32, .standby_percent = 50};
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &config);
+    for (page_number page = 0; page < 8; page++) {
+        rig_write(&rig, 0, page);
+    }
+    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
+    assert_false(trim_round(rig.engine, rig_thread(&rig, TRIMMER))); /* nothing to do is no trim */
+    for (page_number page = 8; page < 12; page++) { /* in the frames of what was trimmed */
+        rig_write_all(&rig);
+        rig_write(&rig, 0, page);
+    }
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 0);
+    atomic_store(&rig.engine->waiters, 1);
+    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
+    atomic_store(&rig.engine->waiters, 0);
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_WAITED_FOR), 1);
+    rig_write_all(&rig);
+    balance_help(rig.engine, rig_thread(&rig, 1));
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 1);
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
+    rig_end(&rig);
+}
+
 /* The policy's register of a page is kept in its valid PTE from one look to the next. */
 static void registers_are_kept(void **state)
 {
@@ -545,6 +575,7 @@ int main(void)
         cmocka_unit_test(pinned_frames_are_not_needed_by_the_retired),
         cmocka_unit_test(retired_frames_cannot_be_pinned),
         cmocka_unit_test(trimming_keeps_its_goal),
+        cmocka_unit_test(trims_are_told_apart),
         cmocka_unit_test(registers_are_kept),
         cmocka_unit_test(commit_is_limited),
         cmocka_unit_test(untouched_pages_inherit),

@@ -1,6 +1,5 @@
 /*
- * spans_test.c - what a thread keeps of what it did: each fault, what lies within it, the last ones,
- * and for whom it trimmed.
+ * spans_test.c - what a thread keeps of what it did: each fault, what lies within it, the last ones.
  */
 #include "engine_rig.h"
 
@@ -159,36 +158,6 @@ static void rounds_that_did_something(void **state)
     rig_end(&rig);
 }
 
-/* Ahead of need, for somebody who waits, or by who waits: each trim is one of them. */
-static void trims_are_told_apart(void **state)
-{
-    struct rig_config config = {.pages = 32, .frames = 8, .slots = 32, .standby_percent = 50};
-    struct rig rig;
-
-    (void)state;
-    rig_begin(&rig, &config);
-    for (page_number page = 0; page < 8; page++) {
-        rig_write(&rig, 0, page);
-    }
-    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
-    assert_false(trim_round(rig.engine, rig_thread(&rig, TRIMMER))); /* nothing to do is no trim */
-    for (page_number page = 8; page < 12; page++) { /* in the frames of what was trimmed */
-        rig_write_all(&rig);
-        rig_write(&rig, 0, page);
-    }
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 0);
-    atomic_store(&rig.engine->waiters, 1);
-    assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
-    atomic_store(&rig.engine->waiters, 0);
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_WAITED_FOR), 1);
-    rig_write_all(&rig);
-    balance_help(rig.engine, rig_thread(&rig, 1));
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 1);
-    assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
-    rig_end(&rig);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,7 +167,6 @@ int main(void)
         cmocka_unit_test(the_last_are_kept),
         cmocka_unit_test(without_rings_nothing_is_kept),
         cmocka_unit_test(rounds_that_did_something),
-        cmocka_unit_test(trims_are_told_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
