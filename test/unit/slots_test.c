@@ -76,6 +76,27 @@ static void runs_are_contiguous_when_free(void **state)
     rig_end(&rig);
 }
 
+/* Whether they begin and end within a word of the bitmap or not. */
+static void free_slots_of_a_stretch_are_counted(void **state)
+{
+    slot_number slots[200];
+    struct rig rig;
+
+    (void)state;
+    begin(&rig, 200, true);
+    assert_int_equal(take(&rig, 0, 200, slots), 200);
+    give(&rig, (slot_number[]){1, 64, 65, 100, 128, 129, 200}, 7);
+    for (slot_number first = 1; first <= 200; first += 9) {
+        for (uint32_t room = 1, free = 0; first + room - 1 <= 200; room++) {
+            free += !slots_in_use(rig.engine, first + room - 1);
+            assert_int_equal(slots_free_within(rig.engine, rig_thread(&rig, 0), first, room, true),
+                             free);
+        }
+    }
+    give_all(&rig);
+    rig_end(&rig);
+}
+
 static void next_fit_goes_on_and_first_fit_goes_back(void **state)
 {
     slot_number slots[32];
@@ -534,6 +555,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_are_contiguous_when_free),
+        cmocka_unit_test(free_slots_of_a_stretch_are_counted),
         cmocka_unit_test(the_store_hears_of_a_slot_given_back),
         cmocka_unit_test(next_fit_goes_on_and_first_fit_goes_back),
         cmocka_unit_test(long_runs_first),
