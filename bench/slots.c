@@ -81,6 +81,19 @@ static void write_group(const struct stage *stage, uint32_t number, uint32_t gro
     }
 }
 
+/*
+ * What the defragmenter does depends on no time: not on its rests, nor on how often its worker
+ * looked before it was frozen.
+ */
+static void forget_looks(struct engine *engine)
+{
+    engine->config.defrag_rest_ns = 0;
+    PFN_SET_FIELD(engine, defrag_block, 0);
+    PFN_SET_FIELD(engine, defrag_word, 0);
+    PFN_SET_FIELD(engine, defrag_no_stray, 0);
+    PFN_SET_FIELD(engine, defrag_no_source, 0);
+}
+
 /* Pages so many that the share of the slots in use is as wanted; the others are in frames. */
 static void begin(struct stage *stage, const struct trial *trial,
                   const struct slots_options *options)
@@ -98,7 +111,7 @@ static void begin(struct stage *stage, const struct trial *trial,
     made.slot_reservation = trial->placing->reserved ? made.slot_reservation : 1;
     stage->manager = make_or_refuse(&made, NULL);
     mm_freeze(stage->manager);
-    stage->manager->engine->config.defrag_rest_ns = 0; /* what it may do does not depend on time */
+    forget_looks(stage->manager->engine);
     stage->address = commit_all(stage->manager);
     manager_thread(stage->manager, &thread);
     stage->self = &stage->manager->engine->threads[thread];
