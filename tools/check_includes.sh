@@ -22,9 +22,10 @@ world:          contract base system
 store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
+trace:          base system
 sim:            engine machine/soft store policy world contract base system
 public:
-cli:            public observe base system
+cli:            public observe trace base system
 '
 
 check()

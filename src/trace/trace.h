@@ -98,6 +98,27 @@ bool trace_load(const char *path, const struct trace_options *options, size_t co
                 struct trace_list *ret_list, struct trace_message *ret_message);
 void trace_list_free(struct trace_list *list);
 
+/*
+ * Into a file, or standard output ("-"), in header->format; packed where the name ends in .gz or
+ * .zst. What the format cannot say (threads, writes, the header) is left out. oracleGeneral needs
+ * the future of each page, so its references are kept in memory until the end.
+ *
+ * A file gets its name when it is whole: until then it is PATH.PID.part, and what was at PATH stays.
+ * The path must live as long as the writer.
+ */
+struct trace_writer;
+
+struct trace_writer *trace_create(const char *path, const struct trace_header *header,
+                                  struct trace_message *ret_message);
+/* False: it cannot be written; trace_finish() says why. */
+bool trace_write(struct trace_writer *writer, const struct trace_reference references[],
+                 size_t count);
+/* The end, with how many accesses the references were filtered from (0: not known). */
+bool trace_finish(struct trace_writer *writer, uint64_t accesses,
+                  struct trace_message *ret_message);
+/* Without an end: no file is left. */
+void trace_abandon(struct trace_writer *writer);
+
 /* The name as --format takes it. */
 const char *trace_format_name(enum trace_format format);
 bool trace_format_find(const char *name, enum trace_format *ret_format);
