@@ -9,9 +9,11 @@
 #include "help.h"
 #include "memman.h"
 #include "options.h"
+#include "record/record.h"
 #include "run.h"
 #include "sim.h"
 #include "states.h"
+#include "trace/command.h"
 
 static enum exit_code version_print(void)
 {
@@ -21,13 +23,15 @@ static enum exit_code version_print(void)
 
 static enum exit_code command_complain(const char *word)
 {
-    static const char *const names[] = {"run", "sim", "compare", "states", "help"};
-    const char *nearest = name_nearest(word, names, 5);
+    static const char *const names[] = {"run",   "sim",    "compare", "record",
+                                        "trace", "states", "help"};
+    const char *nearest = name_nearest(word, names, sizeof(names) / sizeof(names[0]));
 
     if (nearest) {
         usage_complain(word, "no such command; did you mean %s?", nearest);
     } else {
-        usage_complain(word, "no such command; there are run, sim, compare, states and help");
+        usage_complain(
+            word, "no such command; there are run, sim, compare, record, trace, states and help");
     }
     return EXIT_USAGE;
 }
@@ -35,7 +39,8 @@ static enum exit_code command_complain(const char *word)
 int main(int count, char *words[])
 {
     if (count < 2) {
-        fputs("memman: no command; there are run, sim, compare, states and help\n", stderr);
+        fputs("memman: no command; there are run, sim, compare, record, trace, states and help\n",
+              stderr);
         return EXIT_USAGE;
     }
     if (strcmp(words[1], "run") == 0) {
@@ -46,6 +51,12 @@ int main(int count, char *words[])
     }
     if (strcmp(words[1], "compare") == 0) {
         return (int)compare_command(count - 2, words + 2);
+    }
+    if (strcmp(words[1], "record") == 0) {
+        return record_command(count - 2, words + 2);
+    }
+    if (strcmp(words[1], "trace") == 0) {
+        return (int)trace_command(count - 2, words + 2);
     }
     if (strcmp(words[1], "states") == 0) {
         return (int)states_command(count - 2, words + 2);

@@ -32,5 +32,14 @@ refused 'this build is without liburing; install liburing-dev' --store "file:$fo
 good
 good --store "file:$folder/pages" --encrypt off
 good --store "file:$folder/pages,io=sync" --encrypt off
+printf '1000 R\n' >"$folder/text"
+printf '\037\213\010' >"$folder/gzip"
+printf '\050\265\057\375' >"$folder/zstd"
+ends 0 "$memman" trace convert "$folder/text" -o "$folder/trace"
+ends 0 "$memman" trace info "$folder/trace"
+refuses 2 'built without zlib; unpack it first' "$memman" trace info "$folder/gzip"
+refuses 2 'built without libzstd; unpack it first' "$memman" trace info "$folder/zstd"
+refuses 3 'built without zlib; give a name' "$memman" trace convert "$folder/text" -o "$folder/t.gz"
+refuses 3 'built without libzstd; give a name' "$memman" trace convert "$folder/text" -o "$folder/t.zst"
 good --store "joined:ram+file:$folder/pages" --pagefile 1M..8M --encrypt off
 report
