@@ -8,7 +8,7 @@
 
 #include <zstd.h>
 
-#define LEVEL      9
+#define LEVEL      4
 #define WINDOW_LOG 27 /* the largest window that is unpacked: 128 MiB */
 
 struct zstd {

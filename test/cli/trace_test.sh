@@ -7,7 +7,7 @@ set -u
 memman=${1:?usage: trace_test.sh MEMMAN}
 . "$(dirname "$0")/../check.sh"
 
-python=$(command -v python3)
+python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) # not a wrapper of it
 t=$folder/t.mmt
 
 # shows TEXT: what was printed has it
