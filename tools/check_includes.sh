@@ -23,9 +23,10 @@ store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
 trace:          base system
+judge:          trace base system
 sim:            engine machine/soft store policy world contract base system
 public:
-cli:            public observe trace base system
+cli:            public observe trace judge base system
 '
 
 check()
@@ -182,10 +183,13 @@ self_test()
     put src/store/ram.c '"store/ram.h"' '<stdlib.h>'
     put src/policy/age.c '"contract/store.h"'
     put src/observe/look.h '"engine/pfn.h"' '"memman.h"' '<stdio.h>'
+    put src/trace/trace.h '<stdint.h>'
+    put src/trace/gzip.c '"trace/trace.h"' '"base/bits.h"' '<zlib.h>'
+    put src/judge/lru.c '"trace/trace.h"' '"base/bits.h"' '<stdlib.h>'
     put src/sim/parts.c '"engine/pfn.h"' '"machine/soft/soft.h"' '"store/ram.h"' '<stdlib.h>'
     put src/memman.c '"memman.h"' '"engine/pfn.h"' '"store/ram.h"' '"machine/soft/soft.h"'
     put cli/report/text.h '<stdio.h>'
-    put cli/main.c '"report/text.h"' '<memman.h>' '"observe/look.h"' '<signal.h>' '"page.html.inc"'
+    put cli/main.c '"report/text.h"' '"trace/trace.h"' '<memman.h>' '"observe/look.h"' '<signal.h>' '"page.html.inc"'
     printf '/*\n#include "engine/pfn.h"\n*/\n// #include "engine/pfn.h"\n' >>"$tree/src/base/bits.h"
 
     if ! check "$tree" >"$tree/report"; then
@@ -206,6 +210,8 @@ self_test()
     put src/observe/bad.c '"store/ram.h"' '"machine/soft/soft.h"'
     put src/sim/bad.c '"observe/look.h"' '"machine/linux/linux.h"'
     put cli/bad.c '"engine/pfn.h"' '"contract/store.h"' '"base/bits.h"' '"store/ram.h"'
+    put src/trace/bad.c '"contract/store.h"' '"memman.h"'
+    put src/judge/bad.c '"engine/pfn.h"' '"contract/store.h"'
     put src/util/misc.c
     put src/stray.c
     printf ' /* odd */ # include /* spaced */ "engine/pfn.h"\n' >"$tree/src/base/odd.h"
@@ -232,6 +238,8 @@ src/engine/bad.c:6
 src/engine/bad.c:7
 src/engine/bad.c:8
 src/engine/bad.c:9
+src/judge/bad.c:1
+src/judge/bad.c:2
 src/machine/soft/bad.c:1
 src/machine/soft/bad.c:2
 src/machine/soft/bad.c:3
@@ -244,6 +252,8 @@ src/sim/bad.c:2
 src/store/bad.c:1
 src/store/bad.c:2
 src/stray.c:1
+src/trace/bad.c:1
+src/trace/bad.c:2
 src/util/misc.c:1
 src/world/bad.c:1
 src/world/bad.c:2
