@@ -10,16 +10,16 @@
 #include "numbers.h"
 #include "options.h"
 #include "settings.h"
+#include "trace/reading.h"
 
 #define BATCH        4096u
 #define HEAD_DEFAULT 10u
-#define COLUMN_MAX   1000u
 
 enum verb { VERB_INFO, VERB_CONVERT, VERB_HEAD, VERBS };
 
 struct request {
-    struct trace_options options;
-    const char *output; /* convert */
+    struct trace_options options; /* first: reading.h */
+    const char *output;           /* convert */
     enum trace_format to;
     const char *json; /* info */
     uint64_t count;   /* convert, head */
@@ -27,46 +27,9 @@ struct request {
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-#define FORMATS "memman, lackey, address, din, ls, txt, csv or oracleGeneral"
-
-static bool format_set(void *target, const char *value)
-{
-    return trace_format_find(value, &((struct request *)target)->options.format);
-}
-
 static bool to_set(void *target, const char *value)
 {
     return trace_format_find(value, &((struct request *)target)->to);
-}
-
-static bool page_set(void *target, const char *value)
-{
-    uint64_t bytes;
-
-    if (!size_parse(value, &bytes) || bytes == 0 || bytes > (1u << 30) ||
-        (bytes & (bytes - 1)) != 0) {
-        return false;
-    }
-    ((struct request *)target)->options.page_bytes = (uint32_t)bytes;
-    return true;
-}
-
-static bool column_set(void *target, const char *value)
-{
-    uint64_t column;
-
-    if (!number_parse(value, &column) || column == 0 || column > COLUMN_MAX) {
-        return false;
-    }
-    ((struct request *)target)->options.column = (uint32_t)column;
-    return true;
-}
-
-static bool code_set(void *target, const char *value)
-{
-    (void)value;
-    ((struct request *)target)->options.code = true;
-    return true;
 }
 
 static bool output_set(void *target, const char *value)
@@ -89,20 +52,13 @@ static bool count_set(void *target, const char *value)
 }
 
 /* Each verb has the first ones and its own. */
-#define READING                                                                                    \
-    {"format", 0, FORMATS, format_set}, {"page", 0, "a power of two bytes, at most 1G", page_set}, \
-        {"column", 0, "a column from 1 to 1000", column_set},                                      \
-    {                                                                                              \
-        "code", 0, NULL, code_set                                                                  \
-    }
-
-static const struct setting info_settings[] = {READING, {"json", 0, "a file", json_set}};
+static const struct setting info_settings[] = {READING_SETTINGS, {"json", 0, "a file", json_set}};
 static const struct setting convert_settings[] = {
-    READING,
+    READING_SETTINGS,
     {"output", 'o', "a file", output_set},
-    {"to", 0, FORMATS, to_set},
+    {"to", 0, READING_FORMATS, to_set},
     {"count", 'n', "a whole number from 1", count_set}};
-static const struct setting head_settings[] = {READING,
+static const struct setting head_settings[] = {READING_SETTINGS,
                                                {"count", 'n', "a whole number from 1", count_set}};
 
 static const struct {
@@ -110,9 +66,9 @@ static const struct {
     const struct setting *settings;
     unsigned count;
 } verbs[VERBS] = {
-    [VERB_INFO] = {"info", "memman trace info", info_settings, 5},
-    [VERB_CONVERT] = {"convert", "memman trace convert", convert_settings, 7},
-    [VERB_HEAD] = {"head", "memman trace head", head_settings, 5},
+    [VERB_INFO] = {"info", "memman trace info", info_settings, READING_COUNT + 1},
+    [VERB_CONVERT] = {"convert", "memman trace convert", convert_settings, READING_COUNT + 3},
+    [VERB_HEAD] = {"head", "memman trace head", head_settings, READING_COUNT + 1},
 };
 
 static bool verb_find(int count, char *words[], enum verb *ret_verb)
