@@ -23,7 +23,7 @@ store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
 trace:          base system
-judge:          trace base system
+judge:          base system
 sim:            engine machine/soft store policy world contract base system
 public:
 cli:            public observe trace judge base system
