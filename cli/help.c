@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "judge/command.h"
 #include "options.h"
 
 #define HELP_COLUMN 36
@@ -66,6 +67,13 @@ enum exit_code help_print(FILE *file)
           "                          every combination of these values, the first is what the\n"
           "                          others are compared with; --vary may be given again; a comma\n"
           "                          in a value is written twice (--rounds: 6 to 1000, default 9)\n"
+          "  memman compare TRACE... [--policy NAME,NAME...] [--frames N%|SIZE,...]\n"
+          "                 [--costs US,US,US] [--csv FILE] [--json FILE]\n"
+          "                          what recorded references cost each policy: hard and soft\n"
+          "                          faults, pages written, beside opt, the fewest there can be.\n"
+          "                          --frames: shares of the trace's pages, or sizes (default:\n"
+          "                          10%,25%,50%); --costs: microseconds of a hard fault, a soft\n"
+          "                          one and a page written (default: 40,0.3,5.3)\n"
           "  memman record -o FILE [--filter N] [--page SIZE] [--references N] [--code] [--quiet]\n"
           "                -- PROGRAM [ARGUMENTS]\n"
           "                          the page trace of a program as it is, by QEMU's user mode;\n"
@@ -76,9 +84,9 @@ enum exit_code help_print(FILE *file)
           "  memman trace convert FILE -o FILE [--to FORMAT] [-n COUNT]\n"
           "  memman trace head FILE [-n COUNT]\n"
           "                          what is in a trace; in another format; its first references.\n"
-          "                          All take --format memman|lackey|address|din|ls|txt|csv|\n"
-          "                          oracleGeneral (default: found), --page SIZE, --column N and\n"
-          "                          --code\n"
+          "                          These and compare take --format memman|lackey|address|din|\n"
+          "                          ls|txt|csv|oracleGeneral (default: found), --page SIZE,\n"
+          "                          --column N and --code\n"
           "  memman states [--format text|dot|markdown]\n"
           "                          every state, move and lock\n"
           "  memman help | --help    this text\n"
@@ -88,6 +96,8 @@ enum exit_code help_print(FILE *file)
     for (unsigned option = 0; option < OPTION_COUNT; option++) {
         option_help_print(&option_table[option], file);
     }
+    fputs("\nPolicies of memman compare TRACE\n", file);
+    judge_help_print(file);
     fputs("\n"
           "Exit code: 0 good; 1 wrong data or a broken invariant was found; 2 usage;\n"
           "3 the system refuses. Ctrl-C stops a run and still checks and reports.\n",

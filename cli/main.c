@@ -7,6 +7,7 @@
 #include "compare/compare.h"
 #include "exit.h"
 #include "help.h"
+#include "judge/command.h"
 #include "memman.h"
 #include "options.h"
 #include "record/record.h"
@@ -50,7 +51,9 @@ int main(int count, char *words[])
         return (int)sim_command(words[0], count - 2, words + 2);
     }
     if (strcmp(words[1], "compare") == 0) {
-        return (int)compare_command(count - 2, words + 2);
+        return (int)(judge_command_wanted(count - 2, words + 2)
+                         ? judge_command(count - 2, words + 2)
+                         : compare_command(count - 2, words + 2));
     }
     if (strcmp(words[1], "record") == 0) {
         return record_command(count - 2, words + 2);

@@ -123,7 +123,8 @@ static bool plan_check(const struct comparison *comparison)
         line_complain("compare: %s",
                       plan->ablate
                           ? "--ablate and --vary cannot go together; give one of the two"
-                          : "nothing to compare; give --ablate, or --vary NAME=VALUE,VALUE");
+                          : "nothing to compare; give --ablate, or --vary NAME=VALUE,VALUE, "
+                            "or a trace as the first word");
         return false;
     }
     for (unsigned i = 0; i < OPTION_COUNT; i++) {

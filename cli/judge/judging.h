@@ -1,0 +1,73 @@
+/*
+ * judging.h - traces, policies and sizes, and all that came out of them, for the three reports.
+ */
+#ifndef MM_CLI_JUDGE_JUDGING_H
+#define MM_CLI_JUDGE_JUDGING_H
+
+#include <stdio.h>
+
+#include "judge/judge.h"
+#include "trace/trace.h"
+
+#define POLICIES_MAX 32u
+#define SIZES_MAX    64u
+
+/* How many frames: a share of the trace's pages, or the same for every trace. */
+struct judged_size {
+    const char *text; /* as given */
+    double percent;   /* 0: it is bytes */
+    uint64_t bytes;
+};
+
+/* In microseconds. */
+struct judged_costs {
+    double hard, soft, written;
+};
+
+struct judged_trace {
+    const char *path;
+    struct trace_header header;
+    uint32_t window; /* pages that its filter keeps silent about for a while; 0: not known */
+    uint64_t references;
+    uint32_t pages;
+    uint32_t frames[SIZES_MAX];
+    struct verdict verdict[SIZES_MAX][POLICIES_MAX];
+};
+
+/* With fewer frames than so many windows of the filter, what it left out would matter. */
+#define WINDOWS_MIN 4u
+
+struct judging {
+    const struct judged_policy *policy[POLICIES_MAX];
+    unsigned policies; /* opt is always among them */
+    struct judged_size size[SIZES_MAX];
+    unsigned sizes;
+    struct judged_costs costs;
+    struct judged_trace *trace;
+    unsigned traces; /* that have been judged */
+};
+
+/*
+ * What is compared with opt's: hard faults; misses, which are those and the first touches, as the
+ * papers count; the cost.
+ */
+enum judged_ratio { RATIO_HARD, RATIO_MISSES, RATIO_COST, RATIOS };
+
+/* Geometric mean over the traces, and the worst of them; NAN where it is not known. */
+struct judged_mean {
+    double mean, worst;
+};
+
+/* Of the faults that a policy can do something about, and of what it wrote; in microseconds. */
+double judged_cost(const struct judging *judging, const struct verdict *verdict);
+/* NAN where opt has none. */
+double judged_ratio(const struct judging *judging, unsigned trace, unsigned size, unsigned policy,
+                    enum judged_ratio ratio);
+struct judged_mean judged_mean(const struct judging *judging, unsigned size, unsigned policy,
+                               enum judged_ratio ratio);
+
+void judging_print(const struct judging *judging, FILE *file);
+void judging_print_csv(const struct judging *judging, FILE *file);
+void judging_print_json(const struct judging *judging, FILE *file);
+
+#endif

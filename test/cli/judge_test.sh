@@ -1,0 +1,107 @@
+#!/bin/sh
+# judge_test.sh - `memman compare TRACE...` from outside.
+#
+# Usage: judge_test.sh MEMMAN TRACES. Exit: 0 all passed, 1 some failed, 2 usage.
+set -u
+
+memman=${1:?usage: judge_test.sh MEMMAN TRACES}
+traces=${2:?usage: judge_test.sh MEMMAN TRACES}
+. "$(dirname "$0")/../check.sh"
+
+python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null) # not a wrapper of it
+
+# shows TEXT: what was printed has it
+shows()
+{
+    check "no '$1'" grep -qF -e "$1" "$out"
+}
+
+# Belady's example, in which first in, first out with more frames has more faults. The second
+# reference to page 2 is a write.
+t=$folder/belady
+for page in 1 2 3 4 1 W2 5 1 2 3 4 5; do
+    case $page in W*) echo "${page#W}000 W" ;; *) echo "${page}000 R" ;; esac
+done >"$t"
+
+# ---- three reports -------------------------------------------------------------------------------
+
+ends 0 "$memman" compare "$t" --policy fifo,lru --frames 12K,16K,60% --costs 100,1,10
+shows "$t: 12 references, 5 pages (20K)"
+shows 'cost: hard fault 100 us, soft fault 1 us, page written 10 us'
+shows 'frames 16K: 4 (16K)'
+shows '  fifo                4   2.000          9   1.286          0          1        0.4   1.952'
+check 'opt is there unasked' [ "$(grep -c '^  opt' "$out")" -eq 3 ]
+check 'one trace has no means' [ "$(grep -c 'geometric' "$out")" -eq 0 ]
+ends 0 "$memman" compare "$t" --policy fifo,lru --frames 12K,16K --costs 100,1,10 --csv -
+check 'csv' cmp -s "$out" - <<TEXT
+trace,references,pages,size,frames,policy,first,hard,soft,written,looks,cost_us,hard_of_opt,misses_of_opt,cost_of_opt
+$t,12,5,12K,3,fifo,5,4,0,1,0,410,2,1.28571,1.95238
+$t,12,5,12K,3,lru,5,5,0,1,0,510,2.5,1.42857,2.42857
+$t,12,5,12K,3,opt,5,2,0,1,0,210,1,1,1
+$t,12,5,16K,4,fifo,5,5,0,1,0,510,5,1.66667,5.1
+$t,12,5,16K,4,lru,5,3,0,0,0,300,3,1.33333,3
+$t,12,5,16K,4,opt,5,1,0,0,0,100,1,1,1
+TEXT
+ends 0 "$memman" compare - --policy=fifo,lru --frames=12K,16K --costs 100,1,10 --csv "$folder/a,\"b" \
+    --json "$folder/j" <"$t"
+shows '-: 12 references'
+check 'text and csv in one' [ "$(wc -l <"$folder/a,\"b")" -eq 7 ]
+cp "$t" "$folder/a,\"b"
+ends 0 "$memman" compare "$folder/a,\"b" --csv - --policy opt --frames 50%
+shows "\"$folder/a,\"\"b\",12,5,50%,2,opt,5,4,"
+[ "$python" ] && check 'json' "$python" -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+assert r["costs_us"] == {"hard": 100, "soft": 1, "written": 10}, r
+t, = r["traces"]
+assert (t["references"], t["pages"], t["first"], t["page_bytes"]) == (12, 5, 5, 4096), t
+assert [s["frames"] for s in t["sizes"]] == [3, 4], t
+f = t["sizes"][1]["policies"][0]
+assert (f["policy"], f["hard"], f["written"], f["hard_of_opt"]) == ("fifo", 5, 1, 5), f
+assert r["means"][0]["hard_of_opt"] == {"mean": 2, "worst": 2}, r["means"]' "$folder/j"
+
+# ---- recorded programs ---------------------------------------------------------------------------
+
+if "$memman" trace head -n 1 "$traces/awk.mmt.zst" >"$out" 2>"$err"; then
+    ends 0 "$memman" compare "$traces/awk.mmt.zst" "$traces/git.mmt.zst" --policy lru,opt
+    shows '2 traces: geometric means'
+    shows "few beside the filter's window"
+    # The mean of two ratios, by hand.
+    ends 0 "$memman" compare "$traces/awk.mmt.zst" "$traces/git.mmt.zst" --policy lru --json -
+    [ "$python" ] && check 'means' "$python" -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+assert r["traces"][0]["filter_window"] == 64
+own = [t["sizes"][1]["policies"][0]["cost_of_opt"] for t in r["traces"]]
+mean = r["means"][2]["cost_of_opt"]
+assert abs(mean["mean"] - (own[0] * own[1]) ** 0.5) < 1e-6 and mean["worst"] == max(own), r' "$out"
+fi
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+refuses 2 'No such file' "$memman" compare "$folder/nowhere"
+: >"$folder/empty"
+refuses 2 "$folder/empty" "$memman" compare "$folder/empty"
+printf '1000 R\nrubbish\n' >"$folder/bad"
+refuses 2 "$folder/bad:2: rubbish" "$memman" compare "$folder/bad"
+refuses 2 '--policy lur: no such policy; did you mean lru?' "$memman" compare "$t" --policy fifo,lur
+refuses 2 'no such policy; there are fifo, clock,' "$memman" compare "$t" --policy psychic
+refuses 2 '--policy : no such policy' "$memman" compare "$t" --policy fifo,
+refuses 2 '--frames 0%: must be' "$memman" compare "$t" --frames 0%
+refuses 2 '--frames 101%: must be' "$memman" compare "$t" --frames 101%
+refuses 2 '--frames 10%,: must be' "$memman" compare "$t" --frames 10%,
+refuses 2 '--costs 1,2: must be' "$memman" compare "$t" --costs 1,2
+refuses 2 '--costs 1,2,3,4: must be' "$memman" compare "$t" --costs 1,2,3,4
+refuses 2 '--ablate: compare TRACE has no such option' "$memman" compare "$t" --ablate
+refuses 2 'cannot both be standard output' "$memman" compare "$t" --csv - --json -
+refuses 3 '--csv /nowhere/x: cannot be written' "$memman" compare "$t" --csv /nowhere/x
+refuses 3 '--json /nowhere/x: cannot be written' "$memman" compare "$t" --json /nowhere/x
+refuses 2 'or a trace as the first word' "$memman" compare
+if [ -w /dev/full ]; then
+    for option in '' '--csv -' '--json -'; do
+        # shellcheck disable=SC2016,SC2086
+        refuses 3 'could not be written' sh -c '"$@" >/dev/full' sh "$memman" compare "$t" $option
+    done
+    refuses 3 '/dev/full: the report could not be written' sh -c '"$@" >/dev/null' sh "$memman" \
+        compare "$t" --csv /dev/full
+fi
+
+report
