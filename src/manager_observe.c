@@ -4,6 +4,7 @@
  */
 #include "manager.h"
 
+#include "engine/heat.h"
 #include "observe/fragmentation.h"
 #include "observe/snapshot.h"
 
@@ -14,6 +15,7 @@
 #define STORE_COUNTERS_MAX 64u /* of all layers */
 
 _Static_assert(MM_FREE_RUN_SIZES == FREE_RUN_SIZES, "sizes of free runs");
+_Static_assert(MM_LATENCY_CLASSES == HISTOGRAM_CLASSES, "classes of latencies");
 
 const char *mm_error_text(int error)
 {
@@ -79,6 +81,28 @@ size_t mm_latencies(const mm *manager, struct mm_latency *ret_latencies, size_t 
                                                sum.p90,          sum.p99,   sum.p999, sum.max};
     }
     return LATENCY_COUNT;
+}
+
+void mm_latency_classes(const mm *manager, size_t index, uint64_t ret_counts[MM_LATENCY_CLASSES])
+{
+    memset(ret_counts, 0, MM_LATENCY_CLASSES * sizeof(ret_counts[0]));
+    if (index < LATENCY_COUNT) {
+        snapshot_latency_classes(manager->engine, (enum latency)index, ret_counts);
+    }
+}
+
+bool mm_heat(const mm *manager, size_t index, struct mm_heat *ret_heat, uint64_t *ret_counts,
+             size_t count)
+{
+    const struct engine *engine = manager->engine;
+    if (index >= HEAT_KINDS || engine->config.heat == 0) {
+        return false;
+    }
+    uint64_t stretches = ((engine->config.pages - 1) >> engine->heat_shift) + 1;
+    *ret_heat = (struct mm_heat){latency_table[index], (uint64_t)MM_PAGE_SIZE << engine->heat_shift,
+                                 stretches};
+    snapshot_heat(engine, (enum latency)index, ret_counts, (uint32_t)MIN_OF(count, stretches));
+    return true;
 }
 
 size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count)

@@ -3,6 +3,7 @@
  */
 #include "manager.h"
 
+#include "engine/heat.h"
 #include "engine/spans.h"
 
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 
 #define PAGES_MAX (1u << 31)
 #define SPANS_MAX (1u << 20)
+#define HEAT_MAX  4096u
 
 void manager_say(struct mm_detail *ret_detail, const char *format, ...)
 {
@@ -104,6 +106,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||
         !in_range("slot_reservation", o->slot_reservation, 1, RESERVATION_MAX, ret_detail) ||
         !in_range("spans", o->spans, 0, SPANS_MAX, ret_detail) ||
+        !in_range("heat", o->heat, 0, HEAT_MAX, ret_detail) ||
         !in_range("tlb_entries", o->tlb_entries, 0, 1u << 20, ret_detail)) {
         return false;
     }
@@ -230,7 +233,8 @@ int manager_check_memory(const struct mm_options *o, struct mm_detail *ret_detai
     uint64_t store = manager_store_memory(o);
     uint64_t tables = o->memory_bytes / MM_PAGE_SIZE * 16 + o->frames_bytes / MM_PAGE_SIZE * 48 +
                       manager_store_grown(o) / MM_PAGE_SIZE * 8 +
-                      (uint64_t)o->threads_max * o->spans * sizeof(struct span);
+                      (uint64_t)o->threads_max * (o->spans * sizeof(struct span) +
+                                                  o->heat * HEAT_KINDS * sizeof(uint64_t));
     uint64_t needed = o->frames_bytes + store + tables;
     if (available == 0 || needed <= available) {
         return MM_OK;

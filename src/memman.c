@@ -157,6 +157,7 @@ static struct engine_config engine_options(const mm *manager)
         .defrag_batch = DEFRAG_MAX,
         .defrag_rest_ns = DEFRAG_REST_NS,
         .spans = o->spans,
+        .heat = o->heat,
         .complain = complain,
     };
 }

@@ -69,6 +69,29 @@ void histogram_add(struct histogram *into, const struct histogram *from)
     maximum_raise(&into->max, counter_read(&from->max));
 }
 
+/* The top three bits and their position. */
+static unsigned class_of(uint64_t value)
+{
+    unsigned shift = value < 8 ? 0 : 61u - (unsigned)__builtin_clzll(value);
+
+    return shift * 4 + (unsigned)(value >> shift);
+}
+
+void histogram_add_classes(const struct histogram *histogram, uint64_t counts[HISTOGRAM_CLASSES])
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t count = counter_read(&histogram->buckets[i]);
+
+        if (count != 0)
+            counts[class_of(bucket_middle(i))] += count;
+    }
+}
+
+uint64_t histogram_class_begin(unsigned number)
+{
+    return number < 8 ? number : (uint64_t)(4 + number % 4) << (number / 4 - 1);
+}
+
 /* How many of the smallest records a percentile covers, rounded up. */
 static uint64_t rank_of(uint64_t count, unsigned permille)
 {

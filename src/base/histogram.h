@@ -31,6 +31,13 @@ struct histogram_summary {
 void histogram_record(struct histogram *histogram, uint64_t value);
 /* Only the writer of `into`. */
 void histogram_add(struct histogram *into, const struct histogram *from);
+/*
+ * Coarser, for pictures: four classes for each power of two. The counts are added to what is there.
+ */
+#define HISTOGRAM_CLASSES 156u
+void histogram_add_classes(const struct histogram *histogram, uint64_t counts[HISTOGRAM_CLASSES]);
+/* The smallest value of the class. */
+uint64_t histogram_class_begin(unsigned number);
 /* All zero when empty. Percentiles are the middle of their bucket, but never above the maximum. */
 void histogram_summarize(const struct histogram *histogram, struct histogram_summary *ret_summary);
 

@@ -4,13 +4,14 @@
 #include "engine/engine.h"
 
 #include "base/bitmap.h"
+#include "engine/heat.h"
 #include "engine/spans.h"
 
 /* ---- memory ---- */
 
 struct layout {
     size_t engine, ptes, pfns, regions, threads, scratches, blocks, lists, areas, bits,
-        reservations, runs, vads, workers, starts, defrag, spans, owners;
+        reservations, runs, vads, workers, starts, defrag, spans, heat, owners;
     size_t total;
 };
 
@@ -79,6 +80,7 @@ static struct layout lay_out(const struct engine_config *config)
     /* A page more, because buffers lie on whole pages. */
     l.defrag = place(&l, config->defrag_rounds > 0 ? defrag_pages(config) * MM_PAGE_SIZE : 0);
     l.spans = place(&l, (size_t)config->threads * config->spans * sizeof(struct span));
+    l.heat = place(&l, heat_bytes(config));
     /* Last, and read or written for clusters in use only: what is not is never touched. */
     l.owners = place(&l, (size_t)config->slots * sizeof(uint64_t));
     return l;
@@ -178,12 +180,14 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->run_owners = (uint32_t *)(void *)(base + l.runs);
     engine->vads = (struct vad *)(void *)(base + l.vads);
     engine->span_rings = (struct span *)(void *)(base + l.spans);
+    engine->heat = (_Atomic uint64_t *)(void *)(base + l.heat);
     engine->defrag_buffers = base + l.defrag + (-(uintptr_t)(base + l.defrag)) % MM_PAGE_SIZE;
     engine->worker_threads = (struct world_thread **)(void *)(base + l.workers);
     engine->worker_starts = (struct worker_start *)(void *)(base + l.starts);
     engine->region_count = count_regions(config);
     engine->region_shift = (uint32_t)__builtin_ctz(config->region_ptes);
     engine->slot_area_count = count_slot_areas(config);
+    engine->heat_shift = heat_shift(config);
     engine->block_count = 2 * config->threads;
     engine->track_dirty = config->dirty_bit && machine->dirty_tracking;
     init_lists(engine);

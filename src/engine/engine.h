@@ -181,6 +181,7 @@ struct engine_config {
     uint32_t defrag_batch;     /* pages that each moves, up to DEFRAG_MAX */
     uint64_t defrag_rest_ns;   /* between two rounds that moved any */
     uint32_t spans;            /* that each thread keeps of itself; 0: none */
+    uint32_t heat;             /* stretches of memory whose faults are counted, at most; 0: none */
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
@@ -211,7 +212,8 @@ struct engine {
     char *defrag_buffers; /* config.defrag_batch pages for each round that may be under way */
     struct vad *vads;
     struct span *span_rings; /* config.spans for each thread; written by it alone */
-    uint32_t region_count, region_shift, slot_area_count, block_count;
+    _Atomic uint64_t *heat;  /* by thread, kind and stretch (heat.h); written by the thread alone */
+    uint32_t region_count, region_shift, slot_area_count, block_count, heat_shift;
     uint32_t slots_per_area;
     uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
     bool track_dirty;   /* the machine can, and the option is on */

@@ -8,6 +8,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/heat.h"
 #include "engine/spans.h"
 
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word)
@@ -382,6 +383,7 @@ enum fault_result engine_fault(void *context, uint32_t thread, page_number page,
     lock_check_none_held(self);
     if (self->latency != LATENCY_NONE) {
         span_end(engine, self, (enum span_kind)self->latency, begin_ns, page);
+        heat_count(engine, self, self->latency, page);
     }
     if (step == STEP_ACCESS_VIOLATION) {
         count_one(self, COUNT_FAULT_ACCESS_VIOLATION);

@@ -3,6 +3,8 @@
  */
 #include "observe/snapshot.h"
 
+#include "engine/heat.h"
+
 #include <string.h>
 
 const struct counter_row counter_table[COUNTER_COUNT] = {
@@ -62,6 +64,26 @@ void snapshot_latency(const struct engine *engine, enum latency latency,
         histogram_add(&sum, &engine->threads[t].latencies[latency]);
     }
     histogram_summarize(&sum, ret_summary);
+}
+
+void snapshot_latency_classes(const struct engine *engine, enum latency latency,
+                              uint64_t counts[HISTOGRAM_CLASSES])
+{
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        histogram_add_classes(&engine->threads[t].latencies[latency], counts);
+    }
+}
+
+void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
+                   uint32_t count)
+{
+    memset(ret_counts, 0, count * sizeof(ret_counts[0]));
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        const _Atomic uint64_t *heat = heat_of(engine, t, kind);
+        for (uint32_t i = 0; i < count; i++) {
+            ret_counts[i] += load_relaxed(&heat[i]);
+        }
+    }
 }
 
 static void add_class(const struct engine *engine, uint32_t class, struct lock_sums *sums)

@@ -27,6 +27,12 @@ uint64_t snapshot_move(const struct engine *engine, enum move_why why);
 void snapshot_states(const struct engine *engine, uint64_t ret_by_state[PFN_STATE_LIMIT]);
 void snapshot_latency(const struct engine *engine, enum latency latency,
                       struct histogram_summary *ret_summary);
+/* Adds to the counts (histogram.h). */
+void snapshot_latency_classes(const struct engine *engine, enum latency latency,
+                              uint64_t counts[HISTOGRAM_CLASSES]);
+/* Faults of one kind in the first `count` stretches of memory (heat.h). */
+void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
+                   uint32_t count);
 
 struct lock_sums {
     uint64_t acquired, contended, wait_ns, hold_ns;

@@ -248,6 +248,44 @@ static void test_spans(void **state)
     end(manager);
 }
 
+/* Each fault is counted once, where it was and by what it was; of 48 pages a stretch is 8. */
+static void test_heat(void **state)
+{
+    struct mm_options options = options_for(state, 48, 24, 48);
+    options.heat = 7;
+    mm *manager = make(&options);
+    struct mm_heat heat;
+    struct mm_latency latencies[16];
+    uint64_t base = claim_all(manager), value = 1, counts[8], classes[MM_LATENCY_CLASSES];
+    for (uint64_t page = 8; page < 48; page++) {
+        assert_int_equal(mm_write(manager, base + page * PAGE, &value, sizeof(value)), MM_OK);
+    }
+    mm_freeze(manager);
+    size_t kinds = mm_latencies(manager, latencies, 16), index = 0;
+    for (; mm_heat(manager, index, &heat, counts, 8); index++) {
+        uint64_t sum = 0, counted = 0;
+        assert_true(index < kinds);
+        assert_string_equal(heat.kind, latencies[index].name);
+        assert_int_equal(heat.bytes, 8 * PAGE);
+        assert_int_equal(heat.stretches, 6);
+        for (size_t i = 0; i < heat.stretches; i++) {
+            sum += counts[i];
+            assert_true(strcmp(heat.kind, "demand_zero") != 0 || counts[i] == (i > 0 ? 8 : 0));
+        }
+        mm_latency_classes(manager, index, classes);
+        for (size_t i = 0; i < MM_LATENCY_CLASSES; i++) {
+            counted += classes[i];
+        }
+        assert_int_equal(sum, latencies[index].count);
+        assert_int_equal(counted, latencies[index].count);
+    }
+    assert_true(index >= 5);
+    mm_latency_classes(manager, kinds, classes);
+    assert_int_equal(classes[0], 0);
+    assert_int_equal(mm_thaw(manager), MM_OK);
+    end(manager);
+}
+
 static void test_observation(void **state)
 {
     struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
@@ -267,6 +305,7 @@ static void test_observation(void **state)
     assert_true(mm_locks(manager, locks, 32) <= 32);
     assert_true(mm_list_locks(manager, locks, 32) <= 32);
     assert_int_equal(mm_span_threads(manager), 0);
+    assert_false(mm_heat(manager, 0, &(struct mm_heat){0}, NULL, 0));
     assert_string_equal(mm_options_of(manager)->policy,
                         options.machine == MM_MACHINE_SOFT ? "age8" : "fifo");
     assert_int_equal(mm_options_of(manager)->machine, options.machine);
@@ -425,6 +464,7 @@ static void test_bad_options(void **state)
     REFUSE(tlb_entries, 100);
     REFUSE(tlb_entries, 1u << 30);
     REFUSE(spans, (1u << 20) + 1);
+    REFUSE(heat, 4097);
     REFUSE(machine, (enum mm_machine)77);
     REFUSE(faults, (enum mm_faults)77);
     REFUSE(slot_search, (enum mm_slot_search)77);
@@ -612,14 +652,13 @@ static void test_nothing_leaks(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        ON_EACH_MACHINE(test_threads_max) ON_EACH_MACHINE(test_threads_that_end)
-            ON_EACH_MACHINE(test_threads_that_only_touch) ON_EACH_MACHINE(test_peek)
-                ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_spans)
-                    ON_EACH_MACHINE(test_fragmentation) ON_EACH_MACHINE(test_bad_options)
-                        ON_EACH_MACHINE(test_one_frame) ON_EACH_MACHINE(test_two_frames)
-                            ON_EACH_MACHINE(test_no_pagefile) ON_EACH_MACHINE(test_default_sizes)
-                                ON_EACH_MACHINE(test_two_managers)
-                                    ON_EACH_MACHINE(test_nothing_leaks)};
+        ON_EACH_MACHINE(test_threads_max) ON_EACH_MACHINE(test_threads_that_end) ON_EACH_MACHINE(
+            test_threads_that_only_touch) ON_EACH_MACHINE(test_peek)
+            ON_EACH_MACHINE(test_observation) ON_EACH_MACHINE(test_heat) ON_EACH_MACHINE(test_spans)
+                ON_EACH_MACHINE(test_fragmentation) ON_EACH_MACHINE(test_bad_options)
+                    ON_EACH_MACHINE(test_one_frame) ON_EACH_MACHINE(test_two_frames)
+                        ON_EACH_MACHINE(test_no_pagefile) ON_EACH_MACHINE(test_default_sizes)
+                            ON_EACH_MACHINE(test_two_managers) ON_EACH_MACHINE(test_nothing_leaks)};
     if (argc > 1) { /* only tests whose name matches, as "test_pin*" */
         cmocka_set_test_filter(argv[1]);
     }

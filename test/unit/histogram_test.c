@@ -126,6 +126,27 @@ static void add_is_recording_into_one(void **state)
     assert_memory_equal(&of_whole, &of_sum, sizeof(of_whole));
 }
 
+/* Every value is counted in the class that begins at or below it, and below the next one's begin. */
+static void classes_begin_where_they_say(void **state)
+{
+    static struct histogram histogram;
+
+    (void)state;
+    for (unsigned number = 0; number < HISTOGRAM_CLASSES; number++) {
+        uint64_t counts[HISTOGRAM_CLASSES] = {0}, begin = histogram_class_begin(number);
+        uint64_t end = histogram_class_begin(number + 1);
+
+        assert_true(begin < end);
+        histogram = (struct histogram){0};
+        histogram_record(&histogram, begin);
+        histogram_record(&histogram, end - 1);
+        histogram_add_classes(&histogram, counts);
+        histogram_add_classes(&histogram, counts);
+        for (unsigned i = 0; i < HISTOGRAM_CLASSES; i++)
+            assert_int_equal(counts[i], i == number ? 4 : 0);
+    }
+}
+
 static void *record_many(void *argument)
 {
     for (uint64_t i = 0; i < 200000; i++)
@@ -158,6 +179,7 @@ int main(void)
         cmocka_unit_test(empty_is_zero),
         cmocka_unit_test(single_values),
         cmocka_unit_test(add_is_recording_into_one),
+        cmocka_unit_test(classes_begin_where_they_say),
         cmocka_unit_test(a_reader_may_look_while_the_writer_records),
     };
 
