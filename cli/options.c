@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "numbers.h"
+#include "report/samples.h"
 #include "report/trace.h"
 
 /* Page numbers have 32 bits, and the last number means "none". */
@@ -121,6 +122,9 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_TRACE] = {"trace", OPTION_FILE, 0, 0, NULL, NULL, NULL,
                       "write a timeline for ui.perfetto.dev: faults, waits, reads, batches\n"
                       "and rounds of each thread, its last 65536, and frames by state"},
+    [OPTION_REPORT] = {"report", OPTION_FILE, 0, 0, NULL, NULL, NULL,
+                       "write the run as a page for a browser: frames, faults and\n"
+                       "latencies over time, and where in memory faults were"},
     [OPTION_QUIET] = {"quiet", OPTION_FLAG, 0, 0, NULL, NULL, NULL,
                       "no progress, no notes, one line of report"},
 };
@@ -189,6 +193,8 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     ret_engine->overwrite = value[OPTION_OVERWRITE].present;
     ret_engine->threads_max = (uint32_t)value[OPTION_THREADS].number + THREADS_SLACK;
     ret_engine->spans = value[OPTION_TRACE].present ? trace_spans(ret_engine->threads_max) : 0;
+    ret_engine->heat =
+        value[OPTION_REPORT].present ? samples_stretches(ret_engine->threads_max) : 0;
 #define X(option, field)                                                                           \
     if (value[option].present) {                                                                   \
         ret_engine->field = value[option].number;                                                  \

@@ -52,6 +52,7 @@ enum option {
     OPTION_JSON,
     OPTION_SLOT_MAP,
     OPTION_TRACE,
+    OPTION_REPORT,
     OPTION_QUIET,
     OPTION_COUNT
 };

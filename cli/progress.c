@@ -10,6 +10,7 @@
 #include "numbers.h"
 
 #define FIRST_NS 1000000000u
+#define AGAIN_NS 200000000u
 
 void progress_begin(struct progress *progress, bool quiet)
 {
@@ -24,7 +25,10 @@ void progress_show(struct progress *progress, double share, uint64_t accesses)
     const uint64_t now = clock_ns(CLOCK_MONOTONIC);
     char rate[NUMBER_TEXT_BYTES];
 
-    if (progress->wanted && now - progress->begin_ns >= FIRST_NS && now > progress->last_ns) {
+    if (now - progress->last_ns < AGAIN_NS) {
+        return;
+    }
+    if (progress->wanted && now - progress->begin_ns >= FIRST_NS) {
         const double seconds = (double)(now - progress->last_ns) / 1e9;
         const double new_accesses = (double)(accesses - progress->last_accesses);
         /* Carriage return and "erase to the end of the line": the next one overwrites it. */

@@ -21,7 +21,9 @@
 #include "progress.h"
 #include "report/file.h"
 #include "report/outcome.h"
+#include "report/page.h"
 #include "report/trace.h"
+#include "report/whole.h"
 #include "stop.h"
 #include "users.h"
 
@@ -38,8 +40,16 @@ struct run {
     struct complaints broken;
     char command[2048]; /* repeats the run */
     struct timeline timeline;
+    struct samples samples; /* for the page, if there is to be one */
+    int count;              /* the command as it was given */
+    char *const *words;
     FILE *json, *slot_map, *trace;
 };
+
+static bool page_is_wanted(const struct run *run)
+{
+    return run->options.value[OPTION_REPORT].present;
+}
 
 /* ---- before -------------------------------------------------------------------------------- */
 
@@ -162,6 +172,14 @@ static enum exit_code oracle_prepare(struct run *run)
     return EXIT_GOOD;
 }
 
+static enum exit_code page_prepare(struct run *run)
+{
+    if (!page_is_wanted(run)) {
+        return EXIT_GOOD;
+    }
+    return samples_init(&run->samples, run->memory.manager, &run->users) ? EXIT_GOOD : EXIT_REFUSED;
+}
+
 /* ---- meanwhile ----------------------------------------------------------------------------- */
 
 static void users_watch(struct run *run)
@@ -192,6 +210,10 @@ static void users_watch(struct run *run)
             timeline_look(&run->timeline, run->memory.manager);
             wait = timeline_wait(&run->timeline) < wait ? timeline_wait(&run->timeline) : wait;
         }
+        if (page_is_wanted(run)) {
+            samples_look(&run->samples);
+            wait = samples_wait(&run->samples) < wait ? samples_wait(&run->samples) : wait;
+        }
         stop_wait(wait);
     }
     progress_erase(&progress);
@@ -217,12 +239,18 @@ static enum exit_code users_run(struct run *run)
     const uint64_t workers_begin = mm_worker_cpu_ns(run->memory.manager);
     const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
     timeline_begin(&run->timeline);
+    if (page_is_wanted(run)) {
+        samples_begin(&run->samples);
+    }
     users_go(&run->users);
     users_watch(run);
     timeline_end(&run->timeline);
     outcome->seconds = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
     outcome->cpu_workers = (double)(mm_worker_cpu_ns(run->memory.manager) - workers_begin) / 1e9;
     users_join(&run->users);
+    if (page_is_wanted(run)) {
+        samples_end(&run->samples);
+    }
     outcome->accesses = users_accesses(&run->users);
     for (uint32_t i = 0; i < run->users.count; i++) {
         outcome->cpu_users += (double)run->users.user[i].cpu_ns / 1e9;
@@ -294,6 +322,19 @@ static void outcome_check(struct run *run)
     }
 }
 
+static enum exit_code page_write(struct run *run, enum exit_code code)
+{
+    const struct page_command command = {run->count, run->words, run->command};
+    struct whole_file whole;
+    const enum exit_code begun = whole_begin(&run->options, OPTION_REPORT, &whole);
+
+    if (begun != EXIT_GOOD) {
+        return code == EXIT_GOOD ? begun : code;
+    }
+    report_page(&run->outcome, &run->samples, &run->memory, &command, whole.file);
+    return whole_end(&whole, code);
+}
+
 static enum exit_code report_write(struct run *run)
 {
     const struct outcome *outcome = &run->outcome;
@@ -322,6 +363,9 @@ static enum exit_code report_write(struct run *run)
         code = report_close(run->trace, "--trace", code);
         run->trace = NULL;
     }
+    if (page_is_wanted(run)) {
+        code = page_write(run, code);
+    }
     return code;
 }
 
@@ -340,6 +384,9 @@ static enum exit_code run_measure(struct run *run)
     }
     if (code == EXIT_GOOD) {
         code = workload_prepare(run);
+    }
+    if (code == EXIT_GOOD) {
+        code = page_prepare(run);
     }
     if (code == EXIT_GOOD) {
         code = oracle_prepare(run);
@@ -363,8 +410,11 @@ static enum exit_code run_measure(struct run *run)
 
 static enum exit_code run_prepared(struct run *run)
 {
-    enum exit_code code = report_open(&run->options, OPTION_JSON, &run->json);
+    enum exit_code code = whole_try(&run->options, OPTION_REPORT);
 
+    if (code == EXIT_GOOD) {
+        code = report_open(&run->options, OPTION_JSON, &run->json);
+    }
     if (code != EXIT_GOOD) {
         return code;
     }
@@ -386,6 +436,7 @@ static enum exit_code run_prepared(struct run *run)
         fclose(run->trace);
     }
     timeline_free(&run->timeline);
+    samples_free(&run->samples);
     return code;
 }
 
@@ -404,5 +455,7 @@ enum exit_code run_command(int count, char *const words[])
         usage_complain("--workload", "%s", refusal.text);
         return EXIT_USAGE;
     }
+    run.count = count;
+    run.words = words;
     return run_prepared(&run);
 }

@@ -14,7 +14,7 @@ static void escaped_print(FILE *file, const char *text)
         const unsigned char byte = (unsigned char)*text;
         if (byte == '"' || byte == '\\') {
             fprintf(file, "\\%c", byte);
-        } else if (byte < 0x20) {
+        } else if (byte < 0x20 || byte == '<') {
             fprintf(file, "\\u%04x", byte);
         } else {
             fputc(byte, file);
@@ -82,6 +82,25 @@ void json_raw(struct json_writer *json, const char *key, const char *value)
 {
     line_begin(json, key);
     fputs(value, json->file);
+}
+
+void json_line_begin(struct json_writer *json, const char *key)
+{
+    line_begin(json, key);
+    fputc('[', json->file);
+    json->first = true;
+}
+
+void json_line_number(struct json_writer *json, uint64_t value)
+{
+    fprintf(json->file, json->first ? "%" PRIu64 : ",%" PRIu64, value);
+    json->first = false;
+}
+
+void json_line_end(struct json_writer *json)
+{
+    fputc(']', json->file);
+    json->first = false;
 }
 
 void json_string(struct json_writer *json, const char *key, const char *value)

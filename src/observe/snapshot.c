@@ -77,11 +77,10 @@ void snapshot_latency_classes(const struct engine *engine, enum latency latency,
 void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
                    uint32_t count)
 {
-    memset(ret_counts, 0, count * sizeof(ret_counts[0]));
-    for (uint32_t t = 0; t < engine->config.threads; t++) {
-        const _Atomic uint64_t *heat = heat_of(engine, t, kind);
-        for (uint32_t i = 0; i < count; i++) {
-            ret_counts[i] += load_relaxed(&heat[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        ret_counts[i] = 0;
+        for (uint32_t t = 0; t < engine->config.threads; t++) {
+            ret_counts[i] += load_relaxed(&heat_of(engine, t, kind)[i]);
         }
     }
 }

@@ -234,7 +234,7 @@ test_help()
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            slot-search slot-reservation latency verify json slot-map trace quiet; do
+            slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done
@@ -466,6 +466,33 @@ assert frames and all(sum(e["args"].values()) == 128 for e in frames), frames[:1
     check 'trace: what is lost is said' grep -q 'user 1: the last 65536 spans of' "$folder/trace"
 }
 
+# A page whose parts can be read, whatever the command has in it, and whose samples add up to the totals;
+# it has its name when it is whole, or not at all.
+test_report()
+{
+    pages=$folder/pages
+    mkdir "$pages" "$pages/<"
+    refused 2 --report run --report
+    refused 3 "$folder/none/x" run $small --machine soft --quiet --report "$folder/none/x"
+    refused 3 "$pages: cannot be written" run $small --machine soft --quiet --report "$pages"
+    status 0 run --machine soft $small --quiet --report "$pages/</script><!--'&.html" || return
+    check 'report: nothing beside it' [ "$(find "$pages" -type f | wc -l)" -eq 1 ]
+    [ "$python" ] && check 'report: what it says' "$python" "$(dirname "$0")/report_parts.py" \
+        "$pages/</script><!--'&.html" 2>"$err"
+    status 3 run --machine soft $small --quiet --report /dev/full
+    expect '--report: the report could not be written (' "$err" 'a full device'
+    echo before >"$pages/kept"
+    failed=$failures
+    (
+        trap '' XFSZ
+        ulimit -f 16
+        status 3 run --machine soft $small --quiet --report "$pages/kept"
+        [ $failures -eq $failed ]
+    ) || fail 'report: too large a file is refused'
+    check 'report: what was there stays' [ "$(cat "$pages/kept")" = before ]
+    check 'report: nothing is left of it' [ "$(find "$pages" -type f | wc -l)" -eq 2 ]
+}
+
 # One thread that only writes touches exactly the pages of its stream: one demand-zero fault each.
 test_seed()
 {
@@ -516,6 +543,7 @@ test_text
 test_json
 test_slot_map
 test_trace soft
+test_report
 test_seed
 test_runs soft
 test_signal soft INT
