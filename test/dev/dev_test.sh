@@ -19,7 +19,7 @@ stub()
     chmod +x "$root/bin/$1"
 }
 
-for name in clang nbdkit; do
+for name in chromedriver clang nbdkit; do
     stub $name <<'STUB'
 exit 0
 STUB
