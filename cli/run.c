@@ -298,6 +298,8 @@ static void outcome_collect(struct run *run)
     outcome->locks = locks < OUTCOME_LOCKS ? locks : OUTCOME_LOCKS;
     const size_t list_locks = mm_list_locks(manager, outcome->list_lock, OUTCOME_LOCKS);
     outcome->list_locks = list_locks < OUTCOME_LOCKS ? list_locks : OUTCOME_LOCKS;
+    const size_t phases = mm_phases(manager, outcome->phase, OUTCOME_PHASES);
+    outcome->phases = phases < OUTCOME_PHASES ? phases : OUTCOME_PHASES;
     latencies_collect(run);
 }
 

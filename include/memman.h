@@ -306,6 +306,17 @@ struct mm_heat {
 MM_API bool mm_heat(const mm *manager, size_t index, struct mm_heat *ret_heat, uint64_t *ret_counts,
                     size_t count);
 
+/*
+ * Where the time of faults went: a row for each kind of fault and phase of it, the phases of a kind
+ * behind each other. One fault in 16 of each thread is timed so, with mm_options.latency or spans.
+ */
+struct mm_phase {
+    const char *fault, *phase; /* the fault is named as in mm_latencies() */
+    const char *title;         /* of the phase */
+    uint64_t faults, ns;       /* of the kind, that were timed so; of all of them, in the phase */
+};
+MM_API size_t mm_phases(const mm *manager, struct mm_phase *ret_phases, size_t count);
+
 /* hold_ns is an estimate from one acquisition in 64. */
 struct mm_lock_statistics {
     const char *name;

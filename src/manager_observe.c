@@ -105,6 +105,20 @@ bool mm_heat(const mm *manager, size_t index, struct mm_heat *ret_heat, uint64_t
     return true;
 }
 
+size_t mm_phases(const mm *manager, struct mm_phase *ret_phases, size_t count)
+{
+    const size_t all = (size_t)FAULT_KINDS * FAULT_PHASES;
+    for (size_t i = 0; i < count && i < all; i++) {
+        enum latency fault = (enum latency)(i / FAULT_PHASES);
+        enum fault_phase phase = (enum fault_phase)(i % FAULT_PHASES);
+        struct phase_sums sums;
+        snapshot_phase(manager->engine, fault, phase, &sums);
+        ret_phases[i] = (struct mm_phase){latency_table[fault], phase_table[phase].key,
+                                          phase_table[phase].title, sums.faults, sums.ns};
+    }
+    return all;
+}
+
 size_t mm_locks(const mm *manager, struct mm_lock_statistics *ret_locks, size_t count)
 {
     for (size_t i = 0; i < count && i < RANK_COUNT; i++) {

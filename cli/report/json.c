@@ -192,6 +192,31 @@ static void latencies_write(struct json_writer *json, const struct outcome *outc
     json_end(json, '}');
 }
 
+/* The mean of each phase over the faults that were timed so; null without one. */
+static void phases_write(struct json_writer *json, const struct outcome *outcome)
+{
+    const char *fault = NULL;
+
+    json_begin(json, "phases_ns", '{');
+    for (size_t i = 0; i < outcome->phases; i++) {
+        const struct mm_phase *phase = &outcome->phase[i];
+
+        if (fault == NULL || strcmp(fault, phase->fault) != 0) {
+            if (fault != NULL) {
+                json_end(json, '}');
+            }
+            fault = phase->fault;
+            json_begin(json, fault, '{');
+            json_number(json, "count", phase->faults);
+        }
+        json_real(json, phase->phase, (double)phase->ns / (double)phase->faults);
+    }
+    if (fault != NULL) {
+        json_end(json, '}');
+    }
+    json_end(json, '}');
+}
+
 static void locks_write(struct json_writer *json, const char *key,
                         const struct mm_lock_statistics locks[], size_t count)
 {
@@ -263,6 +288,7 @@ void report_json(const struct outcome *outcome, FILE *file)
     pages_write(&json, outcome);
     fragmentation_write(&json, &outcome->fragmentation);
     latencies_write(&json, outcome);
+    phases_write(&json, outcome);
     locks_write(&json, "locks", outcome->lock, outcome->locks);
     locks_write(&json, "list_locks", outcome->list_lock, outcome->list_locks);
     verdict_write(&json, outcome);

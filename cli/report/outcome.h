@@ -12,6 +12,7 @@
 
 #define OUTCOME_COUNTERS  256
 #define OUTCOME_LATENCIES 32
+#define OUTCOME_PHASES    64
 #define OUTCOME_LOCKS     64
 
 struct outcome {
@@ -28,6 +29,8 @@ struct outcome {
     size_t counters;
     struct mm_latency latency[OUTCOME_LATENCIES]; /* the first is `access` */
     size_t latencies;
+    struct mm_phase phase[OUTCOME_PHASES];
+    size_t phases;
     struct mm_lock_statistics lock[OUTCOME_LOCKS];
     size_t locks;
     struct mm_lock_statistics list_lock[OUTCOME_LOCKS]; /* of them `list`, one by one */

@@ -343,6 +343,38 @@ static void latencies_print(const struct outcome *outcome, FILE *file)
     }
 }
 
+/* A row for each kind of fault that was timed, a column for each phase: its mean. */
+static void phases_print(const struct outcome *outcome, FILE *file)
+{
+    const struct mm_phase *row = outcome->phase;
+    size_t columns = 0;
+    bool titled = false;
+
+    while (columns < outcome->phases && strcmp(row[columns].fault, row[0].fault) == 0) {
+        columns++;
+    }
+    for (size_t i = 0; i < outcome->phases; i += columns) {
+        char count[NUMBER_TEXT_BYTES];
+
+        if (row[i].faults == 0) {
+            continue;
+        }
+        if (!titled) {
+            titled = true;
+            fprintf(file, "\nFault by phase, us    Timed");
+            for (size_t phase = 0; phase < columns; phase++) {
+                fprintf(file, "%10s", row[phase].title);
+            }
+            fputc('\n', file);
+        }
+        fprintf(file, "  %-13s%12s", row[i].fault, cell(row[i].faults, count));
+        for (size_t phase = i; phase < i + columns; phase++) {
+            fprintf(file, "%10.2f", (double)row[phase].ns / (double)row[i].faults / 1e3);
+        }
+        fputc('\n', file);
+    }
+}
+
 static void lock_print(const struct mm_lock_statistics *lock, const char *before, FILE *file)
 {
     char acquired[NUMBER_TEXT_BYTES], contended[NUMBER_TEXT_BYTES], name[24];
@@ -424,6 +456,7 @@ void report_text(const struct outcome *outcome, FILE *file)
     store_print(outcome, file);
     fragmentation_print(outcome, file);
     latencies_print(outcome, file);
+    phases_print(outcome, file);
     locks_print(outcome, file);
     verdict_print(outcome, file);
 }

@@ -1,5 +1,5 @@
 /*
- * counters.h - what the engine counts: one table of counters and one of latencies.
+ * counters.h - what the engine counts: tables of counters, of latencies, and of the phases of a fault.
  *
  * Each thread counts for itself; a reader sums. The names are Windows' where Windows has the
  * counter (object Memory); CLI and JSON print whatever stands here.
@@ -75,6 +75,7 @@ enum counter {
     X(HARD, "hard")                                                                                \
     X(COMPRESSED, "compressed")                                                                    \
     X(WRITE_PROTECT, "write_protect")                                                              \
+    X(COLLIDED, "collided")                                                                        \
     X(FRAME_WAIT, "frame_wait")                                                                    \
     X(READ, "read")                                                                                \
     X(UNMAP, "unmap")
@@ -85,6 +86,27 @@ enum latency {
 #undef X
         LATENCY_COUNT,
     LATENCY_NONE = LATENCY_COUNT
+};
+#define FAULT_KINDS LATENCY_FRAME_WAIT /* the latencies before it are of faults */
+
+/*
+ * X(id, key, title): what a fault may be at. A machine that copies as it maps is filling. Help that
+ * a thread gives before it queues for a frame is part of the wait.
+ */
+#define PHASES(X)                                                                                  \
+    X(ENGINE, "engine", "Engine")                                                                  \
+    X(FRAME, "frame", "Frame")                                                                     \
+    X(FRAME_WAIT, "frame_wait", "No frame")                                                        \
+    X(FILL, "fill", "Fill")                                                                        \
+    X(READ, "read", "Read")                                                                        \
+    X(READ_WAIT, "read_wait", "Collided")                                                          \
+    X(MAP, "map", "Map")
+
+enum fault_phase {
+#define X(id, key, title) PHASE_##id,
+    PHASES(X)
+#undef X
+        FAULT_PHASES
 };
 
 #endif

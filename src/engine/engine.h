@@ -474,6 +474,9 @@ bool errors_last(struct engine *engine, page_number first, page_number count,
 void fault_map(struct engine *engine, struct thread *self, page_number page, frame_number frame,
                enum protection protection, bool writable, enum policy_birth birth,
                const void *source);
+/* Let the machine map pages of one region, its lock held. */
+void fault_map_pages(struct engine *engine, struct thread *self, uint32_t count,
+                     const struct machine_map *maps);
 /* The page is written from now on: slot given back, modified set. Returns the new word. */
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word);
 /*

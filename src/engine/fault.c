@@ -9,7 +9,7 @@
 #include "base/mutant.h"
 #include "engine/engine.h"
 #include "engine/heat.h"
-#include "engine/spans.h"
+#include "engine/phases.h"
 
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word)
 {
@@ -67,6 +67,15 @@ pfn_word fault_before_map(struct engine *engine, struct thread *self, frame_numb
     return word | (expected ? PFN_MODIFIED_BIT : 0);
 }
 
+void fault_map_pages(struct engine *engine, struct thread *self, uint32_t count,
+                     const struct machine_map *maps)
+{
+    bool fills = engine->machine.content_by_page && maps[0].source != NULL;
+    phase_enter(engine, self, fills ? PHASE_FILL : PHASE_MAP);
+    engine->machine.ops->map(engine->machine.self, self->number, count, maps);
+    phase_enter(engine, self, PHASE_ENGINE);
+}
+
 void fault_map(struct engine *engine, struct thread *self, page_number page, frame_number frame,
                enum protection protection, bool writable, enum policy_birth birth,
                const void *source)
@@ -75,7 +84,7 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
     pte_store(&engine->ptes[page],
               pte_make_valid(frame, protection, writable, engine->policy->birth(birth)));
     region_count_resident(engine, page, 1);
-    engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+    fault_map_pages(engine, self, 1, &map);
 }
 
 static bool permits(enum protection protection, bool write)
@@ -92,7 +101,9 @@ static void zero_in_hand(struct engine *engine, struct thread *self, frame_numbe
     pfn_word word = pfn_load(frame_pfn(engine, frame));
     if (pfn_state(word) == PFN_FREE) {
         if (engine->machine.ops->zero != NULL && !MUTANT(FAULT_DOES_NOT_ZERO)) {
+            phase_enter(engine, self, PHASE_FILL);
             engine->machine.ops->zero(engine->machine.self, frame);
+            phase_enter(engine, self, PHASE_ENGINE);
         }
         frame_move(engine, self, frame, pfn_with_state(word, PFN_ZEROED), WHY_ZERO);
         count_one(self, COUNT_ZEROED);
@@ -217,7 +228,7 @@ static void map_around(struct engine *engine, struct thread *self, const struct 
             count++;
         }
     }
-    engine->machine.ops->map(engine->machine.self, self->number, count, maps);
+    fault_map_pages(engine, self, count, maps);
 }
 
 /* Region and frame lock held; the PTE names the frame. Both are released. */
@@ -237,7 +248,7 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
     if (engine->config.fault_around > 1) {
         map_around(engine, self, &map);
     } else {
-        engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+        fault_map_pages(engine, self, 1, &map);
     }
     region_unlock(engine, self, page);
     balance_call(engine); /* the page counted as one that could be given out */
@@ -300,12 +311,14 @@ static enum fault_step valid(struct engine *engine, struct thread *self, page_nu
         frame_unlock(engine, self, frame);
         pte_store(entry, word | PTE_BIT_WRITABLE | PTE_BIT_DIRTY);
         fault_learn(engine, page, true);
+        phase_enter(engine, self, PHASE_MAP);
         engine->machine.ops->make_writable(engine->machine.self, self->number, page);
+        phase_enter(engine, self, PHASE_ENGINE);
         count_one(self, COUNT_FAULT_WRITE_PROTECT);
         self->latency = LATENCY_WRITE_PROTECT;
     } else {
         struct machine_map map = {page, pte_frame(word), (word & PTE_BIT_WRITABLE) != 0, NULL};
-        engine->machine.ops->map(engine->machine.self, self->number, 1, &map);
+        fault_map_pages(engine, self, 1, &map);
         count_one(self, COUNT_FAULT_SPURIOUS);
     }
     region_unlock(engine, self, page);
@@ -336,7 +349,9 @@ static enum fault_step resolve(struct engine *engine, struct thread *self, page_
         return transition(engine, self, page, write, seen, hand);
     }
     if (*hand == FRAME_NONE) {
+        phase_enter(engine, self, PHASE_FRAME);
         *hand = frames_take(engine, self, form != PTE_PAGE_FILE);
+        phase_enter(engine, self, PHASE_ENGINE);
     }
     if (*hand == FRAME_NONE) {
         return STEP_NEED_FRAME;
@@ -357,10 +372,12 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
         count_one(self, COUNT_FAULT_RETRIES);
         lock_check_none_held(self);
         if (step == STEP_NEED_FRAME) {
+            phase_enter(engine, self, PHASE_FRAME_WAIT);
             balance_help(engine, self);
             self->wants = page;
             frames_wait(engine, self);
             self->wants = PAGE_NONE;
+            phase_enter(engine, self, PHASE_ENGINE);
         } else if (step == STEP_YIELD) {
             world_pause(round++, engine->config.backoff);
         }
@@ -379,8 +396,10 @@ enum fault_result engine_fault(void *context, uint32_t thread, page_number page,
     uint64_t begin_ns = span_begin(engine);
     MUST(page < engine->config.pages);
     self->latency = LATENCY_NONE;
+    phase_begin(self, begin_ns, page);
     enum fault_step step = resolve_until_done(engine, self, page, write);
     lock_check_none_held(self);
+    phase_end(engine, self);
     if (self->latency != LATENCY_NONE) {
         span_end(engine, self, (enum span_kind)self->latency, begin_ns, page);
         heat_count(engine, self, self->latency, page);

@@ -14,7 +14,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
-#include "engine/spans.h"
+#include "engine/phases.h"
 
 /* ---- blocks ---- */
 
@@ -84,9 +84,12 @@ enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_
     region_unlock(engine, self, page);
     count_one(self, COUNT_FAULT_COLLIDED);
     lock_check_none_held(self);
+    self->latency = LATENCY_COLLIDED; /* unless the fault turns out to be another yet */
+    phase_enter(engine, self, PHASE_READ_WAIT);
     while (atomic_load_explicit(&inpage->done, memory_order_acquire) == 0) {
         world_wait(&inpage->done, 0, UINT64_MAX);
     }
+    phase_enter(engine, self, PHASE_ENGINE);
     int error = inpage->page == page || MUTANT(RUN_SHARES_ITS_ERROR) ? inpage->error : 0;
     inpage_drop(engine, self, block);
     return error != 0 ? STEP_IN_PAGE_ERROR : STEP_RETRY;
@@ -143,6 +146,7 @@ static void run_plan(struct engine *engine, struct thread *self, page_number pag
     for (uint32_t i = 1; i < run->window; i++) {
         wanted += run_fits(pte_load(&engine->ptes[page + i]), pte_slot(seen) + i);
     }
+    phase_enter(engine, self, wanted > 0 ? PHASE_FRAME : PHASE_ENGINE);
     while (run->spare < wanted && frames_plenty(engine, wanted)) {
         frame_number taken = frames_take(engine, self, false);
         if (taken == FRAME_NONE) {
@@ -150,6 +154,7 @@ static void run_plan(struct engine *engine, struct thread *self, page_number pag
         }
         run->spares[run->spare++] = taken;
     }
+    phase_enter(engine, self, PHASE_ENGINE);
 }
 
 /* One page's read becomes visible to others; region lock held. */
@@ -208,7 +213,9 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
     }
     lock_check_none_held(self);
     uint64_t begin_ns = span_begin(engine);
+    phase_enter(engine, self, PHASE_READ);
     int error = store_wait_for(&engine->store, self->number, &request);
+    phase_enter(engine, self, PHASE_ENGINE);
     span_end(engine, self, SPAN_READ, begin_ns, pages);
     run->from_memory = request.from_memory;
     count_one(self, COUNT_IO_READS);
@@ -306,7 +313,7 @@ static bool run_settle(struct engine *engine, struct thread *self, struct read_r
         frame_unlock(engine, self, frame);
     }
     if (mapped > 0) {
-        engine->machine.ops->map(engine->machine.self, self->number, mapped, run->maps);
+        fault_map_pages(engine, self, mapped, run->maps);
     }
     region_unlock(engine, self, run->first);
     run->mapped = mapped;

@@ -11,16 +11,21 @@
 #include "contract/world.h"
 #include "engine/engine.h"
 
-/* X(id, name, group, what the amount is): first those of LATENCIES, last the worker kinds. */
+/* X(id, name, group, what the amount is): those of LATENCIES, of phases.h, of the worker kinds. */
 #define SPANS(X)                                                                                   \
     X(DEMAND_ZERO, "demand_zero", "fault", "page")                                                 \
     X(TRANSITION, "transition", "fault", "page")                                                   \
     X(HARD, "hard", "fault", "page")                                                               \
     X(COMPRESSED, "compressed", "fault", "page")                                                   \
     X(WRITE_PROTECT, "write_protect", "fault", "page")                                             \
+    X(COLLIDED, "collided", "fault", "page")                                                       \
     X(FRAME_WAIT, "frame_wait", "wait", "page")                                                    \
     X(READ, "read", "io", "pages")                                                                 \
     X(UNMAP, "unmap", "batch", "pages")                                                            \
+    X(TAKE_FRAME, "take_frame", "phase", "page")                                                   \
+    X(FILL, "fill", "phase", "page")                                                               \
+    X(READ_WAIT, "read_wait", "phase", "page")                                                     \
+    X(MAP, "map", "phase", "page")                                                                 \
     X(TRIM, "trim", "round", "pages")                                                              \
     X(WRITE, "write", "round", "pages")                                                            \
     X(ZERO, "zero", "round", "pages")                                                              \

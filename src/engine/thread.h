@@ -73,6 +73,10 @@ struct thread {
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
     uint32_t slot_area;            /* (o) where its last search for free slots ended */
     uint64_t spans;                /* (o) so many there were (spans.h) */
+    uint64_t phase_begin_ns;       /* (o) 0: the fault under way is not timed by phase (phases.h) */
+    enum fault_phase phase;        /* (o) that it is at */
+    page_number phase_page;        /* (o) its page */
+    uint32_t faults;               /* (o) so many there were while somebody wanted to know */
     page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */
 
@@ -85,10 +89,13 @@ struct thread {
     CACHE_ALIGNED _Atomic uint64_t counters[COUNTER_COUNT]; /* (s) */
     _Atomic uint64_t moves[WHY_COUNT];                      /* (s) */
     struct lock_counts locks[LOCK_CLASSES];
-    struct histogram latencies[LATENCY_COUNT]; /* (s) */
-    struct histogram batch_writes;             /* (s) I/Os that a batch of the writer took */
-    struct move_record ring[MOVE_RING];        /* checked builds */
-    uint32_t ring_next;                        /* (o) */
+    struct histogram latencies[LATENCY_COUNT];            /* (s) */
+    _Atomic uint64_t phase_faults[FAULT_KINDS];           /* (s) that were timed by phase */
+    _Atomic uint64_t phase_ns[FAULT_KINDS][FAULT_PHASES]; /* (s) of these */
+    uint64_t phase_spent_ns[FAULT_PHASES];                /* (o) of the fault under way */
+    struct histogram batch_writes;      /* (s) I/Os that a batch of the writer took */
+    struct move_record ring[MOVE_RING]; /* checked builds */
+    uint32_t ring_next;                 /* (o) */
 };
 
 static inline void count_add(struct thread *self, enum counter counter, uint64_t amount)

@@ -19,6 +19,12 @@ const char *const latency_table[LATENCY_COUNT] = {
 #undef X
 };
 
+const struct phase_row phase_table[FAULT_PHASES] = {
+#define X(id, key, title) {key, title},
+    PHASES(X)
+#undef X
+};
+
 const struct rank_row rank_table[RANK_COUNT] = {
 #define X(id, name, guards) {name, guards},
     LOCK_RANKS(X)
@@ -82,6 +88,16 @@ void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret
         for (uint32_t t = 0; t < engine->config.threads; t++) {
             ret_counts[i] += load_relaxed(&heat_of(engine, t, kind)[i]);
         }
+    }
+}
+
+void snapshot_phase(const struct engine *engine, enum latency fault, enum fault_phase phase,
+                    struct phase_sums *ret_sums)
+{
+    *ret_sums = (struct phase_sums){0};
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        ret_sums->faults += load_relaxed(&engine->threads[t].phase_faults[fault]);
+        ret_sums->ns += load_relaxed(&engine->threads[t].phase_ns[fault][phase]);
     }
 }
 

@@ -34,6 +34,18 @@ void snapshot_latency_classes(const struct engine *engine, enum latency latency,
 void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
                    uint32_t count);
 
+struct phase_row {
+    const char *key, *title;
+};
+extern const struct phase_row phase_table[FAULT_PHASES];
+
+/* So many faults of the kind were timed by phase, and this they took in the phase, in ns. */
+struct phase_sums {
+    uint64_t faults, ns;
+};
+void snapshot_phase(const struct engine *engine, enum latency fault, enum fault_phase phase,
+                    struct phase_sums *ret_sums);
+
 struct lock_sums {
     uint64_t acquired, contended, wait_ns, hold_ns;
 };
