@@ -6,6 +6,7 @@
  * while its sequence is odd; a reader that met a writer takes what it read for nothing.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 /* An entry of our own, its sequence odd; the number of the error. */
@@ -28,6 +29,7 @@ static struct page_error *claim(struct engine *engine, uint64_t *ret_number)
 void errors_record(struct engine *engine, page_number page, slot_number slot, int error)
 {
     uint64_t number;
+    PROBE(in_page_error, page, slot, error);
     if (MUTANT(ERROR_IS_NOT_REMEMBERED)) {
         return;
     }

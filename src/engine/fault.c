@@ -7,6 +7,7 @@
  * counts. A fault that was resolved is simply taken again by the machine.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/heat.h"
 #include "engine/phases.h"
@@ -172,6 +173,7 @@ static pfn_word rescue_frame(struct engine *engine, struct thread *self, frame_n
         why = WHY_RESCUE_MODIFIED;
     }
     count_rescue(self, word);
+    PROBE(rescue, self->number, PFN_FIELD(frame_pfn(engine, frame), page), frame, pfn_state(word));
     word = pfn_with_state(fault_before_map(engine, self, frame, word, write), PFN_ACTIVE);
     frame_move(engine, self, frame, word, why);
     return word;
@@ -396,10 +398,12 @@ enum fault_result engine_fault(void *context, uint32_t thread, page_number page,
     uint64_t begin_ns = span_begin(engine);
     MUST(page < engine->config.pages);
     self->latency = LATENCY_NONE;
+    PROBE(fault_begin, thread, page, write);
     phase_begin(self, begin_ns, page);
     enum fault_step step = resolve_until_done(engine, self, page, write);
     lock_check_none_held(self);
     phase_end(engine, self);
+    PROBE(fault_end, thread, page, write, self->latency, step - STEP_DONE);
     if (self->latency != LATENCY_NONE) {
         span_end(engine, self, (enum span_kind)self->latency, begin_ns, page);
         heat_count(engine, self, self->latency, page);

@@ -9,6 +9,7 @@
  * then looks for frames (both sequentially consistent), so one of them sees the other.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/spans.h"
 
@@ -197,8 +198,10 @@ void frames_wait(struct engine *engine, struct thread *self)
     }
     if (!woken_since(self, seen)) { /* else there was one by now */
         count_one(self, COUNT_FRAME_WAITS);
+        PROBE(frame_wait_begin, self->number, self->wants);
         wait_in_queue(engine, self, seen);
         uint64_t waited_ns = world_now_ns() - begin_ns;
+        PROBE(frame_wait_end, self->number, self->wants, waited_ns);
         histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
         span_keep(engine, self, SPAN_FRAME_WAIT, begin_ns, begin_ns + waited_ns, self->wants);
         if (waited_ns > LATE_NS) {
@@ -371,6 +374,7 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),
                WHY_REPURPOSE);
     count_one(self, COUNT_REPURPOSED);
+    PROBE(repurpose, self->number, page, frame);
 }
 
 /* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */

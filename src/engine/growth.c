@@ -12,6 +12,7 @@
  * second; for less it is, so what a step has no room for may still do for the commit at hand.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 #define BACK_OFF_NS 1000000000u
@@ -87,6 +88,7 @@ static void grow(struct engine *engine, struct thread *self, slot_number slots)
     }
     int error = store_grow(&engine->store, slots);
     bool grown = error == 0 || MUTANT(GROWTH_FAILED_IS_DONE);
+    PROBE(grow, self->number, slots, error);
     count_one(self, grown ? COUNT_PAGEFILE_EXTENDED : COUNT_PAGEFILE_REFUSED);
     lock_acquire_sleeping(self, &engine->space_lock, RANK_SPACE);
     if (grown) {

@@ -13,6 +13,7 @@
  * neighbours go back to their slots and the page is read again alone.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/phases.h"
 
@@ -83,6 +84,7 @@ enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_
     frame_unlock(engine, self, frame);
     region_unlock(engine, self, page);
     count_one(self, COUNT_FAULT_COLLIDED);
+    PROBE(collide, self->number, page, frame);
     lock_check_none_held(self);
     self->latency = LATENCY_COLLIDED; /* unless the fault turns out to be another yet */
     phase_enter(engine, self, PHASE_READ_WAIT);
@@ -217,6 +219,7 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
     int error = store_wait_for(&engine->store, self->number, &request);
     phase_enter(engine, self, PHASE_ENGINE);
     span_end(engine, self, SPAN_READ, begin_ns, pages);
+    PROBE(read_run, self->number, run->first, pages, error);
     run->from_memory = request.from_memory;
     count_one(self, COUNT_IO_READS);
     count_add(self, COUNT_IO_PAGES_READ, pages);

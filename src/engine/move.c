@@ -7,6 +7,7 @@
  * has taken the name away, and the new slot is given back instead. An error leaves a page where it is.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 #define GAP_MAX 8 /* slots that a read passes over rather than end */
@@ -282,5 +283,7 @@ uint32_t moves_make(struct engine *engine, struct thread *self, struct defrag_ba
     begin_moves(engine, self, batch);
     read_moves(engine, self, batch, set);
     write_moves(engine, self, batch, set);
-    return finish_moves(engine, self, batch);
+    uint32_t moved = finish_moves(engine, self, batch);
+    PROBE(defragment, self->number, batch->count, moved);
+    return moved;
 }

@@ -7,6 +7,7 @@
  * fault.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 static uint32_t pin_limit(const struct engine *engine)
@@ -158,5 +159,6 @@ bool engine_retire(struct engine *engine, uint32_t thread)
     frame_move(engine, self, frame, pfn_with_state(word, PFN_BAD),
                pfn_state(word) == PFN_FREE ? WHY_RETIRE : WHY_RETIRE_ZEROED);
     list_insert(engine, self, LIST_BAD, frame);
+    PROBE(retire, thread, frame);
     return true;
 }

@@ -5,6 +5,7 @@
  * nobody is given it; a retired slot lowers the commit limit (docs/decisions/0017).
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 /* Area lock held. */
@@ -75,6 +76,7 @@ static void retire(struct engine *engine, struct thread *self, slot_number slot)
     atomic_fetch_add_explicit(&engine->slots_retired, !MUTANT(SLOT_RETIRED_UNCOUNTED),
                               memory_order_seq_cst);
     count_one(self, COUNT_SLOT_RETIRED);
+    PROBE(retire_slot, self->number, slot);
 }
 
 bool slots_give_back_failed(struct engine *engine, struct thread *self, slot_number slot, int error)

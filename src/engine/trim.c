@@ -10,6 +10,7 @@
  * Any number of trimmers may run: they share one clock hand over the regions.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/spans.h"
 
@@ -135,6 +136,7 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     span_end(engine, self, SPAN_UNMAP, begin_ns, batch->count);
     count_one(self, COUNT_FLUSHES);
     count_add(self, COUNT_FLUSHED_PAGES, batch->count);
+    PROBE(trim_batch, self->number, batch->count);
     for (uint32_t i = 0; i < batch->count; i++) {
         if (i + PREFETCH_AHEAD < batch->count) {
             pfn_prefetch(frame_pfn(engine, batch->frames[i + PREFETCH_AHEAD]));

@@ -12,6 +12,7 @@
  * may run; the reference keeps a frame from being written twice at once (R3, R4).
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 
 #define WRITE_NO_SLOT (-1) /* not an errno of a store: the page was not written at all */
@@ -410,6 +411,7 @@ bool write_round(struct engine *engine, struct thread *self)
     write_batch_out(engine, self, batch);
     const struct tally tally = take_tally(batch);
     remember_outcome(engine, outcomes, &tally);
+    PROBE(write_batch, self->number, batch->count, batch->requests, tally.failed);
     for (uint32_t i = 0; i < batch->count; i++) {
         if (i + PREFETCH_AHEAD < batch->count) {
             pfn_prefetch(frame_pfn(engine, batch->frames[i + PREFETCH_AHEAD]));
