@@ -5,6 +5,7 @@
  * repetitions (default 9), the range in brackets; --row takes only rows with PART in their name;
  * --strict ends with 1 if a bound that must hold was missed; --json adds a line for each row.
  * memman-bench slots [--store NAME] [--slots N] [--seed N]: what slots.c prints.
+ * memman-bench scaling | author [...]: what scaling.c does.
  */
 #include "measure.h"
 
@@ -22,6 +23,10 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "slots") == 0) {
         return bench_slots(count - 2, arguments + 2);
     }
+    if (count > 1 &&
+        (strcmp(arguments[1], "scaling") == 0 || strcmp(arguments[1], "author") == 0)) {
+        return bench_scaling(arguments[1], count - 2, arguments + 2);
+    }
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--strict") == 0) {
             strict = true;
@@ -36,8 +41,8 @@ int main(int count, char **arguments)
             commit = arguments[++i];
         } else {
             fprintf(stderr,
-                    "memman-bench: '%s' is not slots, --strict, --row PART-OF-NAME, --json FILE, "
-                    "--commit ID or --repeats 1..%d\n",
+                    "memman-bench: '%s' is not slots, scaling, author, --strict, --row "
+                    "PART-OF-NAME, --json FILE, --commit ID or --repeats 1..%d\n",
                     arguments[i], REPEATS_MAX);
             return 2;
         }
@@ -48,9 +53,7 @@ int main(int count, char **arguments)
     printf(
         "MemoryManager %s, medians of %u repetitions; the ratio is the median of paired ratios\n",
         MM_VERSION, repeats);
-#ifdef MM_CHECKED
-    printf("this is a checked build: its figures are not the product's\n");
-#endif
+    bench_say_build();
     bench_soft(repeats);
     bench_linux(repeats);
     return strict && rows_missed() > 0 ? 1 : 0;

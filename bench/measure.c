@@ -159,19 +159,41 @@ bool rows_json(const char *path, const char *commit)
     return true;
 }
 
-static void print_json(const char *name, const struct series *ours, const struct series *theirs,
-                       const struct series *ratios, double must)
+void row_json_begin(const char *name)
 {
-    fprintf(json, "{%s,\"row\":\"%s\",\"ours\":%.4f,\"ours_min\":%.4f,\"ours_max\":%.4f,", origin,
-            name, series_median(ours), series_min(ours), series_max(ours));
-    if (theirs != NULL) {
-        fprintf(json, "\"theirs\":%.4f,\"theirs_min\":%.4f,\"theirs_max\":%.4f,",
-                series_median(theirs), series_min(theirs), series_max(theirs));
+    if (json != NULL) {
+        fprintf(json, "{%s,\"row\":\"%s\"", origin, name);
     }
-    fprintf(json,
-            "\"ratio\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"repeats\":%zu,\"must\":%.4f}\n",
-            series_median(ratios), series_min(ratios), series_max(ratios), ratios->count, must);
-    fflush(json);
+}
+
+void row_json_number(const char *key, double value)
+{
+    if (json != NULL) {
+        fprintf(json, ",\"%s\":%.10g", key, value);
+    }
+}
+
+void row_json_series(const char *key, const struct series *series)
+{
+    if (json != NULL) {
+        fprintf(json, ",\"%s\":%.9g,\"%s_min\":%.9g,\"%s_max\":%.9g", key, series_median(series),
+                key, series_min(series), key, series_max(series));
+    }
+}
+
+void row_json_end(void)
+{
+    if (json != NULL) {
+        fprintf(json, "}\n");
+        fflush(json);
+    }
+}
+
+void bench_say_build(void)
+{
+#ifdef MM_CHECKED
+    printf("this is a checked build: its figures are not the product's\n");
+#endif
 }
 
 void row_print(const char *name, const struct series *ours, const char *ours_unit,
@@ -194,9 +216,15 @@ void row_print(const char *name, const struct series *ours, const char *ours_uni
            series_max(&ratios), must, holds ? "holds" : "MISSED", after,
            ratio <= after ? "reached" : "not yet");
     fflush(stdout);
-    if (json != NULL) {
-        print_json(name, ours, theirs, &ratios, must);
+    row_json_begin(name);
+    row_json_series("ours", ours);
+    if (theirs != NULL) {
+        row_json_series("theirs", theirs);
     }
+    row_json_series("ratio", &ratios);
+    row_json_number("repeats", (double)ratios.count);
+    row_json_number("must", must);
+    row_json_end();
 }
 
 void rows_select(const char *filter)

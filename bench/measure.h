@@ -51,6 +51,13 @@ void row_print(const char *name, const struct series *ours, const char *ours_uni
                const struct series *theirs, const char *theirs_name, double must, double after);
 /* Each row becomes a line of JSON too, added to the file, for code `commit`. False: said why. */
 bool rows_json(const char *path, const char *commit);
+/* Such a line in parts; nothing without rows_json(). A series becomes its median, _min and _max. */
+void row_json_begin(const char *name);
+void row_json_number(const char *key, double value);
+void row_json_series(const char *key, const struct series *series);
+void row_json_end(void);
+/* If the build is none whose figures count, a line that says so. */
+void bench_say_build(void);
 /* How many rows were over their `must` bound. */
 unsigned rows_missed(void);
 
@@ -63,6 +70,9 @@ void bench_soft(unsigned repeats);
 
 /* linux.c: the rows of the Linux machine for which nothing must be set up. */
 void bench_linux(unsigned repeats);
+
+/* scaling.c: the same accesses by more threads; `command` is scaling or author. Exit code. */
+int bench_scaling(const char *command, int count, char **arguments);
 
 /* slots.c: how pages lie in the page file after long random use; what follows `slots`. Exit code. */
 int bench_slots(int count, char **arguments);
