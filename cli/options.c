@@ -92,6 +92,10 @@ const struct option_info option_table[OPTION_COUNT] = {
                              "pages that one read may bring where faults are\n"
                              "sequential; 1: off (default: 64, at most a 64th of the\n"
                              "frames)"},
+    [OPTION_TRANSFER_BATCH] = {"transfer-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
+                               "pages whose content one system call moves between memory\n"
+                               "and a thread's windows, linux machine; 1: each by itself\n"
+                               "(default: 512)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
@@ -147,6 +151,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_FRAME_CACHE, frame_cache)                                                             \
     X(OPTION_FAULT_AROUND, fault_around)                                                           \
     X(OPTION_READ_CLUSTER, read_cluster)                                                           \
+    X(OPTION_TRANSFER_BATCH, transfer_batch)                                                       \
     X(OPTION_TLB, tlb_entries)                                                                     \
     X(OPTION_SLOT_RESERVATION, slot_reservation)
 

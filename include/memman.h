@@ -105,6 +105,7 @@ struct mm_options {
     uint32_t frame_cache;    /* free frames kept per thread; 0: off */
     uint32_t fault_around;   /* pages looked at around a transition fault; 1: off */
     uint32_t read_cluster;   /* pages that one read may bring where faults are sequential; 1: off */
+    uint32_t transfer_batch; /* Linux machine: pages whose content one system call moves */
     uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */
     bool list_lock_shared;   /* unlink under a shared lock and the neighbours' page locks */
     bool backoff;            /* exponential back-off of spin locks */

@@ -62,6 +62,7 @@ void mm_options_init(struct mm_options *options)
         .frame_cache = MM_DEFAULT_COUNT,
         .fault_around = MM_DEFAULT_COUNT,
         .read_cluster = MM_DEFAULT_COUNT,
+        .transfer_batch = BATCH_MAX,
         .tlb_entries = 1024,
         .list_lock_shared = true,
         .backoff = true,
@@ -103,6 +104,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("defragmenters", o->defragmenters, 0, 64, ret_detail) ||
         !in_range("fault_handlers", o->fault_handlers, 1, 64, ret_detail) ||
         !in_range("write_batch", o->write_batch, 1, BATCH_MAX, ret_detail) ||
+        !in_range("transfer_batch", o->transfer_batch, 1, BATCH_MAX, ret_detail) ||
         !in_range("region_ptes", o->region_ptes, 1, REGION_PTES_MAX, ret_detail) ||
         !in_range("slot_reservation", o->slot_reservation, 1, RESERVATION_MAX, ret_detail) ||
         !in_range("spans", o->spans, 0, SPANS_MAX, ret_detail) ||

@@ -53,6 +53,7 @@ static int create_linux(mm *manager, struct machine *ret_machine, struct mm_deta
         .pages = (page_number)(options->memory_bytes / MM_PAGE_SIZE),
         .threads_max = total_threads(manager),
         .windows = MAX_OF(options->write_batch, options->read_cluster),
+        .transfer = options->transfer_batch,
         .faults = options->faults == MM_FAULTS_THREAD ? LINUX_FAULTS_THREAD : LINUX_FAULTS_SIGNAL,
         .handlers = options->fault_handlers,
         .dirty_tracking = options->dirty_bit,

@@ -16,26 +16,27 @@
 struct mechanism {
     enum option option;
     const char *off, *on;
-    bool soft_only;
+    const char *machine; /* whose alone it is; NULL: of both */
 };
 
 static const struct mechanism mechanisms[] = {
-    {OPTION_TRIM_BATCH, "1", "512", false},
-    {OPTION_WRITE_BATCH, "1", "256", false},
-    {OPTION_REGION_PTES, "1", "256", false},
-    {OPTION_FRAME_CACHE, "0", "32", false},
-    {OPTION_FAULT_AROUND, "1", "8", false},
-    {OPTION_READ_CLUSTER, "1", "64", false},
-    {OPTION_TLB, "0", "1024", true},
-    {OPTION_LIST_LOCK, "exclusive", "shared", false},
-    {OPTION_BACKOFF, "off", "on", false},
-    {OPTION_DIRTY_BIT, "off", "on", false},
-    {OPTION_MAP_WRITABLE, "off", "on", false},
-    {OPTION_SLOT_SEARCH, "first-fit", "next-fit", false},
-    {OPTION_SLOT_RESERVATION, "1", "64", false},
-    {OPTION_POLICY, "fifo", "age8", false},
-    {OPTION_ZEROERS, "0", "1", false},
-    {OPTION_DEFRAGMENTERS, "0", "1", false},
+    {OPTION_TRIM_BATCH, "1", "512", NULL},
+    {OPTION_WRITE_BATCH, "1", "256", NULL},
+    {OPTION_REGION_PTES, "1", "256", NULL},
+    {OPTION_FRAME_CACHE, "0", "32", NULL},
+    {OPTION_FAULT_AROUND, "1", "8", NULL},
+    {OPTION_READ_CLUSTER, "1", "64", NULL},
+    {OPTION_TRANSFER_BATCH, "1", "512", "linux"},
+    {OPTION_TLB, "0", "1024", "soft"},
+    {OPTION_LIST_LOCK, "exclusive", "shared", NULL},
+    {OPTION_BACKOFF, "off", "on", NULL},
+    {OPTION_DIRTY_BIT, "off", "on", NULL},
+    {OPTION_MAP_WRITABLE, "off", "on", NULL},
+    {OPTION_SLOT_SEARCH, "first-fit", "next-fit", NULL},
+    {OPTION_SLOT_RESERVATION, "1", "64", NULL},
+    {OPTION_POLICY, "fifo", "age8", NULL},
+    {OPTION_ZEROERS, "0", "1", NULL},
+    {OPTION_DEFRAGMENTERS, "0", "1", NULL},
 };
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 _Static_assert(MECHANISMS + 2 <= CONFIGURATIONS_MAX, "room for a configuration of each");
@@ -256,18 +257,18 @@ static bool report_value_is(const char *report, enum option option, const char *
 
 bool plan_make_ablation(struct plan *plan, const char *report)
 {
-    const bool soft = report_value_is(report, OPTION_MACHINE, "soft");
-
     configuration_add(plan, "as given");
     configuration_add(plan, "the same again");
     for (unsigned i = 0; i < MECHANISMS; i++) {
         const struct mechanism *mechanism = &mechanisms[i];
         const bool named = (plan->ablated >> i & 1) != 0;
 
-        if (mechanism->soft_only && !soft) {
+        if (mechanism->machine != NULL &&
+            !report_value_is(report, OPTION_MACHINE, mechanism->machine)) {
             if (named) {
-                usage_complain("--ablate", "%s is the soft machine's; give --machine soft",
-                               option_table[mechanism->option].name);
+                usage_complain("--ablate", "%s is the %s machine's; give --machine %s",
+                               option_table[mechanism->option].name, mechanism->machine,
+                               mechanism->machine);
                 return false;
             }
             continue;

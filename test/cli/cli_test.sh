@@ -234,7 +234,7 @@ test_help()
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
             write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            slot-search slot-reservation latency verify json slot-map trace report quiet; do
+            transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done

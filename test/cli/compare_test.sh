@@ -65,6 +65,7 @@ test_refusals()
     refused 2 "policy 'age9'" $small --vary policy=fifo,age9
     refused 2 'no such key' $small --vary workload=uniform,zipf:x=1
     refused 2 'give --machine soft' --ablate=tlb --machine linux --memory 1M --accesses 1
+    refused 2 'give --machine linux' --ablate=transfer-batch --machine soft --memory 1M --accesses 1
     refused 2 --slot-map --ablate --slot-map "$folder/map"
     refused 2 '--seconds: cannot go with --accesses' --ablate --seconds 1 --accesses 1
     for rounds in 0 5 1001 x ''; do

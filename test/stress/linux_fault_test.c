@@ -14,7 +14,9 @@
 
 #include "linux_rig.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -538,6 +540,71 @@ static void test_two_machines(void **state)
     rig_end(&two);
 }
 
+/* ---- transfers ------------------------------------------------------------------------------ */
+
+static unsigned ioctls;
+
+static int count_ioctl(int fd, unsigned long request, void *argument)
+{
+    ioctls++;
+    return ioctl(fd, request, argument);
+}
+
+/* Reads by this process so far. */
+static uint64_t reads_made(void)
+{
+    uint64_t reads = 0;
+    char line[64];
+    FILE *file = fopen("/proc/self/io", "re");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL &&
+           sscanf(line, "syscr: %" SCNu64, &reads) != 1) {
+    }
+    fclose(file);
+    return reads;
+}
+
+/* As many pages as one system call may move, and no more, into the range and out of it. */
+static void test_transfer_batch(void **state)
+{
+    enum { FIRST = 10, COUNT = 8 };
+    static const struct {
+        uint32_t transfer, calls;
+    } batches[] = {{1, 8}, {3, 3}, {8, 1}, {64, 1}};
+    struct machine_map maps[COUNT];
+    page_number pages[COUNT];
+    frame_number frames[COUNT];
+    void *buffers[COUNT];
+    struct rig rig;
+
+    start_or_skip(&rig, state);
+    rig.machine->ioctl = count_ioctl;
+    const struct machine_ops *ops = rig.fake.machine.ops;
+    for (unsigned i = 0; i < ARRAY_COUNT(batches); i++) {
+        rig.machine->transfer = batches[i].transfer;
+        for (uint32_t p = 0; p < COUNT; p++) {
+            uint64_t *window = ops->fill_buffer(rig.machine, TESTER, p, FIRST + p);
+
+            window[0] = 100 * i + p;
+            pages[p] = FIRST + p;
+            frames[p] = FIRST + p;
+            maps[p] = (struct machine_map){FIRST + p, FIRST + p, true, window};
+        }
+        ioctls = 0;
+        ops->map(rig.machine, TESTER, COUNT, maps);
+        assert_int_equal(ioctls, batches[i].calls);
+        uint64_t none = reads_made(), before = reads_made();
+        ops->content(rig.machine, TESTER, COUNT, pages, frames, buffers);
+        assert_int_equal(reads_made() - before - (before - none), batches[i].calls);
+        for (uint32_t p = 0; p < COUNT; p++)
+            assert_int_equal(*(uint64_t *)buffers[p], 100 * i + p);
+        ops->unmap(rig.machine, TESTER, COUNT, pages, NULL);
+        ops->release(rig.machine, TESTER, COUNT, pages);
+    }
+    rig_end(&rig);
+}
+
 static const struct scene scenes[] = {
     {"violation", play_violation},
     {"violation-blocked", play_violation_blocked},
@@ -574,6 +641,7 @@ int main(int argc, char **argv)
         BOTH(test_exit_while_blocked),
         BOTH(test_pager_that_touches_its_memory),
         BOTH(test_two_machines),
+        BOTH(test_transfer_batch),
     };
 
     scene_main(argc, argv, scenes, ARRAY_COUNT(scenes));

@@ -233,6 +233,18 @@ static void the_tlb_is_the_soft_machines(void **state)
     assert_true(plan_ablate(&plan, NULL));
     assert_true(plan_make_ablation(&plan, "{\"config\": {\"machine\": \"linux\"}}"));
     assert_null(configuration_with(&plan, OPTION_TLB));
+    assert_non_null(configuration_with(&plan, OPTION_TRANSFER_BATCH));
+}
+
+static void transfers_are_the_linux_machines(void **state)
+{
+    struct plan plan = {0};
+
+    (void)state;
+    assert_true(plan_ablate(&plan, NULL));
+    assert_true(plan_make_ablation(&plan, "{\"config\": {\"machine\": \"soft\"}}"));
+    assert_null(configuration_with(&plan, OPTION_TRANSFER_BATCH));
+    assert_non_null(configuration_with(&plan, OPTION_TLB));
 }
 
 int main(void)
@@ -247,6 +259,7 @@ int main(void)
         cmocka_unit_test(what_is_on_goes_off_and_what_is_off_goes_on),
         cmocka_unit_test(the_named_ones_alone),
         cmocka_unit_test(the_tlb_is_the_soft_machines),
+        cmocka_unit_test(transfers_are_the_linux_machines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,7 @@ struct linux_machine {
 
     char *windows; /* threads_max * windows_each() pages */
     uint32_t windows_count;
+    uint32_t transfer; /* of them at once */
     uint32_t threads_max;
     struct iovec *vectors; /* VECTORS_MAX per thread */
     char *zeros;           /* ZERO_PAGES pages, never written */

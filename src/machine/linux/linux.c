@@ -245,6 +245,7 @@ int linux_create(const struct linux_config *config, struct linux_machine **ret_l
     machine->faults = config->faults;
     machine->threads_max = config->threads_max;
     machine->windows_count = config->windows;
+    machine->transfer = config->transfer != 0 ? config->transfer : config->windows;
     machine->handlers_wanted = config->faults == LINUX_FAULTS_THREAD ? config->handlers : 0;
     machine->uffd = machine->file = machine->stop_fd = -1;
     machine->pidfd = PIDFD_NONE;

@@ -14,7 +14,8 @@ enum linux_faults { LINUX_FAULTS_SIGNAL, LINUX_FAULTS_THREAD };
 struct linux_config {
     page_number pages;
     uint32_t threads_max;
-    uint32_t windows; /* transfer windows per thread: the largest batch of content() */
+    uint32_t windows;  /* transfer windows per thread: the largest batch of content() */
+    uint32_t transfer; /* windows whose content goes with one system call; 0: all that fit */
     enum linux_faults faults;
     uint32_t handlers; /* fault-handler threads, LINUX_FAULTS_THREAD */
     bool dirty_tracking;

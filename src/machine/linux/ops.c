@@ -137,8 +137,8 @@ static uint32_t gather_content(const struct linux_machine *machine, uint32_t thr
         else
             ret_vectors[used++] = (struct iovec){window, MM_PAGE_SIZE};
         at++;
-    } while (at < count && used + READ_GAP < VECTORS_MAX && pages[at] > pages[at - 1] &&
-             pages[at] - pages[at - 1] - 1 <= READ_GAP);
+    } while (at < MIN_OF(count, machine->transfer) && used + READ_GAP < VECTORS_MAX &&
+             pages[at] > pages[at - 1] && pages[at] - pages[at - 1] - 1 <= READ_GAP);
     *ret_used = used;
     return at;
 }
@@ -304,7 +304,8 @@ static bool settle(struct linux_machine *machine, const struct map_run *run, pag
 static void map_run(struct linux_machine *machine, const struct map_run *run)
 {
     struct linux_retry retry = {0};
-    uint32_t done = 0, limit = run->count;
+    uint32_t done = 0;
+    uint32_t limit = run->kind == MAP_BUFFER ? MIN_OF(run->count, machine->transfer) : run->count;
 
     while (done < run->count) {
         struct uffd_result result = install(machine, run, done, limit);
