@@ -41,9 +41,9 @@ void balance_help(struct engine *engine, struct thread *self)
          write_is_failing(engine)) &&
         !MUTANT(HELP_IS_REFUSED)) {
         uint32_t goal = MIN_OF(trim_goal(engine), engine->config.trim_batch);
-        if (trim_pages(engine, self, MAX_OF(goal, 1))) {
-            count_one(self, COUNT_TRIM_BY_WAITER);
-        }
+        uint32_t taken = trim_pages(engine, self, MAX_OF(goal, 1));
+        count_add(self, COUNT_TRIM_BY_WAITER, taken > 0);
+        count_add(self, COUNT_TRIM_PAGES_BY_WAITER, taken);
     }
     if (frames_available(engine) == 0 && list_count(engine, LIST_MODIFIED) > 0 &&
         engine_slots(engine) > 0 && !MUTANT(HELP_IS_REFUSED)) {

@@ -48,6 +48,7 @@
     X(DEFRAG_ABORTED, "defrag", "aborted", "Slot Moves Given Up")                                  \
     X(DEFRAG_EMPTIED, "defrag", "emptied", "Runs of Slots Emptied")                                \
     X(FRAME_WAITS, "waits", "frame", "Waits for a Frame")                                          \
+    X(FRAME_WAIT_NS, "waits", "frame_ns", "Nanoseconds in Waits for a Frame")                      \
     X(FRAME_WAITS_LATE, "waits", "frame_late", "Waits for a Frame over 1 s")                       \
     X(FAULT_RETRIES, "waits", "fault_retries", "Faults Taken Again")                               \
     X(READ_DISMISSED, "waits", "reads_dismissed", "Reads Dismissed")                               \
@@ -58,6 +59,9 @@
     X(TRIM_AHEAD, "trims", "ahead", "Trims ahead of Need")                                         \
     X(TRIM_WAITED_FOR, "trims", "waited_for", "Trims while a Thread Waited")                       \
     X(TRIM_BY_WAITER, "trims", "by_waiter", "Trims by Who Waits")                                  \
+    X(TRIM_PAGES_AHEAD, "trims", "pages_ahead", "Pages Trimmed ahead of Need")                     \
+    X(TRIM_PAGES_WAITED_FOR, "trims", "pages_waited_for", "Pages Trimmed while a Thread Waited")   \
+    X(TRIM_PAGES_BY_WAITER, "trims", "pages_by_waiter", "Pages Trimmed by Who Waits")              \
     X(FLUSHES, "machine", "flushes", "Batched Unmaps")                                             \
     X(FLUSHED_PAGES, "machine", "flushed_pages", "Pages Unmapped in Batches")
 

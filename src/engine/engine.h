@@ -505,8 +505,8 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
 
 /* ---- trim.c, write.c, zero.c, balance.c, growth.c: a bounded round; true if it got anywhere ---- */
 bool trim_needed(struct engine *engine);
-/* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile. */
-bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
+/* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile; how many. */
+uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
 bool trim_round(struct engine *engine, struct thread *self);
 bool write_needed(struct engine *engine);
 bool write_round(struct engine *engine, struct thread *self);

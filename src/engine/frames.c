@@ -201,6 +201,7 @@ void frames_wait(struct engine *engine, struct thread *self)
         PROBE(frame_wait_begin, self->number, self->wants);
         wait_in_queue(engine, self, seen);
         uint64_t waited_ns = world_now_ns() - begin_ns;
+        count_add(self, COUNT_FRAME_WAIT_NS, waited_ns);
         PROBE(frame_wait_end, self->number, self->wants, waited_ns);
         histogram_record(&self->latencies[LATENCY_FRAME_WAIT], waited_ns);
         span_keep(engine, self, SPAN_FRAME_WAIT, begin_ns, begin_ns + waited_ns, self->wants);

@@ -231,7 +231,7 @@ static bool flush_full(struct engine *engine, struct thread *self, struct trim_b
  * age by the size of the shortage and not by time, and their accessed bits, cleared again and
  * again, would cost every thread the line of each entry it walks.
  */
-bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
+uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     struct trim_batch *batch = &self->scratch->trim.batch;
     uint32_t taken = 0;
@@ -254,15 +254,16 @@ bool trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
     if (write_needed(engine)) {
         balance_kick(engine, WORKER_WRITE);
     }
-    return taken > 0;
+    return taken;
 }
 
 bool trim_round(struct engine *engine, struct thread *self)
 {
     bool waited_for = load_seq_cst(&engine->waiters) > 0;
-    bool any = trim_pages(engine, self, trim_goal(engine));
-    if (any) {
+    uint32_t taken = trim_pages(engine, self, trim_goal(engine));
+    if (taken > 0) {
         count_one(self, waited_for ? COUNT_TRIM_WAITED_FOR : COUNT_TRIM_AHEAD);
+        count_add(self, waited_for ? COUNT_TRIM_PAGES_WAITED_FOR : COUNT_TRIM_PAGES_AHEAD, taken);
     }
-    return any;
+    return taken > 0;
 }

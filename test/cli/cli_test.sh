@@ -382,7 +382,16 @@ test_json()
     json "$folder/json" '{"modified", "standby 5"} <= {
         l["name"] for l in r["list_locks"] if l["acquired"] > 0}'
     json "$folder/json" '[t for t in [r["trims"]] if t["ahead"] + t["waited_for"] > 0
-        and set(t) == {"ahead", "waited_for", "by_waiter"}]'
+        and set(t) == {"ahead", "waited_for", "by_waiter", "pages_ahead", "pages_waited_for",
+            "pages_by_waiter"}
+        and all(t[k] <= t["pages_" + k] and (t[k] > 0) == (t["pages_" + k] > 0)
+            for k in ("ahead", "waited_for", "by_waiter"))]'
+    # All that was trimmed, but for what was rescued before it came to a list, and who is at it yet.
+    json "$folder/json" 'abs(sum(v for k, v in r["trims"].items() if k.startswith("pages"))
+        - r["moves"]["trimmed_clean"] - r["moves"]["trimmed_dirty"]) <= (r["faults"]["transition"]
+        + r["config"]["trim_batch"] * (r["config"]["trimmers"] + r["config"]["threads"]))'
+    json "$folder/json" '[(w, l) for w, l in [(r["waits"], r["latency_ns"]["frame_wait"])]
+        if w["frame"] == l["count"] and abs(w["frame_ns"] - l["count"] * l["mean"]) <= l["count"]]'
     json "$folder/json" '[l for l in [r["latency_ns"]] if l["read"]["count"] == r["io"]["reads"]
         and l["unmap"]["count"] == r["machine"]["flushes"]]'
     # Nothing moves any more: slots, free runs and pages add up. All of it lies in order.

@@ -399,6 +399,7 @@ static void trims_are_told_apart(void **state)
     }
     assert_true(trim_round(rig.engine, rig_thread(&rig, TRIMMER)));
     assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_PAGES_AHEAD), 4);  /* half of the frames */
     assert_false(trim_round(rig.engine, rig_thread(&rig, TRIMMER))); /* nothing to do is no trim */
     for (page_number page = 8; page < 12; page++) { /* in the frames of what was trimmed */
         rig_write_all(&rig);
@@ -413,6 +414,13 @@ static void trims_are_told_apart(void **state)
     balance_help(rig.engine, rig_thread(&rig, 1));
     assert_int_equal(rig_counter(&rig, COUNT_TRIM_BY_WAITER), 1);
     assert_int_equal(rig_counter(&rig, COUNT_TRIM_AHEAD), 1);
+    /* Everything that went from the working set is one of them. */
+    assert_true(rig_counter(&rig, COUNT_TRIM_PAGES_WAITED_FOR) > 0);
+    assert_true(rig_counter(&rig, COUNT_TRIM_PAGES_BY_WAITER) > 0);
+    assert_int_equal(rig_counter(&rig, COUNT_TRIM_PAGES_AHEAD) +
+                         rig_counter(&rig, COUNT_TRIM_PAGES_WAITED_FOR) +
+                         rig_counter(&rig, COUNT_TRIM_PAGES_BY_WAITER),
+                     rig_moves(&rig, WHY_TRIM));
     rig_end(&rig);
 }
 
