@@ -244,7 +244,6 @@ static enum exit_code users_run(struct run *run)
     }
     users_go(&run->users);
     users_watch(run);
-    timeline_end(&run->timeline);
     outcome->seconds = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
     outcome->cpu_workers = (double)(mm_worker_cpu_ns(run->memory.manager) - workers_begin) / 1e9;
     users_join(&run->users);
@@ -401,6 +400,7 @@ static enum exit_code run_measure(struct run *run)
     code = users_run(run);
     if (code == EXIT_GOOD) {
         mm_freeze(run->memory.manager);
+        timeline_end(&run->timeline); /* what the workers did until now is counted, too */
         outcome_collect(run);
         outcome_check(run);
         code = report_write(run);
