@@ -91,8 +91,7 @@ static void *worker_main(void *argument)
     struct workload_stream stream;
     struct workload_access access;
     uint64_t accesses = 0, wrong = 0;
-    workload_stream_init(&stream, &settings->workload, 1, worker->number, settings->threads,
-                         settings->write_ratio);
+    workload_stream_init(&stream, &settings->workload, 1, worker->number, settings->write_ratio);
     while (!atomic_load_explicit(&work->stop, memory_order_relaxed)) {
         workload_stream_next(&stream, &access);
         uint64_t word = __atomic_load_n(page_word(work, access.page), __ATOMIC_RELAXED);
@@ -309,10 +308,15 @@ int main(int count, char **arguments)
         }
     }
     settings.memory_bytes = settings.memory_bytes / MM_PAGE_BYTES * MM_PAGE_BYTES;
-    if (!workload_fit(&settings.workload, settings.memory_bytes / MM_PAGE_BYTES,
-                      settings.frames_bytes / MM_PAGE_BYTES, 1, &refusal)) {
+    const struct workload_scene scene = {.pages = settings.memory_bytes / MM_PAGE_BYTES,
+                                         .frames = settings.frames_bytes / MM_PAGE_BYTES,
+                                         .seed = 1,
+                                         .threads = settings.threads};
+    if (!workload_fit(&settings.workload, &scene, &refusal)) {
         fprintf(stderr, "memman-bench-touch: --pattern: %s\n", refusal.text);
         return 2;
     }
-    return settings.plain ? run_plain(&settings) : run_memman(&settings);
+    const int code = settings.plain ? run_plain(&settings) : run_memman(&settings);
+    workload_release(&settings.workload);
+    return code;
 }

@@ -57,7 +57,8 @@ const struct option_info option_table[OPTION_COUNT] = {
                         "run that long instead"},
     [OPTION_WORKLOAD] = {"workload", OPTION_TEXT, 0, 0, NULL, "uniform", NULL,
                          "uniform, sequential, zipf[:theta=0.99,scatter=on|off],\n"
-                         "loop[:pages=N], stride[:step=17] (default: uniform)"},
+                         "loop[:pages=N], stride[:step=17],\n"
+                         "trace:FILE[,threads=merged|apart] (default: uniform)"},
     [OPTION_WRITE_RATIO] = {"write-ratio", OPTION_REAL, 0, 1, NULL, "0.5", NULL,
                             "share of the accesses that write, 0 to 1 (default: 0.5)"},
     [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,

@@ -147,11 +147,14 @@ static enum exit_code memory_commit(struct run *run)
 static enum exit_code workload_prepare(struct run *run)
 {
     const struct mm_options *engine = mm_options_of(run->memory.manager);
+    const struct workload_scene scene = {
+        .pages = run->memory.pages,
+        .frames = (engine->frames_bytes - engine->store_frames_bytes) / MM_PAGE_BYTES,
+        .seed = run->options.value[OPTION_SEED].number,
+        .threads = (uint32_t)run->options.value[OPTION_THREADS].number};
     struct workload_refusal refusal;
 
-    if (!workload_fit(&run->workload, run->memory.pages,
-                      (engine->frames_bytes - engine->store_frames_bytes) / MM_PAGE_BYTES,
-                      run->options.value[OPTION_SEED].number, &refusal)) {
+    if (!workload_fit(&run->workload, &scene, &refusal)) {
         usage_complain("--workload", "%s", refusal.text);
         return EXIT_USAGE;
     }
@@ -426,6 +429,7 @@ static enum exit_code run_prepared(struct run *run)
     code = manager_create(run);
     if (code == EXIT_GOOD) {
         code = run_measure(run);
+        workload_release(&run->workload);
         mm_destroy(run->memory.manager);
     }
     if (run->json && run->json != stdout) {
@@ -440,6 +444,23 @@ static enum exit_code run_prepared(struct run *run)
     timeline_free(&run->timeline);
     samples_free(&run->samples);
     return code;
+}
+
+/* There is none where the workload says what it writes. */
+static bool write_ratio_settle(struct run *run)
+{
+    struct option_value *value = run->options.value;
+
+    if (workload_has_writes(&run->workload)) {
+        if (value[OPTION_WRITE_RATIO].given) {
+            usage_complain("--write-ratio",
+                           "cannot go with --workload %s, which says itself what it writes",
+                           value[OPTION_WORKLOAD].text);
+            return false;
+        }
+        value[OPTION_WRITE_RATIO].present = false;
+    }
+    return true;
 }
 
 enum exit_code run_command(int count, char *const words[])
@@ -459,5 +480,8 @@ enum exit_code run_command(int count, char *const words[])
     }
     run.count = count;
     run.words = words;
+    if (!write_ratio_settle(&run)) {
+        return EXIT_USAGE;
+    }
     return run_prepared(&run);
 }

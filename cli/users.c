@@ -101,8 +101,7 @@ static int users_create(struct users *users, const struct users_load *load)
         struct user *user = &users->user[i];
         user->users = users;
         user->index = i;
-        workload_stream_init(&user->stream, load->workload, load->seed, i, load->threads,
-                             load->write_ratio);
+        workload_stream_init(&user->stream, load->workload, load->seed, i, load->write_ratio);
         error = pthread_create(&user->thread, &attributes, user_main, user);
         if (error) {
             break;

@@ -68,8 +68,9 @@ static void head_print(const struct comparison *comparison, FILE *file)
             value[OPTION_LATENCY]);
     fprintf(file, "%s thread%s, workload %s, write ratio %s, seeds %llu to %llu\n",
             value[OPTION_THREADS], strcmp(value[OPTION_THREADS], "1") == 0 ? "" : "s",
-            value[OPTION_WORKLOAD], value[OPTION_WRITE_RATIO], (unsigned long long)seed,
-            (unsigned long long)(seed + comparison->rounds - 1));
+            value[OPTION_WORKLOAD],
+            strcmp(value[OPTION_WRITE_RATIO], "null") == 0 ? "its own" : value[OPTION_WRITE_RATIO],
+            (unsigned long long)seed, (unsigned long long)(seed + comparison->rounds - 1));
 #ifdef MM_CHECKED
     fputs("This build has the expensive checks: they are part of every figure.\n", file);
 #endif

@@ -75,7 +75,8 @@ static void head_print(const struct outcome *outcome, FILE *file)
     fprintf(file, " (%s)\n", value[OPTION_STORE]);
     fprintf(file, "%s thread%s, workload %s, write ratio %s, seed %s\n", value[OPTION_THREADS],
             options->value[OPTION_THREADS].number == 1 ? "" : "s", value[OPTION_WORKLOAD],
-            value[OPTION_WRITE_RATIO], value[OPTION_SEED]);
+            options->value[OPTION_WRITE_RATIO].present ? value[OPTION_WRITE_RATIO] : "its own",
+            value[OPTION_SEED]);
     fprintf(file, "%s accesses", number_print(outcome->accesses, number));
     fprintf(file, " in %.3f s: %s a second%s\n", outcome->seconds,
             number_print((uint64_t)per_second(outcome->accesses, outcome->seconds), number),

@@ -1,118 +1,189 @@
 /*
- * workload.c - the workloads: their names and keys, and the streams they give.
+ * workload.c - the families' names and keys in and out of text, and what all streams share.
  */
 #include "workload/workload.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "numbers.h"
+#include "workload/family.h"
+#include "workload/replay.h"
 
-#define THETA_MAX 20.0
+#define SHOWN_MAX 60 /* of a text that is refused */
 
-static const char *const kind_names[WORKLOAD_KINDS] = {"uniform", "sequential", "zipf", "loop",
-                                                       "stride"};
-static const char *const kind_keys[WORKLOAD_KINDS] = {"none", "none", "theta and scatter", "pages",
-                                                      "step"};
+static const struct workload_family *const families[] = {
+    &workload_uniform, &workload_sequential, &workload_zipf,
+    &workload_loop,    &workload_stride,     &workload_trace,
+};
+#define FAMILIES (sizeof(families) / sizeof(families[0]))
 
-/* ---- text ---------------------------------------------------------------------------------- */
+bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(ret_refusal->text, sizeof(ret_refusal->text), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool workload_span_fits(const char *key, uint64_t pages, const struct workload_scene *scene,
+                        struct workload_refusal *ret_refusal)
+{
+    return pages <= scene->pages ||
+           workload_refuse(ret_refusal,
+                           "%s=%llu: the memory has only %llu pages; give less, or a larger "
+                           "--memory",
+                           key, (unsigned long long)pages, (unsigned long long)scene->pages);
+}
+
+/* ---- text in -------------------------------------------------------------------------------- */
 
 static bool text_equals(const char *text, size_t length, const char *name)
 {
     return strlen(name) == length && memcmp(text, name, length) == 0;
 }
 
-static bool number_of(const char *text, uint64_t *ret_number)
+static int shown(size_t length)
 {
-    uint64_t number;
-
-    if (!number_parse(text, &number) || number == 0) {
-        return false;
-    }
-    *ret_number = number;
-    return true;
+    return length < SHOWN_MAX ? (int)length : SHOWN_MAX;
 }
 
-static bool theta_of(const char *text, double *ret_theta)
+/* Adds the i-th of `count` names to a list: "a", "a and b", "a, b and c". */
+static void name_add(char *list, size_t size, const char *name, size_t i, size_t count)
 {
-    double theta;
+    const size_t length = strlen(list);
 
-    if (!real_parse(text, &theta) || !(theta > 0.0) || theta > THETA_MAX) {
-        return false;
-    }
-    *ret_theta = theta;
-    return true;
+    snprintf(list + length, size - length, "%s%s",
+             i == 0           ? ""
+             : i + 1 == count ? " and "
+                              : ", ",
+             name);
 }
 
-/* Sets one key; *ret_wanted is what its value should be, NULL where the key does not exist. */
-static bool key_set(struct workload *workload, const char *key, size_t key_length,
-                    const char *value, const char **ret_wanted)
+static size_t keys_count(const struct workload_family *family)
 {
-    *ret_wanted = NULL;
-    if (workload->kind == WORKLOAD_ZIPF && text_equals(key, key_length, "theta")) {
-        *ret_wanted = "a number over 0 and at most 20";
-        return theta_of(value, &workload->theta);
+    size_t count = 0;
+
+    while (family->key[count].name != NULL) {
+        count++;
     }
-    if (workload->kind == WORKLOAD_ZIPF && text_equals(key, key_length, "scatter")) {
-        *ret_wanted = "on or off";
-        workload->scattered = strcmp(value, "on") == 0;
-        return workload->scattered || strcmp(value, "off") == 0;
+    return count;
+}
+
+static bool key_refuse(const struct workload_family *family, const char *key, size_t length,
+                       struct workload_refusal *ret_refusal)
+{
+    const size_t count = keys_count(family);
+    char names[128] = "";
+
+    for (size_t i = 0; i < count; i++) {
+        name_add(names, sizeof(names), family->key[i].name, i, count);
     }
-    if (workload->kind == WORKLOAD_LOOP && text_equals(key, key_length, "pages")) {
-        *ret_wanted = "a number of pages from 1";
-        return number_of(value, &workload->loop_pages);
+    return workload_refuse(ret_refusal, "%.*s: workload %s has no such key; its keys: %s",
+                           shown(length), key, family->name, count > 0 ? names : "none");
+}
+
+static bool value_set(const struct workload_key *key, const char *text,
+                      struct workload_value *ret_value)
+{
+    struct workload_value value = {0, 0};
+    bool good = false;
+
+    switch (key->kind) {
+    case WORKLOAD_NUMBER:
+        good = number_parse(text, &value.number) && value.number > 0;
+        break;
+    case WORKLOAD_REAL:
+        good = real_parse(text, &value.real) && value.real > 0 && value.real <= key->real_max;
+        break;
+    case WORKLOAD_CHOICE:
+        while (key->choices[value.number] != NULL &&
+               strcmp(key->choices[value.number], text) != 0) {
+            value.number++;
+        }
+        good = key->choices[value.number] != NULL;
+        break;
     }
-    if (workload->kind == WORKLOAD_STRIDE && text_equals(key, key_length, "step")) {
-        *ret_wanted = "a number of pages from 1";
-        return number_of(value, &workload->step);
+    if (good) {
+        *ret_value = value;
     }
-    return false;
+    return good;
 }
 
 static bool pair_parse(struct workload *workload, const char *pair, size_t length,
                        struct workload_refusal *ret_refusal)
 {
+    const struct workload_family *family = workload->family;
     const char *equals = memchr(pair, '=', length);
     const size_t key_length = equals ? (size_t)(equals - pair) : length;
-    const char *wanted = NULL;
     char value[64] = "";
 
     if (equals && length - key_length - 1 < sizeof(value)) {
         memcpy(value, equals + 1, length - key_length - 1);
         value[length - key_length - 1] = '\0';
     }
-    if (key_set(workload, pair, key_length, value, &wanted)) {
-        return true;
+    for (unsigned i = 0; family->key[i].name != NULL; i++) {
+        if (text_equals(pair, key_length, family->key[i].name)) {
+            return value_set(&family->key[i], value, &workload->value[i]) ||
+                   workload_refuse(ret_refusal, "%.*s: %s must be %s", shown(length), pair,
+                                   family->key[i].name, family->key[i].wanted);
+        }
     }
-    if (wanted) {
-        snprintf(ret_refusal->text, sizeof(ret_refusal->text), "%.*s: %.*s must be %s",
-                 (int)(length < 60 ? length : 60), pair, (int)key_length, pair, wanted);
-    } else {
-        snprintf(ret_refusal->text, sizeof(ret_refusal->text),
-                 "%.*s: workload %s has no such key; its keys: %s",
-                 (int)(key_length < 60 ? key_length : 60), pair, kind_names[workload->kind],
-                 kind_keys[workload->kind]);
+    return key_refuse(family, pair, key_length, ret_refusal);
+}
+
+/* A file's name has no comma; it is opened when the workload is fitted. */
+static bool path_parse(struct workload *workload, const char **pair,
+                       struct workload_refusal *ret_refusal)
+{
+    const char *path = *pair + (**pair == ':');
+    const size_t length = strcspn(path, ",");
+
+    if (length == 0 || length >= sizeof(workload->path) || text_equals(path, length, "-")) {
+        return workload_refuse(ret_refusal,
+                               "%.*s: workload %s is %s:FILE[,key=value]; the file has a name of "
+                               "at most %d bytes, without a comma",
+                               shown(length > 0 ? length : 1), length > 0 ? path : ":",
+                               workload->family->name, workload->family->name,
+                               WORKLOAD_PATH_BYTES - 1);
     }
-    return false;
+    memcpy(workload->path, path, length);
+    *pair = path + length;
+    return true;
+}
+
+static bool family_find(const char *text, size_t length, struct workload *workload,
+                        struct workload_refusal *ret_refusal)
+{
+    char names[256] = "";
+
+    for (unsigned i = 0; i < FAMILIES; i++) {
+        if (text_equals(text, length, families[i]->name)) {
+            workload->family = families[i];
+            for (unsigned key = 0; families[i]->key[key].name != NULL; key++) {
+                workload->value[key].number = families[i]->key[key].number;
+                workload->value[key].real = families[i]->key[key].real;
+            }
+            return true;
+        }
+        name_add(names, sizeof(names), families[i]->name, i, FAMILIES);
+    }
+    return workload_refuse(ret_refusal, "%.*s: no such workload; there are %s", shown(length), text,
+                           names);
 }
 
 bool workload_parse(const char *text, struct workload *ret_workload,
                     struct workload_refusal *ret_refusal)
 {
-    struct workload workload = {
-        .kind = WORKLOAD_KINDS, .theta = 0.99, .scattered = true, .step = 17};
+    struct workload workload = {.family = NULL};
     const size_t name_length = strcspn(text, ":");
     const char *pair = text + name_length;
 
-    for (unsigned kind = 0; kind < WORKLOAD_KINDS; kind++) {
-        if (text_equals(text, name_length, kind_names[kind])) {
-            workload.kind = (enum workload_kind)kind;
-        }
-    }
-    if (workload.kind == WORKLOAD_KINDS) {
-        snprintf(ret_refusal->text, sizeof(ret_refusal->text),
-                 "%.*s: no such workload; there are uniform, sequential, zipf, loop and stride",
-                 (int)(name_length < 60 ? name_length : 60), text);
+    if (!family_find(text, name_length, &workload, ret_refusal) ||
+        (workload.family->path && !path_parse(&workload, &pair, ret_refusal))) {
         return false;
     }
     while (*pair != '\0') {
@@ -127,115 +198,83 @@ bool workload_parse(const char *text, struct workload *ret_workload,
     return true;
 }
 
+/* ---- text out ------------------------------------------------------------------------------- */
+
+static void value_print(const struct workload_key *key, const struct workload_value *value,
+                        char ret_text[NUMBER_TEXT_BYTES])
+{
+    switch (key->kind) {
+    case WORKLOAD_NUMBER:
+        snprintf(ret_text, NUMBER_TEXT_BYTES, "%llu", (unsigned long long)value->number);
+        break;
+    case WORKLOAD_REAL:
+        real_print(value->real, ret_text);
+        break;
+    case WORKLOAD_CHOICE:
+        snprintf(ret_text, NUMBER_TEXT_BYTES, "%s", key->choices[value->number]);
+        break;
+    }
+}
+
 void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT_BYTES])
 {
-    const char *name = kind_names[workload->kind];
-    const size_t size = WORKLOAD_TEXT_BYTES;
-    char theta[NUMBER_TEXT_BYTES];
+    const struct workload_family *family = workload->family;
+    char *to = ret_text, *end = ret_text + WORKLOAD_TEXT_BYTES;
+    char value[NUMBER_TEXT_BYTES];
+    bool first = !family->path;
 
-    switch (workload->kind) {
-    case WORKLOAD_ZIPF:
-        snprintf(ret_text, size, "%s:theta=%s,scatter=%s", name, real_print(workload->theta, theta),
-                 workload->scattered ? "on" : "off");
-        break;
-    case WORKLOAD_LOOP:
-        snprintf(ret_text, size, "%s:pages=%llu", name, (unsigned long long)workload->loop_pages);
-        break;
-    case WORKLOAD_STRIDE:
-        snprintf(ret_text, size, "%s:step=%llu", name, (unsigned long long)workload->step);
-        break;
-    default:
-        snprintf(ret_text, size, "%s", name);
+    to += snprintf(to, (size_t)(end - to), "%s%s%s", family->name, family->path ? ":" : "",
+                   workload->path);
+    for (unsigned i = 0; family->key[i].name != NULL; i++) {
+        value_print(&family->key[i], &workload->value[i], value);
+        to += snprintf(to, (size_t)(end - to), "%c%s=%s", first ? ':' : ',', family->key[i].name,
+                       value);
+        first = false;
     }
 }
 
-/* ---- streams ------------------------------------------------------------------------------- */
+/* ---- streams -------------------------------------------------------------------------------- */
 
-static uint64_t common_divisor(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        const uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-bool workload_fit(struct workload *workload, uint64_t pages, uint64_t frames, uint64_t seed,
+bool workload_fit(struct workload *workload, const struct workload_scene *scene,
                   struct workload_refusal *ret_refusal)
 {
-    if (workload->loop_pages > pages) {
-        snprintf(ret_refusal->text, sizeof(ret_refusal->text),
-                 "pages=%llu: the memory has only %llu pages; give less, or a larger --memory",
-                 (unsigned long long)workload->loop_pages, (unsigned long long)pages);
-        return false;
-    }
-    if (workload->kind == WORKLOAD_LOOP && workload->loop_pages == 0) {
-        workload->loop_pages = frames < pages ? frames + 1 : pages;
-    }
-    workload->pages = pages;
-    zipf_init(&workload->zipf, pages, workload->theta);
-    scatter_init(&workload->scatter, pages, random_hash(seed));
-    return true;
+    workload->pages = scene->pages;
+    workload->threads = scene->threads;
+    return workload->family->fit == NULL || workload->family->fit(workload, scene, ret_refusal);
+}
+
+void workload_release(struct workload *workload)
+{
+    replay_free(workload->replay);
+    workload->replay = NULL;
+}
+
+bool workload_has_writes(const struct workload *workload)
+{
+    return workload->family->writes;
 }
 
 void workload_stream_init(struct workload_stream *stream, const struct workload *workload,
-                          uint64_t seed, uint32_t thread, uint32_t threads, double write_ratio)
+                          uint64_t seed, uint32_t thread, double write_ratio)
 {
-    const uint64_t span = workload->kind == WORKLOAD_LOOP ? workload->loop_pages : workload->pages;
-
-    *stream = (struct workload_stream){.workload = workload, .write_ratio = write_ratio};
+    *stream = (struct workload_stream){
+        .workload = workload, .thread = thread, .write_ratio = write_ratio};
     random_seed(&stream->random, seed, thread);
-    stream->place = (uint64_t)((unsigned __int128)span * thread / threads);
-    stream->round_length = span / common_divisor(span, workload->step);
-}
-
-static uint64_t place_advance(struct workload_stream *stream, uint64_t span, uint64_t step)
-{
-    const uint64_t page = stream->place;
-
-    stream->place = (page + step % span) % span;
-    return page;
-}
-
-static uint64_t stride_advance(struct workload_stream *stream)
-{
-    const struct workload *workload = stream->workload;
-    const uint64_t page = place_advance(stream, workload->pages, workload->step);
-
-    if (++stream->round_done == stream->round_length) {
-        stream->round_done = 0;
-        stream->place = (stream->place + 1) % workload->pages;
-    }
-    return page;
-}
-
-static uint64_t page_next(struct workload_stream *stream)
-{
-    const struct workload *workload = stream->workload;
-
-    switch (workload->kind) {
-    case WORKLOAD_SEQUENTIAL:
-        return place_advance(stream, workload->pages, 1);
-    case WORKLOAD_LOOP:
-        return place_advance(stream, workload->loop_pages, 1);
-    case WORKLOAD_STRIDE:
-        return stride_advance(stream);
-    case WORKLOAD_ZIPF: {
-        const uint64_t rank = zipf_rank(&workload->zipf, &stream->random) - 1;
-        return workload->scattered ? scatter_of(&workload->scatter, rank) : rank;
-    }
-    default:
-        return random_below(&stream->random, workload->pages);
+    if (workload->family->begin != NULL) {
+        workload->family->begin(stream);
     }
 }
 
 void workload_stream_next(struct workload_stream *stream, struct workload_access *ret_access)
 {
-    ret_access->page = page_next(stream);
+    const struct workload_family *family = stream->workload->family;
+
+    family->next(stream, ret_access);
 
     /* One number serves twice: the upper 53 bits choose read or write, the lower 11 the word. */
     const uint64_t bits = random_next(&stream->random);
-    ret_access->write = random_fraction_of(bits) < stream->write_ratio;
+    if (!family->writes) {
+        ret_access->write = random_fraction_of(bits) < stream->write_ratio;
+    }
     ret_access->word = 1 + (uint32_t)((bits & 2047) * (WORKLOAD_WORDS - 1) >> 11);
 }

@@ -1,18 +1,11 @@
 /*
  * workload.h - which page a thread touches next, at which word, and whether it writes.
  *
- * A workload is parsed from its text, fitted to a memory, and then gives every thread a stream of
- * its own. A stream depends on the seed and the number of the thread only, never on time or on
- * other threads: the same seed gives the same stream.
+ * A workload is parsed from its text NAME[:key=value,...], fitted to a memory, and then gives every
+ * thread a stream of its own. A stream depends on the seed and the number of the thread only, never
+ * on time or on other threads: the same seed gives the same stream.
  *
- *   uniform                      every page equally likely
- *   sequential                   one page after the other through the whole memory, round and round
- *   zipf:theta=,scatter=on|off   rank r with probability ~ r^-theta; scatter spreads the ranks
- *   loop:pages=                  the first pages= pages round and round (default: frames + 1)
- *   stride:step=                 every step-th page; all pages are visited, also where step and
- *                                pages share a divisor: a closed round goes on one page further
- *
- * sequential, loop and stride start each thread at its own, evenly spread place.
+ * Each name is a family (family.h); its file says what it does and what its keys mean.
  */
 #ifndef MM_CLI_WORKLOAD_WORKLOAD_H
 #define MM_CLI_WORKLOAD_WORKLOAD_H
@@ -26,42 +19,52 @@
 #include "workload/zipf.h"
 
 #define WORKLOAD_WORDS      512u /* 64-bit words in a page; word 0 is not chosen */
-#define WORKLOAD_TEXT_BYTES 96
+#define WORKLOAD_KEYS_MAX   6
+#define WORKLOAD_PATH_BYTES 160
+#define WORKLOAD_TEXT_BYTES 256
 
-enum workload_kind {
-    WORKLOAD_UNIFORM,
-    WORKLOAD_SEQUENTIAL,
-    WORKLOAD_ZIPF,
-    WORKLOAD_LOOP,
-    WORKLOAD_STRIDE,
-    WORKLOAD_KINDS
+struct workload_family;
+
+/* Of one key, by its kind. */
+struct workload_value {
+    uint64_t number; /* a switch or a choice: which */
+    double real;
 };
 
 struct workload {
-    enum workload_kind kind;
-    double theta;        /* zipf */
-    bool scattered;      /* zipf */
-    uint64_t loop_pages; /* loop; 0 until fitted: frames + 1 */
-    uint64_t step;       /* stride */
+    const struct workload_family *family;
+    struct workload_value value[WORKLOAD_KEYS_MAX]; /* in the order of the family's keys */
+    char path[WORKLOAD_PATH_BYTES];                 /* of families that are made from a file */
 
     /* Set by workload_fit(). */
     uint64_t pages;
+    uint32_t threads;
     struct zipf zipf;
     struct scatter scatter;
+    struct replay *replay; /* replay.h; what is played again and again */
 };
 
 /* Why a text or a fit was refused: the word, the reason, the remedy. */
 struct workload_refusal {
-    char text[256];
+    char text[512];
+};
+
+/* What a workload is fitted to. */
+struct workload_scene {
+    uint64_t pages, frames, seed;
+    uint32_t threads;
 };
 
 bool workload_parse(const char *text, struct workload *ret_workload,
                     struct workload_refusal *ret_refusal);
-/* Needed before workload_stream_init(); the seed orders the scattered ranks. */
-bool workload_fit(struct workload *workload, uint64_t pages, uint64_t frames, uint64_t seed,
+/* Needed before workload_stream_init(). Whoever fitted it releases it, when no stream is used. */
+bool workload_fit(struct workload *workload, const struct workload_scene *scene,
                   struct workload_refusal *ret_refusal);
+void workload_release(struct workload *workload);
 /* The text with every key resolved. */
 void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT_BYTES]);
+/* It says itself which accesses write: the write ratio does not count. */
+bool workload_has_writes(const struct workload *workload);
 
 struct workload_access {
     uint64_t page;
@@ -72,14 +75,21 @@ struct workload_access {
 struct workload_stream {
     const struct workload *workload;
     struct random_generator random;
+    uint32_t thread;
     double write_ratio;
-    uint64_t place;        /* sequential, loop, stride: the next page */
-    uint64_t round_length; /* stride: accesses until the round closes */
-    uint64_t round_done;
+    uint64_t place; /* where it is: each family's own */
+    union {
+        struct {
+            uint64_t length, done; /* accesses until the round closes */
+        } round;
+        struct {
+            uint64_t begin, end; /* the part that is played */
+        } replay;
+    };
 };
 
 void workload_stream_init(struct workload_stream *stream, const struct workload *workload,
-                          uint64_t seed, uint32_t thread, uint32_t threads, double write_ratio);
+                          uint64_t seed, uint32_t thread, double write_ratio);
 void workload_stream_next(struct workload_stream *stream, struct workload_access *ret_access);
 
 #endif

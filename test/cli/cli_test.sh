@@ -101,13 +101,16 @@ test_usage()
 test_workload_usage()
 {
     refused 2 nonsense run --workload nonsense
-    refused 2 'uniform, sequential, zipf, loop and stride' run --workload nonsense
+    refused 2 'uniform, sequential, zipf, loop, stride' run --workload nonsense
     refused 2 'theta and scatter' run --workload zipf:alpha=1
     refused 2 'theta=0' run --workload zipf:theta=0
     refused 2 'scatter=1' run --workload zipf:scatter=1
     refused 2 'pages=x' run --workload loop:pages=x
     refused 2 'step=0' run --workload stride:step=0
     refused 2 'no such key' run --workload uniform:
+    refused 2 'trace:FILE' run --workload trace
+    refused 2 'No such file' run $small --machine soft --workload "trace:$folder/nowhere"
+    refused 2 'cannot go with' run --workload trace:x --write-ratio 1
     refused 2 'pages=513' run $small --machine soft --workload loop:pages=513
 }
 

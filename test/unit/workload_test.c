@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,12 +18,19 @@
 
 #define SAMPLES 400000u
 
-static void fit(const char *text, uint64_t pages, uint64_t frames, struct workload *ret_workload)
+static void fit_for(const char *text, uint64_t pages, uint64_t frames, uint32_t threads,
+                    struct workload *ret_workload)
 {
+    const struct workload_scene scene = {pages, frames, 1, threads};
     struct workload_refusal refusal = {""};
 
     assert_true(workload_parse(text, ret_workload, &refusal));
-    assert_true(workload_fit(ret_workload, pages, frames, 1, &refusal));
+    assert_true(workload_fit(ret_workload, &scene, &refusal));
+}
+
+static void fit(const char *text, uint64_t pages, uint64_t frames, struct workload *ret_workload)
+{
+    fit_for(text, pages, frames, 8, ret_workload);
 }
 
 /* How many of `count` accesses two streams have in common. */
@@ -50,8 +59,8 @@ static void same_seed_gives_same_stream(void **state)
         struct workload_stream one, other;
 
         fit(texts[i], 1000, 100, &workload);
-        workload_stream_init(&one, &workload, 7, 3, 8, 0.5);
-        workload_stream_init(&other, &workload, 7, 3, 8, 0.5);
+        workload_stream_init(&one, &workload, 7, 3, 0.5);
+        workload_stream_init(&other, &workload, 7, 3, 0.5);
         assert_int_equal(accesses_equal(&one, &other, 10000), 10000);
     }
 }
@@ -63,11 +72,11 @@ static void different_seeds_and_threads_differ(void **state)
 
     (void)state;
     fit("uniform", 1000, 100, &workload);
-    workload_stream_init(&one, &workload, 7, 0, 2, 0.5);
-    workload_stream_init(&other, &workload, 8, 0, 2, 0.5);
+    workload_stream_init(&one, &workload, 7, 0, 0.5);
+    workload_stream_init(&other, &workload, 8, 0, 0.5);
     assert_true(accesses_equal(&one, &other, 10000) < 10);
-    workload_stream_init(&one, &workload, 7, 0, 2, 0.5);
-    workload_stream_init(&other, &workload, 7, 1, 2, 0.5);
+    workload_stream_init(&one, &workload, 7, 0, 0.5);
+    workload_stream_init(&other, &workload, 7, 1, 0.5);
     assert_true(accesses_equal(&one, &other, 10000) < 10);
 }
 
@@ -85,7 +94,7 @@ static void bounds_hold(void **state)
             struct workload_stream stream;
 
             fit(texts[i], sizes[j], 3, &workload);
-            workload_stream_init(&stream, &workload, 1, 1, 3, 0.5);
+            workload_stream_init(&stream, &workload, 1, 1, 0.5);
             for (unsigned k = 0; k < 5000; k++) {
                 struct workload_access access;
                 workload_stream_next(&stream, &access);
@@ -103,7 +112,7 @@ static void assert_rounds(const char *text, uint64_t pages, uint64_t frames, uin
     struct workload_stream stream;
 
     fit(text, pages, frames, &workload);
-    workload_stream_init(&stream, &workload, 1, 2, 5, 0.5);
+    workload_stream_init(&stream, &workload, 1, 2, 0.5);
     for (unsigned round = 1; round <= 3; round++) {
         unsigned char *seen = calloc(pages, 1);
         for (uint64_t i = 0; i < span; i++) {
@@ -138,9 +147,9 @@ static void walks_start_spread(void **state)
     struct workload_access access;
 
     (void)state;
-    fit("sequential", 1000, 10, &workload);
+    fit_for("sequential", 1000, 10, 4, &workload);
     for (uint32_t thread = 0; thread < 4; thread++) {
-        workload_stream_init(&stream, &workload, 1, thread, 4, 0.5);
+        workload_stream_init(&stream, &workload, 1, thread, 0.5);
         workload_stream_next(&stream, &access);
         assert_int_equal(access.page, 250 * thread);
     }
@@ -217,7 +226,7 @@ static void scatter_moves_the_hottest_page(void **state)
         struct workload_stream stream;
 
         fit(texts[i], 64, 16, &workload);
-        workload_stream_init(&stream, &workload, 1, 0, 1, 0.5);
+        workload_stream_init(&stream, &workload, 1, 0, 0.5);
         for (unsigned k = 0; k < 20000; k++) {
             struct workload_access access;
             workload_stream_next(&stream, &access);
@@ -241,7 +250,7 @@ static void write_ratio_holds(void **state)
         uint64_t writes = 0;
 
         fit("uniform", 1000, 100, &workload);
-        workload_stream_init(&stream, &workload, 1, 0, 1, ratios[i]);
+        workload_stream_init(&stream, &workload, 1, 0, ratios[i]);
         for (unsigned k = 0; k < SAMPLES; k++) {
             struct workload_access access;
             workload_stream_next(&stream, &access);
@@ -250,6 +259,87 @@ static void write_ratio_holds(void **state)
         /* 0 and 1 are exact: their deviation is 0. */
         const double deviation = sqrt(SAMPLES * ratios[i] * (1 - ratios[i]));
         assert_true(fabs((double)writes - SAMPLES * ratios[i]) <= 5 * deviation);
+    }
+}
+
+/* ---- trace ---------------------------------------------------------------------------------- */
+
+static char trace_path[64];
+
+static void trace_write_text(const char *text)
+{
+    strcpy(trace_path, "/tmp/workload-test-XXXXXX");
+    const int file = mkstemp(trace_path);
+
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+}
+
+/* The pages that a stream touches, 'w' behind those it writes. */
+static const char *pages_of(const struct workload *workload, uint32_t thread, unsigned count)
+{
+    static char text[256];
+    struct workload_stream stream;
+    size_t length = 0;
+
+    workload_stream_init(&stream, workload, 1, thread, 0.5);
+    for (unsigned i = 0; i < count; i++) {
+        struct workload_access access;
+        workload_stream_next(&stream, &access);
+        assert_true(access.word >= 1 && access.word < WORKLOAD_WORDS);
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%d%s", i > 0 ? " " : "",
+                                   (int)access.page, access.write ? "w" : "");
+    }
+    return text;
+}
+
+/* Pages in the order of their addresses; all references, or those of a thread, round and round. */
+static void traces_are_played(void **state)
+{
+    char text[128];
+    struct workload workload;
+
+    (void)state;
+    trace_write_text("9000 R\n1000 W 3\n5000 R 3\n9000 W\n1000 R 4\n1000 R 3\n");
+    snprintf(text, sizeof(text), "trace:%s", trace_path);
+    fit_for(text, 3, 10, 2, &workload);
+    assert_true(workload_has_writes(&workload));
+    assert_string_equal(pages_of(&workload, 0, 8), "2 0w 1 2w 0 0 2 0w");
+    assert_string_equal(pages_of(&workload, 1, 4), "2w 0 0 2");
+    workload_release(&workload);
+    strcat(text, ",threads=apart");
+    fit_for(text, 3, 10, 5, &workload);
+    assert_string_equal(pages_of(&workload, 0, 3), "2 2w 2");
+    assert_string_equal(pages_of(&workload, 1, 4), "0w 1 0 0w");
+    assert_string_equal(pages_of(&workload, 2, 2), "0 0");
+    assert_string_equal(pages_of(&workload, 3, 2), "2w 2"); /* as the first, from its middle */
+    assert_string_equal(pages_of(&workload, 4, 2), "1 0");
+    workload_release(&workload);
+    unlink(trace_path);
+}
+
+static void wrong_traces_are_refused(void **state)
+{
+    static const struct {
+        const char *text, *refusal;
+    } wrong[] = {{"1000 R\n2000 R\n3000 R\n", "it touches 3 pages, the memory has only 2"},
+                 {"1000 R\nrubbish\n", ":2: rubbish"},
+                 {"", "is empty"},
+                 {"2 1000\n", "has no references"}};
+    const struct workload_scene scene = {2, 4, 1, 1};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct workload_refusal refusal = {""};
+        struct workload workload;
+        char text[128];
+        trace_write_text(wrong[i].text);
+        snprintf(text, sizeof(text), "trace:%s", trace_path);
+        assert_true(workload_parse(text, &workload, &refusal));
+        assert_false(workload_fit(&workload, &scene, &refusal));
+        assert_non_null(strstr(refusal.text, wrong[i].refusal));
+        unlink(trace_path);
     }
 }
 
@@ -264,6 +354,8 @@ static void wrong_texts_are_refused(void **state)
         {"zipf:", "no such key"},       {"zipf:theta=1,", "no such key"},
         {"loop:pages=0", "pages=0"},    {"loop:pages=99999999999999999999", "pages="},
         {"loop:step=1", "pages"},       {"stride:step=0", "step=0"},
+        {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
+        {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
         {"stride:step=-1", "step=-1"},  {"stride:step=1:step=2", "step"},
     };
 
@@ -279,12 +371,13 @@ static void wrong_texts_are_refused(void **state)
 
 static void loop_larger_than_memory_is_refused(void **state)
 {
+    const struct workload_scene scene = {10, 4, 1, 1};
     struct workload workload;
     struct workload_refusal refusal = {""};
 
     (void)state;
     assert_true(workload_parse("loop:pages=11", &workload, &refusal));
-    assert_false(workload_fit(&workload, 10, 4, 1, &refusal));
+    assert_false(workload_fit(&workload, &scene, &refusal));
     assert_non_null(strstr(refusal.text, "pages=11"));
 }
 
@@ -318,6 +411,8 @@ int main(void)
         cmocka_unit_test(zipf_follows_its_law),
         cmocka_unit_test(scatter_moves_the_hottest_page),
         cmocka_unit_test(write_ratio_holds),
+        cmocka_unit_test(traces_are_played),
+        cmocka_unit_test(wrong_traces_are_refused),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
         cmocka_unit_test(printed_text_parses_to_the_same),
