@@ -58,7 +58,9 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_WORKLOAD] = {"workload", OPTION_TEXT, 0, 0, NULL, "uniform", NULL,
                          "uniform, sequential, zipf[:theta=0.99,scatter=on|off],\n"
                          "loop[:pages=N], stride[:step=17],\n"
-                         "trace:FILE[,threads=merged|apart] (default: uniform)"},
+                         "trace:FILE[,threads=merged|apart],\n"
+                         "ycsb[:mix=a..f,theta=0.99,scatter=on|off,record=1024]\n"
+                         "(default: uniform)"},
     [OPTION_WRITE_RATIO] = {"write-ratio", OPTION_REAL, 0, 1, NULL, "0.5", NULL,
                             "share of the accesses that write, 0 to 1 (default: 0.5)"},
     [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,

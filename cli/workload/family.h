@@ -18,6 +18,7 @@ struct workload_key {
     const char *wanted;     /* what it must be, for refusals */
     const char *choices[7]; /* NULL behind the last */
     uint64_t number;        /* without it; of a choice: which */
+    uint64_t number_max;    /* at most; 0: any */
     double real, real_max;  /* without it, at most; reals are over 0 */
 };
 
@@ -51,7 +52,7 @@ struct workload_family {
 };
 
 extern const struct workload_family workload_uniform, workload_sequential, workload_zipf,
-    workload_loop, workload_stride, workload_trace;
+    workload_loop, workload_stride, workload_trace, workload_ycsb;
 
 /* False, with the reason. */
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)

@@ -14,8 +14,8 @@
 #define SHOWN_MAX 60 /* of a text that is refused */
 
 static const struct workload_family *const families[] = {
-    &workload_uniform, &workload_sequential, &workload_zipf,
-    &workload_loop,    &workload_stride,     &workload_trace,
+    &workload_uniform, &workload_sequential, &workload_zipf, &workload_loop,
+    &workload_stride,  &workload_trace,      &workload_ycsb,
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
@@ -94,7 +94,8 @@ static bool value_set(const struct workload_key *key, const char *text,
 
     switch (key->kind) {
     case WORKLOAD_NUMBER:
-        good = number_parse(text, &value.number) && value.number > 0;
+        good = number_parse(text, &value.number) && value.number > 0 &&
+               (key->number_max == 0 || value.number <= key->number_max);
         break;
     case WORKLOAD_REAL:
         good = real_parse(text, &value.real) && value.real > 0 && value.real <= key->real_max;

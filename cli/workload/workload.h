@@ -85,6 +85,11 @@ struct workload_stream {
         struct {
             uint64_t begin, end; /* the part that is played */
         } replay;
+        struct {
+            uint64_t inserts; /* so far */
+            uint32_t scan_left;
+            bool write_back; /* what was just read */
+        } ycsb;
     };
 };
 

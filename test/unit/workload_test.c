@@ -50,8 +50,8 @@ static unsigned accesses_equal(struct workload_stream *one, struct workload_stre
 
 static void same_seed_gives_same_stream(void **state)
 {
-    const char *const texts[] = {"uniform",          "sequential", "zipf",
-                                 "zipf:scatter=off", "loop",       "stride"};
+    const char *const texts[] = {"uniform", "sequential", "zipf",       "zipf:scatter=off",
+                                 "loop",    "stride",     "ycsb:mix=d", "ycsb:mix=e"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -82,9 +82,11 @@ static void different_seeds_and_threads_differ(void **state)
 
 static void bounds_hold(void **state)
 {
-    const char *const texts[] = {
-        "uniform", "sequential",   "zipf:theta=0.2", "zipf:theta=3",
-        "loop",    "loop:pages=1", "stride",         "stride:step=1000000"};
+    const char *const texts[] = {"uniform",        "sequential",
+                                 "zipf:theta=0.2", "zipf:theta=3",
+                                 "loop",           "loop:pages=1",
+                                 "stride",         "stride:step=1000000",
+                                 "ycsb",           "ycsb:mix=e,record=4096"};
     const uint64_t sizes[] = {1, 2, 3, 4, 5, 64, 1000};
 
     (void)state;
@@ -343,6 +345,89 @@ static void wrong_traces_are_refused(void **state)
     }
 }
 
+/* ---- ycsb ----------------------------------------------------------------------------------- */
+
+/* Shares of the accesses, within 5 standard deviations where they are drawn. */
+struct ycsb_share {
+    const char *text;
+    double writes, same; /* that write; that touch the page of the access before, at least */
+};
+
+static void ycsb_shares_are_its_own(void **state)
+{
+    static const struct ycsb_share shares[] = {
+        {"ycsb:mix=a,theta=0.01", 0.5, 0},       {"ycsb:mix=b,theta=0.01", 0.05, 0},
+        {"ycsb:mix=c,theta=0.01", 0, 0},         {"ycsb:mix=d,theta=0.01", 0.05, 0},
+        {"ycsb:mix=e,theta=0.01", 1 / 960.5, 0}, {"ycsb:mix=f,theta=0.01", 1 / 3.0, 1 / 3.0}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        uint64_t writes = 0, same = 0, last = UINT64_MAX;
+        struct workload workload;
+        struct workload_stream stream;
+
+        fit(shares[i].text, 1000, 100, &workload);
+        workload_stream_init(&stream, &workload, 1, 0, 1.0);
+        for (unsigned k = 0; k < SAMPLES; k++) {
+            struct workload_access access;
+            workload_stream_next(&stream, &access);
+            assert_true(access.page < 1000);
+            writes += access.write;
+            same += access.page == last;
+            last = access.page;
+        }
+        /* A scan is not one draw: its writes are rarer, and vary more than each for itself. */
+        const double deviation = 2 * sqrt(SAMPLES * shares[i].writes * (1 - shares[i].writes));
+        assert_true(fabs((double)writes - SAMPLES * shares[i].writes) <= 5 * deviation);
+        assert_true((double)same >= 0.98 * SAMPLES * shares[i].same);
+    }
+}
+
+/* Mix d reads what is new: the first records are forgotten, and the newest are the most read. */
+static void ycsb_d_reads_the_latest(void **state)
+{
+    struct workload workload;
+    struct workload_stream stream;
+    uint64_t newest = 0, reads = 0, near = 0;
+
+    (void)state;
+    fit_for("ycsb:mix=d,record=4096", 1000, 100, 2, &workload);
+    workload_stream_init(&stream, &workload, 1, 1, 0.5);
+    for (unsigned k = 0; k < 5000; k++) {
+        struct workload_access access;
+        workload_stream_next(&stream, &access);
+        if (access.write) {
+            /* Every other record: the other thread's are between. */
+            assert_int_equal(access.page, (500 + 2 * newest++ + 1) % 1000);
+        } else {
+            const uint64_t age = (500 + 2 * newest + 999 - access.page) % 1000;
+            assert_true(age < 500);
+            reads++;
+            near += age < 50;
+        }
+    }
+    assert_true(near > reads / 2);
+}
+
+/* Mix e goes on from record to record; ends and inserts are rare. */
+static void ycsb_e_scans(void **state)
+{
+    struct workload workload;
+    struct workload_stream stream;
+    uint64_t last = UINT64_MAX, on = 0;
+
+    (void)state;
+    fit("ycsb:mix=e,record=4096,theta=0.01", 1000, 100, &workload);
+    workload_stream_init(&stream, &workload, 1, 0, 0.5);
+    for (unsigned k = 0; k < 100000; k++) {
+        struct workload_access access;
+        workload_stream_next(&stream, &access);
+        on += access.page == (last + 1) % 1000;
+        last = access.page;
+    }
+    assert_true(on > 97500 && on < 98500); /* 49.5 of 50.5 in a scan */
+}
+
 static void wrong_texts_are_refused(void **state)
 {
     const char *const texts[][2] = {
@@ -354,6 +439,7 @@ static void wrong_texts_are_refused(void **state)
         {"zipf:", "no such key"},       {"zipf:theta=1,", "no such key"},
         {"loop:pages=0", "pages=0"},    {"loop:pages=99999999999999999999", "pages="},
         {"loop:step=1", "pages"},       {"stride:step=0", "step=0"},
+        {"ycsb:mix=g", "a to f"},       {"ycsb:record=4097", "1 to 4096"},
         {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
         {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
         {"stride:step=-1", "step=-1"},  {"stride:step=1:step=2", "step"},
@@ -383,8 +469,9 @@ static void loop_larger_than_memory_is_refused(void **state)
 
 static void printed_text_parses_to_the_same(void **state)
 {
-    const char *const texts[] = {"uniform", "sequential", "zipf:theta=0.75,scatter=off", "loop",
-                                 "stride:step=5"};
+    const char *const texts[] = {
+        "uniform", "sequential",    "zipf:theta=0.75,scatter=off",
+        "loop",    "stride:step=5", "ycsb:mix=f,theta=1.5,scatter=off,record=100"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -413,6 +500,9 @@ int main(void)
         cmocka_unit_test(write_ratio_holds),
         cmocka_unit_test(traces_are_played),
         cmocka_unit_test(wrong_traces_are_refused),
+        cmocka_unit_test(ycsb_shares_are_its_own),
+        cmocka_unit_test(ycsb_d_reads_the_latest),
+        cmocka_unit_test(ycsb_e_scans),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
         cmocka_unit_test(printed_text_parses_to_the_same),
