@@ -52,7 +52,8 @@ struct workload_family {
 };
 
 extern const struct workload_family workload_uniform, workload_sequential, workload_zipf,
-    workload_loop, workload_stride, workload_trace, workload_ycsb;
+    workload_loop, workload_stride, workload_trace, workload_ycsb, workload_hotcold,
+    workload_phases, workload_stack, workload_heap, workload_chase;
 
 /* False, with the reason. */
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)

@@ -7,8 +7,10 @@
  *   loop:pages=                  the first pages= pages round and round (default: frames + 1)
  *   stride:step=                 every step-th page; all pages are visited, also where step and
  *                                pages share a divisor: a closed round goes on one page further
+ *   chase:pages=                 the first pages= pages (default: all), round and round, each once,
+ *                                in an order without rule: a chain of pointers
  *
- * sequential, loop and stride start each thread at its own, evenly spread place.
+ * sequential, loop, stride and chase start each thread at its own, evenly spread place.
  */
 #include "workload/family.h"
 
@@ -134,3 +136,32 @@ const struct workload_family workload_stride = {.name = "stride",
                                                 .key = {WORKLOAD_PAGES("step", 17)},
                                                 .begin = stride_begin,
                                                 .next = stride_next};
+
+/* ---- chase ---------------------------------------------------------------------------------- */
+
+static bool chase_fit(struct workload *workload, const struct workload_scene *scene,
+                      struct workload_refusal *ret_refusal)
+{
+    uint64_t *span = &workload->value[0].number;
+
+    *span = *span != 0 ? *span : scene->pages;
+    if (!workload_span_fits("pages", *span, scene, ret_refusal)) {
+        return false;
+    }
+    scatter_init(&workload->scatter, *span, random_hash(scene->seed));
+    return true;
+}
+
+static void chase_next(struct workload_stream *stream, struct workload_access *access)
+{
+    const struct workload *workload = stream->workload;
+
+    access->page =
+        scatter_of(&workload->scatter, place_advance(stream, workload->value[0].number, 1));
+}
+
+const struct workload_family workload_chase = {.name = "chase",
+                                               .key = {WORKLOAD_PAGES("pages", 0)},
+                                               .fit = chase_fit,
+                                               .begin = loop_begin,
+                                               .next = chase_next};

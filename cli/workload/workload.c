@@ -15,7 +15,8 @@
 
 static const struct workload_family *const families[] = {
     &workload_uniform, &workload_sequential, &workload_zipf, &workload_loop,
-    &workload_stride,  &workload_trace,      &workload_ycsb,
+    &workload_stride,  &workload_trace,      &workload_ycsb, &workload_hotcold,
+    &workload_phases,  &workload_stack,      &workload_heap, &workload_chase,
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 

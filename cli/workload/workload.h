@@ -41,6 +41,7 @@ struct workload {
     uint32_t threads;
     struct zipf zipf;
     struct scatter scatter;
+    uint64_t key;          /* of hashes */
     struct replay *replay; /* replay.h; what is played again and again */
 };
 
@@ -90,6 +91,9 @@ struct workload_stream {
             uint32_t scan_left;
             bool write_back; /* what was just read */
         } ycsb;
+        struct {
+            uint64_t goal; /* the depth it goes to */
+        } stack;
     };
 };
 

@@ -51,7 +51,9 @@ static unsigned accesses_equal(struct workload_stream *one, struct workload_stre
 static void same_seed_gives_same_stream(void **state)
 {
     const char *const texts[] = {"uniform", "sequential", "zipf",       "zipf:scatter=off",
-                                 "loop",    "stride",     "ycsb:mix=d", "ycsb:mix=e"};
+                                 "loop",    "stride",     "ycsb:mix=d", "ycsb:mix=e",
+                                 "hotcold", "phases",     "stack",      "heap",
+                                 "chase"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -86,7 +88,11 @@ static void bounds_hold(void **state)
                                  "zipf:theta=0.2", "zipf:theta=3",
                                  "loop",           "loop:pages=1",
                                  "stride",         "stride:step=1000000",
-                                 "ycsb",           "ycsb:mix=e,record=4096"};
+                                 "ycsb",           "ycsb:mix=e,record=4096",
+                                 "hotcold",        "hotcold:hot=1",
+                                 "phases",         "phases:length=1,pages=1,move=slide",
+                                 "stack",          "heap:objects=1",
+                                 "chase"};
     const uint64_t sizes[] = {1, 2, 3, 4, 5, 64, 1000};
 
     (void)state;
@@ -134,6 +140,8 @@ static void walks_reach_every_page(void **state)
     assert_rounds("loop", 1000, 10, 11);
     assert_rounds("loop", 1000, 5000, 1000);
     assert_rounds("loop:pages=77", 1000, 10, 77);
+    assert_rounds("chase", 1000, 10, 1000);
+    assert_rounds("chase:pages=77", 1000, 10, 77);
     assert_rounds("stride", 1000, 10, 1000);
     assert_rounds("stride:step=10", 1000, 10, 1000);
     assert_rounds("stride:step=1000", 1000, 10, 1000);
@@ -428,6 +436,122 @@ static void ycsb_e_scans(void **state)
     assert_true(on > 97500 && on < 98500); /* 49.5 of 50.5 in a scan */
 }
 
+/* ---- sets, growth ---------------------------------------------------------------------------- */
+
+static void hot_pages_get_their_share(void **state)
+{
+    uint64_t hits[1000] = {0}, hot = 0, hot_pages = 0;
+    struct workload workload;
+    struct workload_stream stream;
+
+    (void)state;
+    fit("hotcold:hot=0.1,share=0.7", 1000, 100, &workload);
+    workload_stream_init(&stream, &workload, 1, 0, 0.5);
+    for (unsigned k = 0; k < SAMPLES; k++) {
+        struct workload_access access;
+        workload_stream_next(&stream, &access);
+        hits[access.page]++;
+    }
+    /* 2800 of each hot page, 133 of each cold one. */
+    for (unsigned page = 0; page < 1000; page++) {
+        assert_true(hits[page] > 70);
+        hot_pages += hits[page] > 1000;
+        hot += hits[page] > 1000 ? hits[page] : 0;
+    }
+    assert_int_equal(hot_pages, 100);
+    assert_true(fabs((double)hot - 0.7 * SAMPLES) <= 5 * sqrt(SAMPLES * 0.7 * 0.3));
+    assert_true(hits[0] < 1000 || hits[1] < 1000 || hits[2] < 1000); /* not side by side */
+}
+
+/* Of 20 neighbours all in a phase; of the next phase other ones, for all threads the same. */
+static void sets_move(void **state)
+{
+    const char *const texts[] = {"phases:pages=20,length=1000",
+                                 "phases:pages=20,length=1000,move=slide"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t begin[2][4];
+        for (uint32_t thread = 0; thread < 2; thread++) {
+            struct workload workload;
+            struct workload_stream stream;
+            fit(texts[i], 1000, 100, &workload);
+            workload_stream_init(&stream, &workload, 1, thread, 0.5);
+            for (unsigned phase = 0; phase < 4; phase++) {
+                unsigned char seen[1000] = {0};
+                unsigned pages = 0;
+                for (unsigned k = 0; k < 1000; k++) {
+                    struct workload_access access;
+                    workload_stream_next(&stream, &access);
+                    seen[access.page] = 1;
+                }
+                for (unsigned page = 0; page < 1000; page++) {
+                    pages += seen[page];
+                    if (seen[page] && !seen[(page + 999) % 1000]) {
+                        begin[thread][phase] = page;
+                    }
+                }
+                assert_int_equal(pages, 20);
+            }
+        }
+        assert_memory_equal(begin[0], begin[1], sizeof(begin[0]));
+        assert_true(begin[0][0] != begin[0][1] && begin[0][1] != begin[0][2]);
+        if (i == 1) {
+            assert_int_equal(begin[0][3], (begin[0][0] + 30) % 1000);
+        }
+    }
+}
+
+/* A page at a time, down by writing and up by reading; shallow more often than deep. */
+static void stacks_grow_and_shrink(void **state)
+{
+    uint64_t last = 0, deepest = 0, shallow = 0, writes = 0;
+    struct workload workload;
+    struct workload_stream stream;
+
+    (void)state;
+    fit_for("stack:frame=1024", 4000, 100, 4, &workload);
+    workload_stream_init(&stream, &workload, 1, 2, 0.5);
+    for (unsigned k = 0; k < SAMPLES; k++) {
+        struct workload_access access;
+        workload_stream_next(&stream, &access);
+        assert_true(access.page >= 2000 && access.page < 3000);
+        const uint64_t depth = access.page - 2000;
+        assert_true(k == 0 || depth == last ||
+                    (access.write ? depth == last + 1 : depth + 1 == last));
+        last = depth;
+        deepest = depth > deepest ? depth : deepest;
+        shallow += depth < 500;
+        writes += access.write;
+    }
+    assert_true(deepest > 600);
+    assert_true(shallow > SAMPLES / 2);
+    assert_true(writes > SAMPLES / 3 && writes < SAMPLES * 2 / 3);
+}
+
+/* 1000 pages, 2 objects each, one write in four accesses; then it is empty again. */
+static void heaps_grow(void **state)
+{
+    uint64_t near = 0;
+    struct workload workload;
+    struct workload_stream stream;
+
+    (void)state;
+    fit_for("heap:objects=2", 4000, 100, 4, &workload);
+    workload_stream_init(&stream, &workload, 1, 1, 0.5);
+    for (unsigned k = 0; k < 3 * 8000; k++) {
+        struct workload_access access;
+        const uint64_t newest = k % 8000 / 8;
+        workload_stream_next(&stream, &access);
+        assert_int_equal(access.write, k % 4 == 0);
+        assert_true(access.page >= 1000 && access.page <= 1000 + newest);
+        assert_true(!access.write || access.page == 1000 + newest);
+        near += !access.write && access.page + 10 > 1000 + newest;
+    }
+    /* Of zipf ranks to 1000 some 38 % are the first ten. */
+    assert_true(near > 3 * 6000 * 3 / 10 && near < 3 * 6000 / 2);
+}
+
 static void wrong_texts_are_refused(void **state)
 {
     const char *const texts[][2] = {
@@ -439,6 +563,8 @@ static void wrong_texts_are_refused(void **state)
         {"zipf:", "no such key"},       {"zipf:theta=1,", "no such key"},
         {"loop:pages=0", "pages=0"},    {"loop:pages=99999999999999999999", "pages="},
         {"loop:step=1", "pages"},       {"stride:step=0", "step=0"},
+        {"hotcold:hot=1.5", "a share"}, {"phases:move=x", "jump or slide"},
+        {"stack:frame=0", "1 to 4096"}, {"heap:objects=5000", "1 to 4096"},
         {"ycsb:mix=g", "a to f"},       {"ycsb:record=4097", "1 to 4096"},
         {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
         {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
@@ -469,9 +595,18 @@ static void loop_larger_than_memory_is_refused(void **state)
 
 static void printed_text_parses_to_the_same(void **state)
 {
-    const char *const texts[] = {
-        "uniform", "sequential",    "zipf:theta=0.75,scatter=off",
-        "loop",    "stride:step=5", "ycsb:mix=f,theta=1.5,scatter=off,record=100"};
+    const char *const texts[] = {"uniform",
+                                 "sequential",
+                                 "zipf:theta=0.75,scatter=off",
+                                 "loop",
+                                 "stride:step=5",
+                                 "ycsb:mix=f,theta=1.5,scatter=off,record=100",
+                                 "hotcold:hot=0.5",
+                                 "phases",
+                                 "phases:move=slide",
+                                 "stack:frame=9",
+                                 "heap:objects=3",
+                                 "chase"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -503,6 +638,10 @@ int main(void)
         cmocka_unit_test(ycsb_shares_are_its_own),
         cmocka_unit_test(ycsb_d_reads_the_latest),
         cmocka_unit_test(ycsb_e_scans),
+        cmocka_unit_test(hot_pages_get_their_share),
+        cmocka_unit_test(sets_move),
+        cmocka_unit_test(stacks_grow_and_shrink),
+        cmocka_unit_test(heaps_grow),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
         cmocka_unit_test(printed_text_parses_to_the_same),
