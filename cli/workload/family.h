@@ -53,7 +53,7 @@ struct workload_family {
 
 extern const struct workload_family workload_uniform, workload_sequential, workload_zipf,
     workload_loop, workload_stride, workload_trace, workload_ycsb, workload_hotcold,
-    workload_phases, workload_stack, workload_heap, workload_chase;
+    workload_phases, workload_stack, workload_heap, workload_chase, workload_matrix, workload_sort;
 
 /* False, with the reason. */
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)
@@ -67,6 +67,21 @@ bool workload_span_fits(const char *key, uint64_t pages, const struct workload_s
 static inline uint64_t workload_start(const struct workload_stream *stream, uint64_t span)
 {
     return (uint64_t)((unsigned __int128)span * stream->thread / stream->workload->threads);
+}
+
+/* Families that give each thread its own part of the memory; more threads than pages share them. */
+static inline uint64_t workload_part_pages(const struct workload *workload)
+{
+    const uint64_t pages = workload->pages / workload->threads;
+
+    return pages > 0 ? pages : 1;
+}
+
+static inline uint64_t workload_part_page(const struct workload_stream *stream, uint64_t page)
+{
+    const struct workload *workload = stream->workload;
+
+    return (stream->thread * workload_part_pages(workload) + page) % workload->pages;
 }
 
 #endif

@@ -14,21 +14,6 @@
 
 #define PAGE_BYTES (WORKLOAD_WORDS * 8)
 
-/* The thread's own part. */
-static uint64_t part_pages(const struct workload *workload)
-{
-    const uint64_t pages = workload->pages / workload->threads;
-
-    return pages > 0 ? pages : 1;
-}
-
-static uint64_t part_page(const struct workload_stream *stream, uint64_t page)
-{
-    const struct workload *workload = stream->workload;
-
-    return (stream->thread * part_pages(workload) + page) % workload->pages;
-}
-
 /* ---- stack ---------------------------------------------------------------------------------- */
 
 static uint64_t frames_a_page(const struct workload *workload)
@@ -39,7 +24,7 @@ static uint64_t frames_a_page(const struct workload *workload)
 /* The least of three, so that the stack is deep now and then. */
 static uint64_t depth_choose(struct workload_stream *stream)
 {
-    const uint64_t frames = part_pages(stream->workload) * frames_a_page(stream->workload);
+    const uint64_t frames = workload_part_pages(stream->workload) * frames_a_page(stream->workload);
     uint64_t depth = frames;
 
     for (unsigned i = 0; i < 3; i++) {
@@ -60,7 +45,7 @@ static void stack_next(struct workload_stream *stream, struct workload_access *r
     } else if (stream->place > stream->stack.goal) {
         stream->place--;
     }
-    ret_access->page = part_page(stream, stream->place / frames_a_page(stream->workload));
+    ret_access->page = workload_part_page(stream, stream->place / frames_a_page(stream->workload));
 }
 
 const struct workload_family workload_stack = {
@@ -83,7 +68,7 @@ static bool heap_fit(struct workload *workload, const struct workload_scene *sce
                      struct workload_refusal *ret_refusal)
 {
     (void)scene, (void)ret_refusal;
-    zipf_init(&workload->zipf, part_pages(workload), workload->value[HEAP_THETA].real);
+    zipf_init(&workload->zipf, workload_part_pages(workload), workload->value[HEAP_THETA].real);
     return true;
 }
 
@@ -96,15 +81,15 @@ static void heap_next(struct workload_stream *stream, struct workload_access *re
 
     ret_access->write = stream->place % (TOUCHES + 1) == 0;
     if (ret_access->write) {
-        ret_access->page = part_page(stream, newest);
+        ret_access->page = workload_part_page(stream, newest);
     } else {
         uint64_t age;
         do {
             age = zipf_rank(&workload->zipf, &stream->random) - 1;
         } while (age > newest);
-        ret_access->page = part_page(stream, newest - age);
+        ret_access->page = workload_part_page(stream, newest - age);
     }
-    if (++stream->place == part_pages(workload) * objects * (TOUCHES + 1)) {
+    if (++stream->place == workload_part_pages(workload) * objects * (TOUCHES + 1)) {
         stream->place = 0;
     }
 }

@@ -94,6 +94,15 @@ struct workload_stream {
         struct {
             uint64_t goal; /* the depth it goes to */
         } stack;
+        struct {
+            uint64_t j, k; /* of row `place` */
+            unsigned step;
+        } matrix;
+        struct {
+            uint64_t width, left, left_end, right, right_end;
+            bool taken; /* an item that is not put down yet */
+            bool back;  /* from the second half into the first */
+        } sort;
     };
 };
 

@@ -50,10 +50,11 @@ static unsigned accesses_equal(struct workload_stream *one, struct workload_stre
 
 static void same_seed_gives_same_stream(void **state)
 {
-    const char *const texts[] = {"uniform", "sequential", "zipf",       "zipf:scatter=off",
-                                 "loop",    "stride",     "ycsb:mix=d", "ycsb:mix=e",
-                                 "hotcold", "phases",     "stack",      "heap",
-                                 "chase"};
+    const char *const texts[] = {
+        "uniform", "sequential", "zipf",       "zipf:scatter=off", "loop",
+        "stride",  "ycsb:mix=d", "ycsb:mix=e", "hotcold",          "phases",
+        "stack",   "heap",       "chase",      "matrix",           "matrix:order=ikj",
+        "sort"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -84,15 +85,27 @@ static void different_seeds_and_threads_differ(void **state)
 
 static void bounds_hold(void **state)
 {
-    const char *const texts[] = {"uniform",        "sequential",
-                                 "zipf:theta=0.2", "zipf:theta=3",
-                                 "loop",           "loop:pages=1",
-                                 "stride",         "stride:step=1000000",
-                                 "ycsb",           "ycsb:mix=e,record=4096",
-                                 "hotcold",        "hotcold:hot=1",
-                                 "phases",         "phases:length=1,pages=1,move=slide",
-                                 "stack",          "heap:objects=1",
-                                 "chase"};
+    const char *const texts[] = {"uniform",
+                                 "sequential",
+                                 "zipf:theta=0.2",
+                                 "zipf:theta=3",
+                                 "loop",
+                                 "loop:pages=1",
+                                 "stride",
+                                 "stride:step=1000000",
+                                 "ycsb",
+                                 "ycsb:mix=e,record=4096",
+                                 "hotcold",
+                                 "hotcold:hot=1",
+                                 "phases",
+                                 "phases:length=1,pages=1,move=slide",
+                                 "stack",
+                                 "heap:objects=1",
+                                 "chase",
+                                 "matrix",
+                                 "matrix:order=ikj",
+                                 "sort",
+                                 "sort:item=4096"};
     const uint64_t sizes[] = {1, 2, 3, 4, 5, 64, 1000};
 
     (void)state;
@@ -552,6 +565,68 @@ static void heaps_grow(void **state)
     assert_true(near > 3 * 6000 * 3 / 10 && near < 3 * 6000 / 2);
 }
 
+/* ---- kernels -------------------------------------------------------------------------------- */
+
+/* n = 32: two pages a matrix. Each C is written once a round, and every element of A and B is read n times. */
+static void matrices_are_multiplied(void **state)
+{
+    const char *const texts[] = {"matrix:n=32", "matrix:n=32,order=ikj"};
+    const uint64_t n = 32;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t reads[6] = {0}, writes[6] = {0};
+        const uint64_t length = i == 0 ? n * n * (2 * n + 1) : n * n * (1 + 2 * n);
+        struct workload workload;
+        struct workload_stream stream;
+
+        fit_for(texts[i], 6, 100, 3, &workload);
+        workload_stream_init(&stream, &workload, 1, 1, 0.5);
+        for (uint64_t k = 0; k < length; k++) {
+            struct workload_access access;
+            workload_stream_next(&stream, &access);
+            assert_true(access.page < 6);
+            (access.write ? writes : reads)[access.page]++;
+        }
+        for (unsigned page = 0; page < 6; page++) {
+            const uint64_t a = i == 0 ? n * n * n / 2 : n * n / 2, b = n * n * n / 2;
+            const uint64_t c = i == 0 ? n * n / 2 : n * n * n / 2;
+            assert_int_equal(reads[page], page < 2 ? a : page < 4 ? b : 0);
+            assert_int_equal(writes[page], page < 4 ? 0 : c);
+        }
+    }
+}
+
+/* 4 pages into 4 others, an item a time: every item is read and written once a pass, in runs. */
+static void sorts_merge(void **state)
+{
+    struct workload workload;
+    struct workload_stream stream;
+
+    (void)state;
+    fit_for("sort:item=1024", 16, 100, 2, &workload);
+    workload_stream_init(&stream, &workload, 1, 1, 0.5);
+    for (unsigned pass = 0; pass < 6; pass++) {
+        const uint64_t from = pass % 2 == 0 ? 8 : 12, to = pass % 2 == 0 ? 12 : 8;
+        const unsigned run = pass % 2 == 0 ? 2 : 4; /* pages that are merged; of 4, 2 passes */
+        unsigned char seen[16] = {0};
+        for (unsigned k = 0; k < 16; k++) {
+            struct workload_access access;
+            workload_stream_next(&stream, &access);
+            assert_false(access.write);
+            assert_true(access.page >= from && access.page < from + 4);
+            assert_int_equal((access.page - from) / run, k / 4 / run);
+            seen[access.page]++;
+            workload_stream_next(&stream, &access);
+            assert_true(access.write);
+            assert_int_equal(access.page, to + k / 4);
+        }
+        for (uint64_t page = from; page < from + 4; page++) {
+            assert_int_equal(seen[page], 4);
+        }
+    }
+}
+
 static void wrong_texts_are_refused(void **state)
 {
     const char *const texts[][2] = {
@@ -565,6 +640,7 @@ static void wrong_texts_are_refused(void **state)
         {"loop:step=1", "pages"},       {"stride:step=0", "step=0"},
         {"hotcold:hot=1.5", "a share"}, {"phases:move=x", "jump or slide"},
         {"stack:frame=0", "1 to 4096"}, {"heap:objects=5000", "1 to 4096"},
+        {"matrix:order=kij", "ijk or"}, {"sort:item=5000", "1 to 4096"},
         {"ycsb:mix=g", "a to f"},       {"ycsb:record=4097", "1 to 4096"},
         {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
         {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
@@ -606,7 +682,9 @@ static void printed_text_parses_to_the_same(void **state)
                                  "phases:move=slide",
                                  "stack:frame=9",
                                  "heap:objects=3",
-                                 "chase"};
+                                 "chase",
+                                 "matrix",
+                                 "sort"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -642,6 +720,8 @@ int main(void)
         cmocka_unit_test(sets_move),
         cmocka_unit_test(stacks_grow_and_shrink),
         cmocka_unit_test(heaps_grow),
+        cmocka_unit_test(matrices_are_multiplied),
+        cmocka_unit_test(sorts_merge),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
         cmocka_unit_test(printed_text_parses_to_the_same),
