@@ -23,6 +23,16 @@ bool replay_add(struct replay *replay, uint64_t page, bool write)
     return true;
 }
 
+bool replay_end(struct replay *replay)
+{
+    replay->parts = 1;
+    replay->part_end = malloc(sizeof(*replay->part_end));
+    if (replay->part_end != NULL) {
+        replay->part_end[0] = replay->count;
+    }
+    return replay->part_end != NULL;
+}
+
 void replay_free(struct replay *replay)
 {
     if (replay != NULL) {

@@ -19,6 +19,8 @@ struct replay {
 
 /* False: no memory, or too many. */
 bool replay_add(struct replay *replay, uint64_t page, bool write);
+/* All is there, and is one part. False: no memory. */
+bool replay_end(struct replay *replay);
 void replay_free(struct replay *replay);
 
 /* Streams of a workload whose replay is there: each plays part `thread` modulo `parts`. */

@@ -165,12 +165,9 @@ static bool trace_keep(struct workload *workload, const struct workload_scene *s
 {
     struct replay *replay = loading->replay;
 
-    replay->parts = 1;
-    replay->part_end = malloc(sizeof(*replay->part_end));
-    if (replay->part_end == NULL || !pages_order(loading)) {
+    if (!pages_order(loading) || !replay_end(replay)) {
         return workload_refuse(ret_refusal, "%s: no memory for it", workload->path);
     }
-    replay->part_end[0] = replay->count;
     if (workload->value[0].number == THREADS_APART && !threads_part(loading)) {
         return workload_refuse(ret_refusal, "%s: no memory for it", workload->path);
     }

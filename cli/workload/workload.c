@@ -14,9 +14,10 @@
 #define SHOWN_MAX 60 /* of a text that is refused */
 
 static const struct workload_family *const families[] = {
-    &workload_uniform, &workload_sequential, &workload_zipf,    &workload_loop,   &workload_stride,
-    &workload_trace,   &workload_ycsb,       &workload_hotcold, &workload_phases, &workload_stack,
-    &workload_heap,    &workload_chase,      &workload_matrix,  &workload_sort,
+    &workload_uniform, &workload_sequential, &workload_zipf, &workload_loop,
+    &workload_stride,  &workload_trace,      &workload_ycsb, &workload_hotcold,
+    &workload_phases,  &workload_stack,      &workload_heap, &workload_chase,
+    &workload_matrix,  &workload_sort,       &workload_bfs,  &workload_pagerank,
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 

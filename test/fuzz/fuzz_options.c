@@ -96,8 +96,10 @@ static bool resolve_workload(struct resolved *resolved, const struct mm_options 
         .seed = resolved->options.value[OPTION_SEED].number,
         .threads = (uint32_t)resolved->options.value[OPTION_THREADS].number};
 
-    if (resolved->workload.path[0] != '\0') {
-        return false; /* no file is opened here */
+    if (resolved->workload.path[0] != '\0' ||
+        strncmp(resolved->options.value[OPTION_WORKLOAD].text, "bfs", 3) == 0 ||
+        strncmp(resolved->options.value[OPTION_WORKLOAD].text, "pagerank", 8) == 0) {
+        return false; /* no file is opened here, no graph is made */
     }
     if (!workload_fit(&resolved->workload, &scene, &refusal)) {
         REQUIRE(strstr(refusal.text, "=") != NULL, "no key is named: %s", refusal.text);

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "workload/graph.h"
 #include "workload/workload.h"
 
 #define SAMPLES 400000u
@@ -627,6 +628,115 @@ static void sorts_merge(void **state)
     }
 }
 
+/* ---- graphs --------------------------------------------------------------------------------- */
+
+struct touches {
+    uint64_t reads, writes, beyond, bytes;
+};
+
+static bool touch_count(void *context, uint64_t address, bool write)
+{
+    struct touches *touches = context;
+
+    *(write ? &touches->writes : &touches->reads) += 1;
+    touches->beyond += address >= touches->bytes;
+    return true;
+}
+
+/* Every edge at both ends, a few vertices with most of them. */
+static void kronecker_graphs_are_skewed(void **state)
+{
+    uint64_t largest = 0, alone = 0;
+    struct graph graph;
+
+    (void)state;
+    assert_true(graph_make(&graph, 12, 16, 1));
+    assert_int_equal(graph.vertices, 4096);
+    assert_int_equal(graph.edges, 2 * 16 * 4096);
+    assert_int_equal(graph.offset[4096], graph.edges);
+    for (uint32_t v = 0; v < graph.vertices; v++) {
+        const uint64_t degree = graph.offset[v + 1] - graph.offset[v];
+        largest = degree > largest ? degree : largest;
+        alone += degree == 0;
+    }
+    assert_true(largest > 40 * 32); /* of 32 on average */
+    assert_true(alone > 400);
+    graph_free(&graph);
+}
+
+/* A search reaches each vertex once, over an edge, and never one level later than it could. */
+static void searches_reach_everybody_once(void **state)
+{
+    struct graph graph;
+
+    (void)state;
+    assert_true(graph_make(&graph, 10, 4, 3));
+    uint32_t *parent = calloc(1024, sizeof(*parent)), *queue = calloc(1024, sizeof(*queue));
+    uint32_t *level = calloc(1024, sizeof(*level)), *root = calloc(1024, sizeof(*root));
+    unsigned char *seen = calloc(1024, 1);
+    struct touches touches = {.bytes = graph_bytes(graph.vertices, graph.edges)};
+    const struct graph_watcher watcher = {touch_count, &touches};
+
+    assert_true(graph_search(&graph, parent, queue, &watcher));
+    for (uint32_t at = 0; at < 1024; at++) {
+        const uint32_t v = queue[at], from = parent[v];
+        bool edge = from == v;
+        assert_int_equal(seen[v]++, 0);
+        for (uint64_t e = graph.offset[v]; e < graph.offset[v + 1]; e++) {
+            edge = edge || graph.target[e] == from;
+        }
+        assert_true(edge);
+        level[v] = from == v ? 0 : level[from] + 1;
+        root[v] = from == v ? v : root[from];
+    }
+    for (uint32_t v = 0; v < 1024; v++) {
+        for (uint64_t e = graph.offset[v]; e < graph.offset[v + 1]; e++) {
+            assert_int_equal(root[v], root[graph.target[e]]);
+            assert_true(level[graph.target[e]] <= level[v] + 1);
+        }
+    }
+    assert_int_equal(touches.writes, 2 * 1024);
+    assert_int_equal(touches.reads, 1024 + 3 * 1024 + 2 * graph.edges);
+    assert_int_equal(touches.beyond, 0);
+    touches = (struct touches){.bytes = touches.bytes};
+    assert_true(graph_rank(&graph, &watcher));
+    assert_int_equal(touches.writes, 2 * 1024);
+    assert_int_equal(touches.reads, 2 * (2 * 1024 + 2 * graph.edges));
+    assert_int_equal(touches.beyond, 0);
+    free(parent);
+    free(queue);
+    free(level);
+    free(root);
+    free(seen);
+    graph_free(&graph);
+}
+
+static void graphs_are_played(void **state)
+{
+    const char *const texts[] = {"bfs", "pagerank:scale=9"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct workload workload;
+        struct workload_stream stream;
+        unsigned char seen[64] = {0};
+        uint64_t pages = 0, last = UINT64_MAX;
+        fit_for(texts[i], 64, 10, 2, &workload);
+        assert_int_equal(workload.value[0].number, i == 0 ? 10 : 9);
+        workload_stream_init(&stream, &workload, 1, 1, 0.5);
+        for (unsigned k = 0; k < 100000; k++) {
+            struct workload_access access;
+            workload_stream_next(&stream, &access);
+            assert_true(access.page < 64);
+            assert_true(access.page != last || stream.place == 1);
+            last = access.page;
+            pages += seen[access.page]++ == 0;
+        }
+        assert_true(pages > (i == 0 ? 35 : 17));
+        workload_release(&workload);
+    }
+}
+
 static void wrong_texts_are_refused(void **state)
 {
     const char *const texts[][2] = {
@@ -641,6 +751,7 @@ static void wrong_texts_are_refused(void **state)
         {"hotcold:hot=1.5", "a share"}, {"phases:move=x", "jump or slide"},
         {"stack:frame=0", "1 to 4096"}, {"heap:objects=5000", "1 to 4096"},
         {"matrix:order=kij", "ijk or"}, {"sort:item=5000", "1 to 4096"},
+        {"bfs:scale=23", "1 to 22"},    {"pagerank:edges=0", "1 to 1000"},
         {"ycsb:mix=g", "a to f"},       {"ycsb:record=4097", "1 to 4096"},
         {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
         {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
@@ -722,6 +833,9 @@ int main(void)
         cmocka_unit_test(heaps_grow),
         cmocka_unit_test(matrices_are_multiplied),
         cmocka_unit_test(sorts_merge),
+        cmocka_unit_test(kronecker_graphs_are_skewed),
+        cmocka_unit_test(searches_reach_everybody_once),
+        cmocka_unit_test(graphs_are_played),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
         cmocka_unit_test(printed_text_parses_to_the_same),
