@@ -54,7 +54,7 @@ struct workload_family {
 extern const struct workload_family workload_uniform, workload_sequential, workload_zipf,
     workload_loop, workload_stride, workload_trace, workload_ycsb, workload_hotcold,
     workload_phases, workload_stack, workload_heap, workload_chase, workload_matrix, workload_sort,
-    workload_bfs, workload_pagerank;
+    workload_bfs, workload_pagerank, workload_masim;
 
 /* False, with the reason. */
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)

@@ -4,9 +4,10 @@
  *   bfs:scale=,edges=16        breadth-first search through all of it
  *   pagerank:scale=,edges=16   PageRank, which reads the ranks of all neighbours of all vertices
  *
- * 2^scale vertices (default: as many as fit, at most 2^16), edges= times as many edges. The algorithm
- * runs once before the load begins; what it touched is played again and again, each thread from its
- * own, evenly spread place. Several accesses to the same page one after the other are one.
+ * 2^scale vertices (default: as many as fit, at most 2^16), edges= times as many edges. The
+ * algorithm runs once before the load begins; what it touched is played again and again, each
+ * thread from its own, evenly spread place. Several accesses to the same page one after the other
+ * are one.
  */
 #include "workload/graph.h"
 #include "workload/replay.h"
@@ -47,7 +48,7 @@ static bool scale_settle(struct workload *workload, const struct workload_scene 
                            (unsigned long long)scene->pages);
 }
 
-/* Accesses to a page that was touched just before are one with that; it writes if one of them does. */
+/* Accesses to the page that was touched last are one with that, which writes if one of them does. */
 static bool page_keep(void *context, uint64_t address, bool write)
 {
     struct replay *replay = context;

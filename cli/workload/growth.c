@@ -1,12 +1,12 @@
 /*
  * growth.c - what a program's own memory does: a stack that grows and shrinks, a heap that grows.
  *
- *   stack:frame=256            calls: each has frame= bytes and writes its page, each return reads
- *                              that of the caller. The thread goes down to a random depth, up or
- *                              down to the next one, and so on; small depths are likelier
- *   heap:objects=16,theta=0.99 a new object is written behind the last one, of which objects= are in
- *                              a page; for each new one three that are there are touched, zipf by how
- *                              new their pages are. Where the memory ends the heap is empty again
+ *   stack:frame=256             calls: each has frame= bytes and writes its page, each return reads
+ *                               that of the caller. The thread goes down to a random depth, up or
+ *                               down to the next one, and so on; small depths are likelier
+ *   heap:objects=16,theta=0.99  a new object is written behind the last one, objects= to a page;
+ *                               for each new one three that are there are read, zipf by how new
+ *                               their pages are. Where the memory ends the heap is empty again
  *
  * Each thread has its own part of the memory; with more threads than pages some share one.
  */

@@ -1,13 +1,13 @@
 /*
  * kernels.c - what numerical and sorting code touches, element by element.
  *
- *   matrix:n=,order=ijk|ikj   C = A * B, n times n doubles each, row by row, one behind the other
- *                             (default: as large as fits). ijk: B goes by columns, a row further each
- *                             time; ikj: all go by rows. Each thread begins at its own row
- *   sort:item=64              a merge sort of item= bytes each, half of the memory into the other and
- *                             back: runs of a page, then of two, until all is one; then anew. Which
- *                             run gives the next item is as likely as items are left in it. Each thread
- *                             has its own part of the memory
+ *   matrix:n=,order=ijk|ikj  C = A * B, n times n doubles each, row by row, one behind the other
+ *                            (default: as large as fits). ijk: B goes by columns, a row further
+ *                            each time; ikj: all go by rows. Each thread begins at its own row
+ *   sort:item=64             a merge sort of item= bytes each, half of the memory into the other
+ *                            and back: runs of a page, then of two, until all is one; then anew.
+ *                            Which run gives the next item is as likely as items are left in it.
+ *                            Each thread has its own part of the memory
  */
 #include "workload/family.h"
 

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "numbers.h"
@@ -14,10 +15,10 @@
 #define SHOWN_MAX 60 /* of a text that is refused */
 
 static const struct workload_family *const families[] = {
-    &workload_uniform, &workload_sequential, &workload_zipf, &workload_loop,
-    &workload_stride,  &workload_trace,      &workload_ycsb, &workload_hotcold,
-    &workload_phases,  &workload_stack,      &workload_heap, &workload_chase,
-    &workload_matrix,  &workload_sort,       &workload_bfs,  &workload_pagerank,
+    &workload_uniform,  &workload_sequential, &workload_zipf,    &workload_loop,   &workload_stride,
+    &workload_trace,    &workload_ycsb,       &workload_hotcold, &workload_phases, &workload_stack,
+    &workload_heap,     &workload_chase,      &workload_matrix,  &workload_sort,   &workload_bfs,
+    &workload_pagerank, &workload_masim,
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
@@ -249,7 +250,9 @@ bool workload_fit(struct workload *workload, const struct workload_scene *scene,
 void workload_release(struct workload *workload)
 {
     replay_free(workload->replay);
+    free(workload->masim);
     workload->replay = NULL;
+    workload->masim = NULL;
 }
 
 bool workload_has_writes(const struct workload *workload)

@@ -18,10 +18,11 @@
 #include "workload/scatter.h"
 #include "workload/zipf.h"
 
-#define WORKLOAD_WORDS      512u /* 64-bit words in a page; word 0 is not chosen */
-#define WORKLOAD_KEYS_MAX   6
-#define WORKLOAD_PATH_BYTES 160
-#define WORKLOAD_TEXT_BYTES 256
+#define WORKLOAD_WORDS       512u /* 64-bit words in a page; word 0 is not chosen */
+#define WORKLOAD_KEYS_MAX    6
+#define WORKLOAD_PATH_BYTES  160
+#define WORKLOAD_TEXT_BYTES  256
+#define WORKLOAD_REGIONS_MAX 64 /* masim */
 
 struct workload_family;
 
@@ -43,6 +44,7 @@ struct workload {
     struct scatter scatter;
     uint64_t key;          /* of hashes */
     struct replay *replay; /* replay.h; what is played again and again */
+    struct masim *masim;   /* masim.c; the phases of a file */
 };
 
 /* Why a text or a fit was refused: the word, the reason, the remedy. */
@@ -103,6 +105,11 @@ struct workload_stream {
             bool taken; /* an item that is not put down yet */
             bool back;  /* from the second half into the first */
         } sort;
+        struct {
+            uint64_t at[WORKLOAD_REGIONS_MAX]; /* in each region */
+            uint64_t page;                     /* of the last access */
+            bool write_back;                   /* what was just read */
+        } masim;
     };
 };
 
