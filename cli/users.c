@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "stop.h"
@@ -14,16 +15,34 @@
 /* A fault may be handled on the stack of the thread that took it. Only touched pages cost. */
 #define STACK_BYTES (256u << 10)
 
+/* The shorter it is the less a sleep would keep to it. */
+#define SLEEP_NS 200000u
+
+static void user_think(uint64_t nanoseconds)
+{
+    if (nanoseconds >= SLEEP_NS) {
+        const struct timespec rest = {.tv_sec = (time_t)(nanoseconds / 1000000000),
+                                      .tv_nsec = (long)(nanoseconds % 1000000000)};
+        nanosleep(&rest, NULL);
+    } else if (nanoseconds > 0) {
+        const uint64_t end = clock_ns(CLOCK_MONOTONIC) + nanoseconds;
+        while (clock_ns(CLOCK_MONOTONIC) < end) {
+        }
+    }
+}
+
 static void user_access_all(struct user *user)
 {
     const struct users *users = user->users;
     struct histogram *latency = users->latency ? &user->latency : NULL;
+    const uint64_t think = workload_think(user->stream.workload);
 
     for (uint64_t done = 0; done < users->accesses_max && !stop_wanted();) {
         struct workload_access access;
 
         workload_stream_next(&user->stream, &access);
         oracle_access(users->oracle, &access, user->index, latency);
+        user_think(think);
         __atomic_store_n(&user->accesses, ++done, __ATOMIC_RELAXED);
     }
 }

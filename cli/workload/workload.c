@@ -22,6 +22,16 @@ static const struct workload_family *const families[] = {
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
+enum { COMMON_THINK, COMMON_APART, COMMON_SCATTER };
+
+static const struct workload_key common_key[WORKLOAD_COMMON_MAX] = {
+    [COMMON_THINK] = {.name = "think",
+                      .kind = WORKLOAD_NUMBER,
+                      .wanted = "a number of nanoseconds from 1 to 1000000000",
+                      .number_max = 1000000000},
+    [COMMON_APART] = WORKLOAD_SWITCH("apart", 0),
+    [COMMON_SCATTER] = WORKLOAD_SWITCH("scatter", 0)};
+
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)
 {
     va_list arguments;
@@ -85,7 +95,9 @@ static bool key_refuse(const struct workload_family *family, const char *key, si
     for (size_t i = 0; i < count; i++) {
         name_add(names, sizeof(names), family->key[i].name, i, count);
     }
-    return workload_refuse(ret_refusal, "%.*s: workload %s has no such key; its keys: %s",
+    return workload_refuse(ret_refusal,
+                           "%.*s: workload %s has no such key; its keys: %s; of all: think, apart "
+                           "and scatter",
                            shown(length), key, family->name, count > 0 ? names : "none");
 }
 
@@ -123,6 +135,8 @@ static bool pair_parse(struct workload *workload, const char *pair, size_t lengt
     const struct workload_family *family = workload->family;
     const char *equals = memchr(pair, '=', length);
     const size_t key_length = equals ? (size_t)(equals - pair) : length;
+    const struct workload_key *key = NULL;
+    struct workload_value *to = NULL;
     char value[64] = "";
 
     if (equals && length - key_length - 1 < sizeof(value)) {
@@ -131,10 +145,20 @@ static bool pair_parse(struct workload *workload, const char *pair, size_t lengt
     }
     for (unsigned i = 0; family->key[i].name != NULL; i++) {
         if (text_equals(pair, key_length, family->key[i].name)) {
-            return value_set(&family->key[i], value, &workload->value[i]) ||
-                   workload_refuse(ret_refusal, "%.*s: %s must be %s", shown(length), pair,
-                                   family->key[i].name, family->key[i].wanted);
+            key = &family->key[i];
+            to = &workload->value[i];
         }
+    }
+    for (unsigned i = 0; i < WORKLOAD_COMMON_MAX && key == NULL; i++) {
+        if (text_equals(pair, key_length, common_key[i].name)) {
+            key = &common_key[i];
+            to = &workload->common[i];
+        }
+    }
+    if (key != NULL) {
+        return value_set(key, value, to) ||
+               workload_refuse(ret_refusal, "%.*s: %s must be %s", shown(length), pair, key->name,
+                               key->wanted);
     }
     return key_refuse(family, pair, key_length, ret_refusal);
 }
@@ -220,20 +244,33 @@ static void value_print(const struct workload_key *key, const struct workload_va
     }
 }
 
+/* ",name=value", or ':' in front where it is the first. */
+static void pair_print(char text[WORKLOAD_TEXT_BYTES], const struct workload_key *key,
+                       const struct workload_value *value, bool *first)
+{
+    const size_t length = strlen(text);
+    char shown_value[NUMBER_TEXT_BYTES];
+
+    value_print(key, value, shown_value);
+    snprintf(text + length, WORKLOAD_TEXT_BYTES - length, "%c%s=%s", *first ? ':' : ',', key->name,
+             shown_value);
+    *first = false;
+}
+
 void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT_BYTES])
 {
     const struct workload_family *family = workload->family;
-    char *to = ret_text, *end = ret_text + WORKLOAD_TEXT_BYTES;
-    char value[NUMBER_TEXT_BYTES];
     bool first = !family->path;
 
-    to += snprintf(to, (size_t)(end - to), "%s%s%s", family->name, family->path ? ":" : "",
-                   workload->path);
+    snprintf(ret_text, WORKLOAD_TEXT_BYTES, "%s%s%s", family->name, family->path ? ":" : "",
+             workload->path);
     for (unsigned i = 0; family->key[i].name != NULL; i++) {
-        value_print(&family->key[i], &workload->value[i], value);
-        to += snprintf(to, (size_t)(end - to), "%c%s=%s", first ? ':' : ',', family->key[i].name,
-                       value);
-        first = false;
+        pair_print(ret_text, &family->key[i], &workload->value[i], &first);
+    }
+    for (unsigned i = 0; i < WORKLOAD_COMMON_MAX; i++) {
+        if (workload->common[i].number != 0) {
+            pair_print(ret_text, &common_key[i], &workload->common[i], &first);
+        }
     }
 }
 
@@ -242,9 +279,23 @@ void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT
 bool workload_fit(struct workload *workload, const struct workload_scene *scene,
                   struct workload_refusal *ret_refusal)
 {
-    workload->pages = scene->pages;
-    workload->threads = scene->threads;
-    return workload->family->fit == NULL || workload->family->fit(workload, scene, ret_refusal);
+    struct workload_scene part = *scene;
+
+    if (workload->common[COMMON_APART].number != 0) {
+        part.pages /= scene->threads;
+        part.frames = scene->frames / scene->threads;
+        part.threads = 1;
+    }
+    if (part.pages == 0) {
+        return workload_refuse(ret_refusal,
+                               "apart=on: %u threads cannot share %llu pages; give a larger "
+                               "--memory, or less --threads",
+                               scene->threads, (unsigned long long)scene->pages);
+    }
+    workload->pages = part.pages;
+    workload->threads = part.threads;
+    scatter_init(&workload->places, part.pages, random_hash(scene->seed + 1));
+    return workload->family->fit == NULL || workload->family->fit(workload, &part, ret_refusal);
 }
 
 void workload_release(struct workload *workload)
@@ -255,6 +306,11 @@ void workload_release(struct workload *workload)
     workload->masim = NULL;
 }
 
+uint64_t workload_think(const struct workload *workload)
+{
+    return workload->common[COMMON_THINK].number;
+}
+
 bool workload_has_writes(const struct workload *workload)
 {
     return workload->family->writes;
@@ -263,8 +319,12 @@ bool workload_has_writes(const struct workload *workload)
 void workload_stream_init(struct workload_stream *stream, const struct workload *workload,
                           uint64_t seed, uint32_t thread, double write_ratio)
 {
-    *stream = (struct workload_stream){
-        .workload = workload, .thread = thread, .write_ratio = write_ratio};
+    const bool apart = workload->common[COMMON_APART].number != 0;
+
+    *stream = (struct workload_stream){.workload = workload,
+                                       .thread = apart ? 0 : thread,
+                                       .first_page = apart ? thread * workload->pages : 0,
+                                       .write_ratio = write_ratio};
     random_seed(&stream->random, seed, thread);
     if (workload->family->begin != NULL) {
         workload->family->begin(stream);
@@ -276,6 +336,10 @@ void workload_stream_next(struct workload_stream *stream, struct workload_access
     const struct workload_family *family = stream->workload->family;
 
     family->next(stream, ret_access);
+    if (stream->workload->common[COMMON_SCATTER].number != 0) {
+        ret_access->page = scatter_of(&stream->workload->places, ret_access->page);
+    }
+    ret_access->page += stream->first_page;
 
     /* One number serves twice: the upper 53 bits choose read or write, the lower 11 the word. */
     const uint64_t bits = random_next(&stream->random);

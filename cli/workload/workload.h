@@ -5,7 +5,12 @@
  * thread a stream of its own. A stream depends on the seed and the number of the thread only, never
  * on time or on other threads: the same seed gives the same stream.
  *
- * Each name is a family (family.h); its file says what it does and what its keys mean.
+ * Each name is a family (family.h); its file says what it does and what its keys mean. Keys of all:
+ *
+ *   think=NANOSECONDS   a thread rests so long after each access (default: not at all)
+ *   apart=on            each thread has its own part of the memory, and is alone there
+ *   scatter=on          the pages in an order without rule, so that neighbours are none; some
+ *                       families have a key of this name themselves
  */
 #ifndef MM_CLI_WORKLOAD_WORKLOAD_H
 #define MM_CLI_WORKLOAD_WORKLOAD_H
@@ -20,6 +25,7 @@
 
 #define WORKLOAD_WORDS       512u /* 64-bit words in a page; word 0 is not chosen */
 #define WORKLOAD_KEYS_MAX    6
+#define WORKLOAD_COMMON_MAX  3
 #define WORKLOAD_PATH_BYTES  160
 #define WORKLOAD_TEXT_BYTES  256
 #define WORKLOAD_REGIONS_MAX 64 /* masim */
@@ -34,12 +40,14 @@ struct workload_value {
 
 struct workload {
     const struct workload_family *family;
-    struct workload_value value[WORKLOAD_KEYS_MAX]; /* in the order of the family's keys */
-    char path[WORKLOAD_PATH_BYTES];                 /* of families that are made from a file */
+    struct workload_value value[WORKLOAD_KEYS_MAX];    /* in the order of the family's keys */
+    struct workload_value common[WORKLOAD_COMMON_MAX]; /* of the keys that all have */
+    char path[WORKLOAD_PATH_BYTES];                    /* of families that are made from a file */
 
     /* Set by workload_fit(). */
-    uint64_t pages;
-    uint32_t threads;
+    uint64_t pages;        /* for all threads; with apart=on, for each */
+    uint32_t threads;      /* in these pages */
+    struct scatter places; /* of scatter=on */
     struct zipf zipf;
     struct scatter scatter;
     uint64_t key;          /* of hashes */
@@ -66,6 +74,8 @@ bool workload_fit(struct workload *workload, const struct workload_scene *scene,
 void workload_release(struct workload *workload);
 /* The text with every key resolved. */
 void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT_BYTES]);
+/* Nanoseconds of rest after each access. */
+uint64_t workload_think(const struct workload *workload);
 /* It says itself which accesses write: the write ratio does not count. */
 bool workload_has_writes(const struct workload *workload);
 
@@ -79,6 +89,7 @@ struct workload_stream {
     const struct workload *workload;
     struct random_generator random;
     uint32_t thread;
+    uint64_t first_page; /* of its own part; 0 without one */
     double write_ratio;
     uint64_t place; /* where it is: each family's own */
     union {

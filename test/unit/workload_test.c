@@ -260,6 +260,48 @@ static void scatter_moves_the_hottest_page(void **state)
     }
 }
 
+/* In its own part each thread does the same as alone; scattered, every page is another. */
+static void keys_of_all(void **state)
+{
+    struct workload alone, apart, scattered;
+    struct workload_stream one, other, third;
+    unsigned char seen[1000] = {0};
+    unsigned same = 0;
+
+    (void)state;
+    fit_for("sequential", 250, 10, 1, &alone);
+    fit_for("sequential:apart=on", 1003, 40, 4, &apart);
+    fit_for("sequential:scatter=on", 1000, 40, 1, &scattered);
+    workload_stream_init(&one, &alone, 7, 0, 0.5);
+    workload_stream_init(&other, &apart, 7, 3, 0.5);
+    workload_stream_init(&third, &scattered, 7, 0, 0.5);
+    for (unsigned k = 0; k < 1000; k++) {
+        struct workload_access a, b, c;
+        workload_stream_next(&one, &a);
+        workload_stream_next(&other, &b);
+        workload_stream_next(&third, &c);
+        assert_int_equal(b.page, 750 + a.page);
+        assert_int_equal(seen[c.page]++, 0);
+        same += c.page == k;
+    }
+    assert_true(same < 20);
+    assert_int_equal(workload_think(&apart), 0);
+    fit("uniform:think=77", 10, 10, &apart);
+    assert_int_equal(workload_think(&apart), 77);
+}
+
+static void threads_without_a_page_are_refused(void **state)
+{
+    const struct workload_scene scene = {3, 4, 1, 4};
+    struct workload workload;
+    struct workload_refusal refusal = {""};
+
+    (void)state;
+    assert_true(workload_parse("uniform:apart=on", &workload, &refusal));
+    assert_false(workload_fit(&workload, &scene, &refusal));
+    assert_non_null(strstr(refusal.text, "apart=on: 4 threads"));
+}
+
 static void write_ratio_holds(void **state)
 {
     const double ratios[] = {0.0, 0.25, 1.0};
@@ -286,22 +328,40 @@ static void write_ratio_holds(void **state)
 static void wrong_texts_are_refused(void **state)
 {
     const char *const texts[][2] = {
-        {"", "no such workload"},       {"zipff", "zipff"},
-        {"uniform:x=1", "no such key"}, {"zipf:theta", "theta"},
-        {"zipf:theta=", "theta"},       {"zipf:theta=0", "theta"},
-        {"zipf:theta=-1", "theta=-1"},  {"zipf:theta=nan", "theta=nan"},
-        {"zipf:theta=1x", "theta=1x"},  {"zipf:scatter=maybe", "on or off"},
-        {"zipf:", "no such key"},       {"zipf:theta=1,", "no such key"},
-        {"loop:pages=0", "pages=0"},    {"loop:pages=99999999999999999999", "pages="},
-        {"loop:step=1", "pages"},       {"stride:step=0", "step=0"},
-        {"hotcold:hot=1.5", "a share"}, {"phases:move=x", "jump or slide"},
-        {"stack:frame=0", "1 to 4096"}, {"heap:objects=5000", "1 to 4096"},
-        {"matrix:order=kij", "ijk or"}, {"sort:item=5000", "1 to 4096"},
-        {"bfs:scale=23", "1 to 22"},    {"pagerank:edges=0", "1 to 1000"},
-        {"ycsb:mix=g", "a to f"},       {"ycsb:record=4097", "1 to 4096"},
-        {"trace", "trace:FILE"},        {"trace:", "trace:FILE"},
-        {"trace:-", "trace:FILE"},      {"trace:x,threads=2", "merged or apart"},
-        {"stride:step=-1", "step=-1"},  {"stride:step=1:step=2", "step"},
+        {"", "no such workload"},
+        {"zipff", "zipff"},
+        {"uniform:x=1", "no such key"},
+        {"zipf:theta", "theta"},
+        {"zipf:theta=", "theta"},
+        {"zipf:theta=0", "theta"},
+        {"zipf:theta=-1", "theta=-1"},
+        {"zipf:theta=nan", "theta=nan"},
+        {"uniform:think=0", "nanoseconds"},
+        {"uniform:apart=maybe", "on or off"},
+        {"zipf:theta=1x", "theta=1x"},
+        {"zipf:scatter=maybe", "on or off"},
+        {"zipf:", "no such key"},
+        {"zipf:theta=1,", "no such key"},
+        {"loop:pages=0", "pages=0"},
+        {"loop:pages=99999999999999999999", "pages="},
+        {"loop:step=1", "pages"},
+        {"stride:step=0", "step=0"},
+        {"hotcold:hot=1.5", "a share"},
+        {"phases:move=x", "jump or slide"},
+        {"stack:frame=0", "1 to 4096"},
+        {"heap:objects=5000", "1 to 4096"},
+        {"matrix:order=kij", "ijk or"},
+        {"sort:item=5000", "1 to 4096"},
+        {"bfs:scale=23", "1 to 22"},
+        {"pagerank:edges=0", "1 to 1000"},
+        {"ycsb:mix=g", "a to f"},
+        {"ycsb:record=4097", "1 to 4096"},
+        {"trace", "trace:FILE"},
+        {"trace:", "trace:FILE"},
+        {"trace:-", "trace:FILE"},
+        {"trace:x,threads=2", "merged or apart"},
+        {"stride:step=-1", "step=-1"},
+        {"stride:step=1:step=2", "step"},
     };
 
     (void)state;
@@ -339,6 +399,8 @@ static void printed_text_parses_to_the_same(void **state)
                                  "phases:move=slide",
                                  "stack:frame=9",
                                  "heap:objects=3",
+                                 "sequential:think=5,apart=on,scatter=on",
+                                 "zipf:think=1,scatter=off",
                                  "chase",
                                  "matrix",
                                  "sort"};
@@ -367,6 +429,8 @@ int main(void)
         cmocka_unit_test(scatter_is_a_permutation),
         cmocka_unit_test(zipf_follows_its_law),
         cmocka_unit_test(scatter_moves_the_hottest_page),
+        cmocka_unit_test(keys_of_all),
+        cmocka_unit_test(threads_without_a_page_are_refused),
         cmocka_unit_test(write_ratio_holds),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(loop_larger_than_memory_is_refused),
