@@ -104,6 +104,7 @@ struct mm_options {
     uint32_t region_ptes;    /* PTEs under one lock, a power of two */
     uint32_t frame_cache;    /* free frames kept per thread; 0: off */
     uint32_t fault_around;   /* pages looked at around a transition fault; 1: off */
+    uint32_t prefetch;       /* pages that a worker reads ahead of a stream at once; 0: off */
     uint32_t read_cluster;   /* pages that one read may bring where faults are sequential; 1: off */
     uint32_t transfer_batch; /* Linux machine: pages whose content one system call moves */
     uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */

@@ -63,6 +63,7 @@ void mm_options_init(struct mm_options *options)
         .fault_around = MM_DEFAULT_COUNT,
         .read_cluster = MM_DEFAULT_COUNT,
         .transfer_batch = BATCH_MAX,
+        .prefetch = MM_DEFAULT_COUNT,
         .tlb_entries = 1024,
         .list_lock_shared = true,
         .backoff = true,
@@ -119,7 +120,9 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         (o->fault_around != MM_DEFAULT_COUNT &&
          !in_range("fault_around", o->fault_around, 1, AROUND_MAX, ret_detail)) ||
         (o->read_cluster != MM_DEFAULT_COUNT &&
-         !in_range("read_cluster", o->read_cluster, 1, READ_RUN_MAX, ret_detail))) {
+         !in_range("read_cluster", o->read_cluster, 1, READ_RUN_MAX, ret_detail)) ||
+        (o->prefetch != MM_DEFAULT_COUNT &&
+         !in_range("prefetch", o->prefetch, 0, READ_RUN_MAX, ret_detail))) {
         return false;
     }
     if (!power_of_two(o->region_ptes) || !power_of_two(o->slot_reservation) ||
@@ -171,6 +174,9 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     o->pagefile_max_bytes = page_count(o->pagefile_max_bytes) * MM_PAGE_SIZE;
     if (o->read_cluster == MM_DEFAULT_COUNT) {
         o->read_cluster = (uint32_t)MAX_OF(1, MIN_OF(64, o->frames_bytes / MM_PAGE_SIZE / 64));
+    }
+    if (o->prefetch == MM_DEFAULT_COUNT) {
+        o->prefetch = (uint32_t)MIN_OF(READ_RUN_MAX, o->frames_bytes / MM_PAGE_SIZE / 64);
     }
     if (o->policy != NULL && strcmp(o->policy, policy_aging_register.name) != 0 &&
         strcmp(o->policy, policy_fifo.name) != 0) {

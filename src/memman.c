@@ -52,7 +52,7 @@ static int create_linux(mm *manager, struct machine *ret_machine, struct mm_deta
     struct linux_config config = {
         .pages = (page_number)(options->memory_bytes / MM_PAGE_SIZE),
         .threads_max = total_threads(manager),
-        .windows = MAX_OF(options->write_batch, options->read_cluster),
+        .windows = MAX_OF(options->write_batch, READ_RUN_MAX),
         .transfer = options->transfer_batch,
         .faults = options->faults == MM_FAULTS_THREAD ? LINUX_FAULTS_THREAD : LINUX_FAULTS_SIGNAL,
         .handlers = options->fault_handlers,
@@ -138,13 +138,15 @@ static struct engine_config engine_options(const mm *manager)
                     [WORKER_ZERO] = o->zeroers,
                     [WORKER_BALANCE] = 1,
                     [WORKER_GROW] = growers(o),
-                    [WORKER_DEFRAG] = o->defragmenters},
+                    [WORKER_DEFRAG] = o->defragmenters,
+                    [WORKER_PREFETCH] = 1},
         .trim_batch = o->trim_batch,
         .write_batch = o->write_batch,
         .region_ptes = o->region_ptes,
         .frame_cache = o->frame_cache,
         .fault_around = o->fault_around,
         .read_cluster = o->read_cluster,
+        .prefetch = o->prefetch,
         .standby_percent = o->machine == MM_MACHINE_LINUX ? 25 : 12,
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,
@@ -227,7 +229,7 @@ static int create_parts(mm *manager, struct mm_detail *ret_detail)
     struct mm_options *options = &manager->options;
     struct machine machine = {0};
     manager->workers = options->trimmers + options->writers + options->zeroers +
-                       options->defragmenters + 1 + growers(options);
+                       options->defragmenters + 2 + growers(options);
     manager->users = options->threads_max + MAX_OF(BORROWED_NUMBERS, options->fault_handlers);
     int error = manager_store_create(manager, total_threads(manager), ret_detail);
     if (error == MM_OK) {

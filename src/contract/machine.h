@@ -5,7 +5,7 @@
  * It decides nothing. Whatever it maps, the engine told it to; a mapping may disappear only by
  * unmap(); a fault is reported to the engine and taken again when the engine returns.
  *
- * The engine calls map(), make_writable(), sample_accessed(), failed() and zero() with the PTE region's lock
+ * The engine calls map(), place(), make_writable(), sample_accessed(), failed() and zero() with the PTE region's lock
  * held, so they must not wait; everything else with no spin lock held. `thread` is the number of the engine
  * thread that calls (0..threads_max-1): per-thread transfer windows belong to it.
  *
@@ -57,6 +57,11 @@ struct machine_ops {
      * right; a right that is too much lasts until the next unmap(). Lock held: never waits.
      */
     void (*map)(void *machine, uint32_t thread, uint32_t count, const struct machine_map *maps);
+    /*
+     * Put content in place for a later map() with source NULL, without mapping it; rules and
+     * arguments as for map(). NULL: what is in the buffer of fill_buffer() is in place.
+     */
+    void (*place)(void *machine, uint32_t thread, uint32_t count, const struct machine_map *maps);
     /* Let a page that is mapped be written. Lock held. A page not mapped is left alone. */
     void (*make_writable)(void *machine, uint32_t thread, page_number page);
     /*

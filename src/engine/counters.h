@@ -30,6 +30,8 @@
     X(ZEROED, "moves", "zeroed", "Pages Zeroed")                                                   \
     X(PREFETCHED, "moves", "prefetched", "Pages Prefetched")                                       \
     X(PREFETCH_USED, "moves", "prefetch_used", "Prefetched Pages Used")                            \
+    X(PREFETCH_WASTED, "moves", "prefetch_wasted", "Prefetched Pages Never Used")                  \
+    X(PREFETCH_LATE, "moves", "prefetch_late", "Faults on Pages Being Prefetched")                 \
     X(DEFRAGMENTED, "moves", "defragmented", "Slots Moved")                                        \
     X(UNCHANGED, "moves", "unchanged", "Modified Pages Found Unchanged")                           \
     X(DELETED, "moves", "deleted", "Pages Deleted")                                                \

@@ -219,6 +219,8 @@ static const struct worker_work work_table[WORKER_KINDS] = {
     [WORKER_GROW] = {"mm-grow", growth_needed, growth_round, 1000000000, COUNT_PAGEFILE_EXTENDED},
     [WORKER_DEFRAG] = {"mm-defrag", defrag_needed, defrag_round, 20000000,
                        COUNT_DEFRAG_PAGES_WRITTEN},
+    [WORKER_PREFETCH] = {"mm-prefetch", prefetch_needed, prefetch_round, 1000000000,
+                         COUNT_PREFETCHED},
 };
 
 /* Pause of a worker that is needed and got nowhere; it doubles, up to so many times. */

@@ -19,12 +19,15 @@
 
 #define STANDBY_PRIORITIES 8
 #define PRIORITY_NORMAL    5
+#define PRIORITY_AHEAD     2   /* read ahead, and not used yet */
 #define BATCH_MAX          512 /* pages in one trim or write batch */
 #define AROUND_MAX         64  /* pages in one fault-around window */
 #define READ_RUN_MAX       256 /* pages that one read brings */
 #define WRITE_RUN_MAX      256 /* pages that one write takes */
 #define REGION_PTES_MAX    512
-#define ERRORS_MAX         64 /* in-page errors that are remembered */
+#define ERRORS_MAX         64   /* in-page errors that are remembered */
+#define AHEAD_REQUESTS     32   /* ranges that wait to be read ahead */
+#define AHEAD_KEPT         1024 /* pages read ahead that are not given out before others */
 #define BLOCK_NONE         UINT32_MAX
 
 enum list_id {
@@ -53,6 +56,8 @@ struct pte_region {
     _Atomic uint32_t read_next, read_window;
     /* Grows with each page that was written after it had been read in, shrinks with each that was not; a hint, no lock. */
     _Atomic uint32_t write_history;
+    /* Grows with each page that was read ahead and wasted, shrinks with each used; a hint, no lock. */
+    _Atomic uint32_t ahead_wasted;
 };
 
 /* Virtual address descriptor: a reserved range. Guarded by the space lock; read by sequence. */
@@ -132,6 +137,18 @@ struct read_run {
     frame_number spares[READ_RUN_MAX]; /* in hand, for neighbours or to be given back */
 };
 
+/* Pages of one region that are read before anybody has touched them. */
+struct ahead_batch {
+    page_number first;
+    uint32_t count, block, spare, requests;
+    frame_number frames[READ_RUN_MAX]; /* by page; FRAME_NONE: it is not read */
+    pte_word entries[READ_RUN_MAX];    /* as published */
+    void *buffers[READ_RUN_MAX];
+    bool failed[READ_RUN_MAX];
+    frame_number spares[READ_RUN_MAX]; /* in hand, or to be given back */
+    struct store_request request[READ_RUN_MAX], *submitted[READ_RUN_MAX];
+};
+
 /* Working storage of one round; too large for the stack of a signal handler. */
 union scratch {
     struct {
@@ -141,6 +158,7 @@ union scratch {
     struct write_batch write;
     struct read_run read;
     struct defrag_batch defrag;
+    struct ahead_batch ahead;
 };
 
 /* How a page that is read in for a read is mapped, where the machine finds writes by faults. */
@@ -157,6 +175,7 @@ enum worker_kind {
     WORKER_BALANCE,
     WORKER_GROW,
     WORKER_DEFRAG,
+    WORKER_PREFETCH,
     WORKER_KINDS
 };
 
@@ -174,6 +193,7 @@ struct engine_config {
     uint32_t vads_max;
     uint32_t workers[WORKER_KINDS];
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
+    uint32_t prefetch; /* pages that a stream is read ahead at once; 0: only what is asked for */
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
     slot_number growth_step;   /* slots by which the page file grows at least; 0: as few as do */
@@ -259,6 +279,10 @@ struct engine {
     _Atomic uint32_t defrag_block, defrag_word;         /* where the next look begins */
     _Atomic uint32_t defrag_open;                       /* first slot of the run being filled */
     _Atomic uint32_t defrag_no_stray, defrag_no_source; /* looks in a row that found nothing */
+
+    /* Ranges to be read ahead: so many pages in the high half, the first in the low one; 0: none. */
+    CACHE_ALIGNED _Atomic uint64_t ahead_requests[AHEAD_REQUESTS];
+    _Atomic uint32_t ahead_hand; /* where the next look for one begins */
 
     struct worker_event events[WORKER_KINDS];
     _Atomic bool stopping;
@@ -460,6 +484,40 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
 enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_number page,
                                frame_number frame);
 
+/* A block for reads that are about to be published; a reference to it is the caller's. */
+uint32_t inpage_take(struct engine *engine, struct thread *self);
+/* The reads are over: wake who waits. `error` is of `page`; who waits for another looks again. */
+void inpage_complete(struct engine *engine, struct thread *self, uint32_t block, page_number page,
+                     int error);
+/*
+ * The read of a page becomes visible: its PTE, which was `seen`, names the frame in hand. Returns the
+ * new PTE. Region lock held.
+ */
+pte_word inpage_publish(struct engine *engine, struct thread *self, page_number page, pte_word seen,
+                        frame_number frame, uint32_t block, unsigned priority);
+/*
+ * What was read is not wanted: the frame is nobody's. The slot goes back to the PTE if that still
+ * names the frame, else (decommitted meanwhile) it is given back. Region and frame lock held.
+ */
+void inpage_abandon(struct engine *engine, struct thread *self, page_number page,
+                    frame_number frame, enum move_why why);
+
+/* ---- prefetch.c ---- */
+/* A hint: read the pages of the range that are in their slots. Never waits; any thread. */
+void prefetch_range(struct engine *engine, page_number first, page_number count);
+/* A fault read as far as `next`, in a window of so many pages: perhaps a stream. */
+void prefetch_behind(struct engine *engine, page_number next, uint32_t window);
+/* A page that had been read ahead was touched first: go on reading. */
+void prefetch_beyond(struct engine *engine, page_number page);
+static inline bool is_ahead(pfn_word word)
+{
+    return pfn_priority(word) == PRIORITY_AHEAD;
+}
+/* A page that was read ahead is about to be mapped; frame lock held. Returns the new word. */
+pfn_word prefetch_used(struct engine *engine, struct thread *self, page_number page, pfn_word word);
+/* It loses its frame unused. Frame lock held. */
+void prefetch_wasted(struct engine *engine, struct thread *self, page_number page);
+
 /* ---- errors.c ---- */
 void errors_record(struct engine *engine, page_number page, slot_number slot, int error);
 /*
@@ -503,7 +561,7 @@ bool trim_detach(struct engine *engine, struct thread *self, page_number page,
 /* Unmap the batch with one flush and let its frames go. No lock held but the space lock. */
 void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *batch);
 
-/* ---- trim.c, write.c, zero.c, balance.c, growth.c: a bounded round; true if it got anywhere ---- */
+/* ---- trim.c, write.c, zero.c, balance.c, growth.c, prefetch.c: a bounded round; true if it got anywhere ---- */
 bool trim_needed(struct engine *engine);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile; how many. */
 uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
@@ -518,6 +576,8 @@ bool balance_needed(struct engine *engine);
 bool balance_round(struct engine *engine, struct thread *self);
 bool growth_needed(struct engine *engine);
 bool growth_round(struct engine *engine, struct thread *self);
+bool prefetch_needed(struct engine *engine);
+bool prefetch_round(struct engine *engine, struct thread *self);
 /* A thread that found no frame trims and writes itself before it waits. */
 void balance_help(struct engine *engine, struct thread *self);
 /*

@@ -174,6 +174,9 @@ static pfn_word rescue_frame(struct engine *engine, struct thread *self, frame_n
     }
     count_rescue(self, word);
     PROBE(rescue, self->number, PFN_FIELD(frame_pfn(engine, frame), page), frame, pfn_state(word));
+    if (is_ahead(word)) {
+        word = prefetch_used(engine, self, PFN_FIELD(frame_pfn(engine, frame), page), word);
+    }
     word = pfn_with_state(fault_before_map(engine, self, frame, word, write), PFN_ACTIVE);
     frame_move(engine, self, frame, word, why);
     return word;
@@ -217,10 +220,11 @@ static bool rescue_neighbour(struct engine *engine, struct thread *self, page_nu
 }
 
 /* Map the rescued page, and its neighbours in the same state with the same call. */
-static void map_around(struct engine *engine, struct thread *self, const struct machine_map *own)
+static void map_around(struct engine *engine, struct thread *self, const struct machine_map *own,
+                       uint32_t window)
 {
     struct machine_map maps[AROUND_MAX];
-    uint32_t window = engine->config.fault_around, count = 0;
+    uint32_t count = 0;
     page_number first = own->page & ~(window - 1);
     page_number end = MIN_OF(first + window, engine->config.pages);
     for (page_number page = first; page < end; page++) {
@@ -231,6 +235,13 @@ static void map_around(struct engine *engine, struct thread *self, const struct 
         }
     }
     fault_map_pages(engine, self, count, maps);
+}
+
+/* Pages that were read ahead were read to be used: all that can be mapped together, if any are. */
+static uint32_t around_window(const struct engine *engine, bool ahead)
+{
+    return ahead && engine->config.fault_around > 1 ? MIN_OF(AROUND_MAX, engine->config.region_ptes)
+                                                    : engine->config.fault_around;
 }
 
 /* Region and frame lock held; the PTE names the frame. Both are released. */
@@ -244,15 +255,20 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
         region_unlock(engine, self, page);
         return STEP_YIELD;
     }
+    bool ahead = is_ahead(word);
+    uint32_t around = around_window(engine, ahead);
     word = rescue_frame(engine, self, frame, write);
     frame_unlock(engine, self, frame);
     rescue_pte(engine, page, frame, word, engine->policy->birth(POLICY_RESCUE), &map);
-    if (engine->config.fault_around > 1) {
-        map_around(engine, self, &map);
+    if (around > 1) {
+        map_around(engine, self, &map, around);
     } else {
         fault_map_pages(engine, self, 1, &map);
     }
     region_unlock(engine, self, page);
+    if (ahead) {
+        prefetch_beyond(engine, page);
+    }
     balance_call(engine); /* the page counted as one that could be given out */
     count_one(self, COUNT_FAULT_TRANSITION);
     self->latency = LATENCY_TRANSITION;

@@ -366,6 +366,9 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     MUST_FRAME(engine, frame, (word & (PFN_MODIFIED_BIT | PFN_WRITING | PFN_READING)) == 0);
     MUST_FRAME(engine, frame, pfn_references(word) == 0);
     MUST_FRAME(engine, frame, pfn_pins(word) == 0);
+    if (is_ahead(word)) {
+        prefetch_wasted(engine, self, page);
+    }
     pte_store(&engine->ptes[page],
               MUTANT(REPURPOSE_FORGETS_SLOT)
                   ? pte_make_software((enum protection)pfn_protection(word), SLOT_NONE)
@@ -378,16 +381,26 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     PROBE(repurpose, self->number, page, frame);
 }
 
+static uint32_t ahead_kept(const struct engine *engine)
+{
+    return MIN_OF(AHEAD_KEPT, engine->config.frames / 16);
+}
+
 /* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
 static uint32_t repurpose(struct engine *engine, struct thread *self, uint32_t count,
                           frame_number *ret_frames)
 {
     uint32_t taken = 0;
-    for (unsigned p = 0; p < STANDBY_PRIORITIES && taken == 0; p++) {
-        taken = list_take(engine, self, (enum list_id)(LIST_STANDBY + p),
-                          MIN_OF(count, FRAME_CACHE_MAX), ret_frames);
-        self->cache.ahead =
-            PFN_FIELD(frame_pfn(engine, engine->lists[LIST_STANDBY + p].head), flink);
+    for (unsigned p = 0; p <= STANDBY_PRIORITIES && taken == 0; p++) {
+        /* The youngest that were read ahead come last: else streams would take them from each other. */
+        enum list_id list =
+            (enum list_id)(LIST_STANDBY + (p < STANDBY_PRIORITIES ? p : PRIORITY_AHEAD));
+        uint32_t kept = p == PRIORITY_AHEAD ? ahead_kept(engine) : 0,
+                 have = list_count(engine, list);
+        taken = list_take(engine, self, list,
+                          MIN_OF(MIN_OF(count, FRAME_CACHE_MAX), have - MIN_OF(have, kept)),
+                          ret_frames);
+        self->cache.ahead = PFN_FIELD(frame_pfn(engine, engine->lists[list].head), flink);
     }
     bool releases = engine->machine.ops->release != NULL;
     for (uint32_t i = 0; i < taken; i++) {

@@ -23,7 +23,7 @@
  * Each thread keeps one block in reserve and refers to at most one more, so twice as many blocks
  * as threads never run out.
  */
-static uint32_t inpage_take(struct engine *engine, struct thread *self)
+uint32_t inpage_take(struct engine *engine, struct thread *self)
 {
     uint32_t block = self->block;
     if (block == BLOCK_NONE) {
@@ -58,9 +58,8 @@ static void inpage_drop(struct engine *engine, struct thread *self, uint32_t blo
     lock_release(self, &engine->wait_lock, RANK_WAIT);
 }
 
-/* `error` is of `page`; whoever waits for a neighbour looks again. */
-static void complete_block(struct engine *engine, struct thread *self, uint32_t block,
-                           page_number page, int error)
+void inpage_complete(struct engine *engine, struct thread *self, uint32_t block, page_number page,
+                     int error)
 {
     struct inpage *inpage = &engine->blocks[block];
     inpage->page = page;
@@ -81,6 +80,7 @@ enum fault_step inpage_collide(struct engine *engine, struct thread *self, page_
     if (!MUTANT(READ_WAITER_UNCOUNTED)) {
         atomic_fetch_add_explicit(&inpage->references, 1, memory_order_acq_rel);
     }
+    count_add(self, COUNT_PREFETCH_LATE, is_ahead(pfn_load(frame_pfn(engine, frame))));
     frame_unlock(engine, self, frame);
     region_unlock(engine, self, page);
     count_one(self, COUNT_FAULT_COLLIDED);
@@ -159,21 +159,28 @@ static void run_plan(struct engine *engine, struct thread *self, page_number pag
     phase_enter(engine, self, PHASE_ENGINE);
 }
 
-/* One page's read becomes visible to others; region lock held. */
-static void publish_page(struct engine *engine, struct thread *self, struct read_run *run,
-                         uint32_t at, pte_word seen, frame_number frame)
+pte_word inpage_publish(struct engine *engine, struct thread *self, page_number page, pte_word seen,
+                        frame_number frame, uint32_t block, unsigned priority)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word old = pfn_load(pfn);
-    pfn_word word = pfn_new_owner(old, pte_protection(seen), PRIORITY_NORMAL) | PFN_READING;
-    PFN_SET_FIELD(pfn, page, run->first + at);
+    pfn_word word = pfn_new_owner(old, pte_protection(seen), priority) | PFN_READING;
+    pte_word entry = pte_make_transition(frame, pte_protection(seen));
+    PFN_SET_FIELD(pfn, page, page);
     PFN_SET_FIELD(pfn, slot, pte_slot(seen));
-    PFN_SET_FIELD(pfn, block, run->block);
+    PFN_SET_FIELD(pfn, block, block);
     frame_move(engine, self, frame, pfn_with_state(word, PFN_TRANSITION),
                pfn_state(old) == PFN_FREE ? WHY_READ_START : WHY_READ_START_ZEROED);
+    pte_store(&engine->ptes[page], entry);
+    return entry;
+}
+
+static void publish_page(struct engine *engine, struct thread *self, struct read_run *run,
+                         uint32_t at, pte_word seen, frame_number frame)
+{
     run->frames[at] = frame;
-    run->entries[at] = pte_make_transition(frame, pte_protection(seen));
-    pte_store(&engine->ptes[run->first + at], run->entries[at]);
+    run->entries[at] =
+        inpage_publish(engine, self, run->first + at, seen, frame, run->block, PRIORITY_NORMAL);
 }
 
 /* Publish the reads; false if the PTE of the page is no longer what was seen. */
@@ -229,12 +236,8 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
     return MUTANT(READ_FAILED_IS_DONE) ? 0 : error;
 }
 
-/*
- * The frame goes back to nobody; region and frame lock held. The slot goes back to the PTE if it
- * still names the frame, else (decommitted meanwhile) it is given back.
- */
-static void abandon_page(struct engine *engine, struct thread *self, page_number page,
-                         frame_number frame, enum move_why why)
+void inpage_abandon(struct engine *engine, struct thread *self, page_number page,
+                    frame_number frame, enum move_why why)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
@@ -305,8 +308,8 @@ static bool run_settle(struct engine *engine, struct thread *self, struct read_r
             activate_page(engine, self, run, i, write && i == 0, &run->maps[mapped++]);
         } else {
             deleted |= i == 0 && (pfn_load(frame_pfn(engine, frame)) & PFN_DELETED) != 0;
-            abandon_page(engine, self, run->first + i, frame,
-                         error != 0 ? WHY_READ_FAIL : WHY_READ_DISMISS);
+            inpage_abandon(engine, self, run->first + i, frame,
+                           error != 0 ? WHY_READ_FAIL : WHY_READ_DISMISS);
             if (i == 0 && error != 0 && !deleted) {
                 tell_failure(engine, self, run, error);
             }
@@ -359,10 +362,11 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
         PFN_SET_FIELD(frame_pfn(engine, run->frames[0]), slot, SLOT_NONE);
         write = true;
     }
+    prefetch_behind(engine, page + run->window, run->window);
     int error = run_read_or_page(engine, self, run);
     bool deleted = run_settle(engine, self, run, 0, write, error);
     frames_tell(engine, self, page, run->count);
-    complete_block(engine, self, run->block, page, deleted ? 0 : error);
+    inpage_complete(engine, self, run->block, page, deleted ? 0 : error);
     run_give_back(engine, self, run);
     if (run->frames[0] == FRAME_NONE) {
         if (error != 0 && !deleted) {

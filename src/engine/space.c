@@ -312,6 +312,9 @@ static void delete_frame(struct engine *engine, struct thread *self, frame_numbe
         PFN_SET_FIELD(pfn, slot, SLOT_NONE);
         slots_give_back(engine, self, slot);
     }
+    if (is_ahead(word) && !MUTANT(AHEAD_DELETED_IS_NOT_WASTED)) {
+        prefetch_wasted(engine, self, PFN_FIELD(pfn, page));
+    }
     switch (pfn_state(word)) {
     case PFN_ACTIVE:
         frame_move(engine, self, frame, deleted, WHY_DELETE_ACTIVE);

@@ -31,7 +31,8 @@
     X(ZERO, "zero", "round", "pages")                                                              \
     X(BALANCE, "balance", "round", "pages")                                                        \
     X(GROW, "grow", "round", "extensions")                                                         \
-    X(DEFRAG, "defragment", "round", "pages")
+    X(DEFRAG, "defragment", "round", "pages")                                                      \
+    X(PREFETCH, "prefetch", "round", "pages")
 
 enum span_kind {
 #define X(id, name, group, amount) SPAN_##id,

@@ -32,6 +32,8 @@
     X(READ_START, FREE, TRANSITION, "hard fault: the read begins", "region")                       \
     X(READ_START_ZEROED, ZEROED, TRANSITION, "hard fault into a zeroed frame", "region")           \
     X(READ_DONE, TRANSITION, ACTIVE, "hard fault: the read is complete", "region, page")           \
+    X(READ_AHEAD, TRANSITION, STANDBY, "read ahead: the content is complete",                      \
+      "region, page, list")                                                                        \
     X(READ_FAIL, TRANSITION, FREE, "the read failed: in-page error", "region, page")               \
     X(READ_DISMISS, TRANSITION, FREE, "the PTE changed during the read", "region, page")           \
     X(TRIM, ACTIVE, TRANSITION, "removed from the working set, not yet unmapped", "region, page")  \

@@ -350,6 +350,51 @@ static void linux_map(void *self, uint32_t thread, uint32_t count, const struct 
     }
 }
 
+/*
+ * New content, to the file: it is there for CONTINUE, and no page table knows of it. The number could
+ * be another file's by now, so it is looked at before each write, as before a hole.
+ */
+static void place_run(struct linux_machine *machine, const struct map_run *run)
+{
+    struct linux_retry retry = {0};
+    off_t at = (off_t)((uint64_t)run->first << PAGE_SHIFT);
+    size_t bytes = (size_t)run->count << PAGE_SHIFT;
+    const char *source = run->source;
+
+    while (bytes > 0) {
+        ssize_t put = -1;
+
+        if (linux_file_is_ours(machine))
+            put = pwrite(machine->file, source, bytes, at);
+        else
+            errno = EBADF;
+        if (put > 0) {
+            retry.round = 0;
+            source += put;
+            at += put;
+            bytes -= (size_t)put;
+        } else if (put < 0 && linux_is_transient(errno)) {
+            linux_retry_pause(machine, &retry, "pwrite", (page_number)(at >> PAGE_SHIFT), errno);
+        } else {
+            linux_fail("pwrite", (page_number)(at >> PAGE_SHIFT), put < 0 ? errno : EIO);
+        }
+    }
+}
+
+static void linux_place(void *self, uint32_t thread, uint32_t count, const struct machine_map *maps)
+{
+    struct linux_machine *machine = self;
+    uint32_t at = 0;
+
+    (void)thread;
+    while (at < count) {
+        struct map_run run = run_at(machine, count - at, maps + at);
+
+        place_run(machine, &run);
+        at += run.count;
+    }
+}
+
 static void linux_make_writable(void *self, uint32_t thread, page_number page)
 {
     struct linux_machine *machine = self;
@@ -533,6 +578,7 @@ const struct machine_ops linux_ops = {
     .content = linux_content,
     .zero = NULL,
     .map = linux_map,
+    .place = linux_place,
     .make_writable = linux_make_writable,
     .unmap = linux_unmap,
     .unmap_near = linux_unmap_near,
