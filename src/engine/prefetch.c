@@ -174,15 +174,13 @@ static bool is_readable(pte_word word)
     return pte_form(word) == PTE_PAGE_FILE && pte_protection(word) != PROTECTION_NO_ACCESS;
 }
 
-/* Frames for pages that nobody has asked for: a quarter of what there is, if nobody waits. */
+/* Nobody waits for a frame, and half of those that can be had are not for pages read ahead. */
 static uint32_t count_room(const struct engine *engine)
 {
-    uint32_t available = frames_available(engine);
+    uint32_t half = frames_available(engine) / 2;
     uint32_t unused = list_count(engine, (enum list_id)(LIST_STANDBY + PRIORITY_AHEAD));
-    if (!frames_plenty(engine, 1) && !MUTANT(AHEAD_TAKES_WHAT_OTHERS_WAIT_FOR)) {
-        return 0;
-    }
-    return available / 2 > unused ? MIN_OF(available / 4, available / 2 - unused) : 0;
+    bool waited_for = !frames_plenty(engine, 0) && !MUTANT(AHEAD_TAKES_WHAT_OTHERS_WAIT_FOR);
+    return waited_for || half < unused ? 0 : half - unused;
 }
 
 static void take_frames(struct engine *engine, struct thread *self, struct ahead_batch *batch)

@@ -163,6 +163,13 @@ static void draw_defragmenters(struct draw *draw)
         set(draw, SIM_SLOT_RESERVATION, short_run);
 }
 
+static void draw_prefetchers(struct draw *draw)
+{
+    set(draw, SIM_PREFETCHERS, chance(draw, 40) ? 0 : between(draw, 1, 2));
+    set(draw, SIM_PREFETCH, chance(draw, 30) ? 0 : skewed(draw, 1, 64));
+    set(draw, SIM_OP_PREFETCH, chance(draw, 50) ? 0 : skewed(draw, 1, 20));
+}
+
 /* ---- what goes together ---- */
 
 static void fit(struct sim_options *options)
@@ -170,7 +177,7 @@ static void fit(struct sim_options *options)
     uint64_t *value = options->value;
     uint64_t frames = value[SIM_FRAMES], records = value[SIM_THREADS] + 2;
 
-    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_DEFRAGMENTERS; worker++)
+    for (unsigned worker = SIM_TRIMMERS; worker <= SIM_PREFETCHERS; worker++)
         records += value[worker];
     value[SIM_PAGEFILE_START] = MIN_OF(value[SIM_PAGEFILE_START], value[SIM_PAGEFILE]);
     value[SIM_REGIONS] = MIN_OF(value[SIM_REGIONS], value[SIM_MEMORY]);
@@ -192,5 +199,6 @@ void sim_draw(struct sim_options *options)
     draw_schedule(&draw);
     draw_growth(&draw);
     draw_defragmenters(&draw);
+    draw_prefetchers(&draw);
     fit(options);
 }

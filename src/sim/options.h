@@ -37,6 +37,7 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(BALANCERS, "balancers", SIM_NUMBER, 0, 8, 0, NULL, "threads that watch over the balance")    \
     X(GROWERS, "growers", SIM_NUMBER, 0, 8, 0, NULL, "threads that extend the page file")          \
     X(DEFRAGMENTERS, "defragmenters", SIM_NUMBER, 0, 8, 0, NULL, "threads that move slots")        \
+    X(PREFETCHERS, "prefetchers", SIM_NUMBER, 0, 8, 0, NULL, "threads that read ahead")            \
     X(TRIM_BATCH, "trim-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per unmap")                    \
     X(WRITE_BATCH, "write-batch", SIM_NUMBER, 1, 512, 1, NULL, "pages per round of the writer")    \
     X(REGION_PTES, "region-ptes", SIM_POWER, 1, 512, 1, NULL, "PTEs under one lock")               \
@@ -44,6 +45,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(FAULT_AROUND, "fault-around", SIM_POWER, 1, 64, 1, NULL,                                     \
       "pages looked at around a transition fault")                                                 \
     X(READ_CLUSTER, "read-cluster", SIM_NUMBER, 1, 256, 1, NULL, "pages that one read may bring")  \
+    X(PREFETCH, "prefetch", SIM_NUMBER, 0, 256, 0, NULL,                                           \
+      "pages that a stream is read ahead at once; 0: off")                                         \
     X(STANDBY_PERCENT, "standby-percent", SIM_NUMBER, 0, 100, 25, NULL,                            \
       "of the frames that trimming keeps available")                                               \
     X(TLB, "tlb", SIM_POWER, 0, 1024, 0, NULL, "TLB entries per thread; 0: off")                   \
@@ -71,6 +74,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(OP_RESERVE, "op-reserve", SIM_NUMBER, 0, 1000, 0, NULL, "release and reserve a region")      \
     X(OP_RETIRE, "op-retire", SIM_NUMBER, 0, 1000, 0, NULL, "take a frame out of service")         \
     X(OP_DETACH, "op-detach", SIM_NUMBER, 0, 1000, 0, NULL, "leave the machine and come back")     \
+    X(OP_PREFETCH, "op-prefetch", SIM_NUMBER, 0, 1000, 0, NULL,                                    \
+      "weight of: ask for a run to be read ahead")                                                 \
     X(FAULT_READ_ERROR, "fault-read-error", SIM_NUMBER, 0, 1000000, 0, NULL,                       \
       "per million: reads refused")                                                                \
     X(FAULT_WRITE_ERROR, "fault-write-error", SIM_NUMBER, 0, 1000000, 0, NULL,                     \

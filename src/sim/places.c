@@ -12,8 +12,9 @@ static const char *const list_names[LIST_STANDBY] = {[LIST_ZEROED] = "zeroed",
                                                      [LIST_MODIFIED] = "modified",
                                                      [LIST_BAD] = "bad"};
 static const char *const worker_names[WORKER_KINDS] = {
-    [WORKER_TRIM] = "trimmers",     [WORKER_WRITE] = "writers", [WORKER_ZERO] = "zeroers",
-    [WORKER_BALANCE] = "balancers", [WORKER_GROW] = "growers",  [WORKER_DEFRAG] = "defragmenters"};
+    [WORKER_TRIM] = "trimmers",       [WORKER_WRITE] = "writers", [WORKER_ZERO] = "zeroers",
+    [WORKER_BALANCE] = "balancers",   [WORKER_GROW] = "growers",  [WORKER_DEFRAG] = "defragmenters",
+    [WORKER_PREFETCH] = "prefetchers"};
 
 /* Is `address` in the array? Then *ret_index says where. */
 static bool in_array(uintptr_t address, const void *array, size_t element, uint64_t count,

@@ -78,6 +78,9 @@ static void add_counts(struct sim_result *sum, const struct sim_result *result)
     sum->slots_moved += result->slots_moved;
     sum->slot_moves_aborted += result->slot_moves_aborted;
     sum->runs_emptied += result->runs_emptied;
+    sum->prefetched += result->prefetched;
+    sum->prefetch_used += result->prefetch_used;
+    sum->prefetch_wasted += result->prefetch_wasted;
     for (unsigned i = 0; i < ARRAY_COUNT(sum->read_back); i++)
         sum->read_back[i] += result->read_back[i];
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
@@ -159,10 +162,10 @@ static void print_text(const struct report *report)
     printf("%" PRIu64 " passed, %" PRIu64 " failed; %" PRIu64 " steps, %" PRIu64
            " operations, %" PRIu64 " hard faults, %" PRIu64 " in-page errors, %" PRIu64
            " slots retired, %" PRIu64 " pages unchanged, %" PRIu64 " extensions, %" PRIu64
-           " refused, %" PRIu64 " slots moved, ",
+           " refused, %" PRIu64 " slots moved, %" PRIu64 " pages read ahead, ",
            report->passed, report->failed, sum->steps, sum->operations, sum->hard_faults,
            sum->page_errors, sum->slots_retired, sum->unchanged, sum->extensions, sum->refused,
-           sum->slots_moved);
+           sum->slots_moved, sum->prefetched);
     print_injected(report);
     printf(", %" PRIu64 " checks\n", sum->checks);
 }
@@ -240,15 +243,17 @@ static void json_counts(FILE *file, const struct report *report)
             ",\n  \"operations\": %" PRIu64 ",\n  \"checks\": %" PRIu64 ",\n",
             (double)(clock_ns() - report->begin_ns) / 1e9, sum->steps, sum->switches,
             sum->operations, sum->checks);
-    fprintf(file,
-            "  \"faults\": {\"demand_zero\": %" PRIu64 ", \"hard\": %" PRIu64
-            ", \"in_page_error\": %" PRIu64 "},\n  \"slots_retired\": %" PRIu64
-            ",\n  \"unchanged\": %" PRIu64 ",\n  \"pagefile\": {\"extensions\": %" PRIu64
-            ", \"refused\": %" PRIu64 "},\n  \"defrag\": {\"moved\": %" PRIu64
-            ", \"aborted\": %" PRIu64 ", \"emptied\": %" PRIu64 "},\n  \"injected\": {",
-            sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_retired,
-            sum->unchanged, sum->extensions, sum->refused, sum->slots_moved,
-            sum->slot_moves_aborted, sum->runs_emptied);
+    fprintf(
+        file,
+        "  \"faults\": {\"demand_zero\": %" PRIu64 ", \"hard\": %" PRIu64
+        ", \"in_page_error\": %" PRIu64 "},\n  \"slots_retired\": %" PRIu64
+        ",\n  \"unchanged\": %" PRIu64 ",\n  \"pagefile\": {\"extensions\": %" PRIu64
+        ", \"refused\": %" PRIu64 "},\n  \"defrag\": {\"moved\": %" PRIu64 ", \"aborted\": %" PRIu64
+        ", \"emptied\": %" PRIu64 "},\n  \"prefetch\": {\"pages\": %" PRIu64 ", \"used\": %" PRIu64
+        ", \"wasted\": %" PRIu64 "},\n  \"injected\": {",
+        sum->demand_zero, sum->hard_faults, sum->page_errors, sum->slots_retired, sum->unchanged,
+        sum->extensions, sum->refused, sum->slots_moved, sum->slot_moves_aborted, sum->runs_emptied,
+        sum->prefetched, sum->prefetch_used, sum->prefetch_wasted);
     for (unsigned i = 0; i < FAULT_CLASSES; i++)
         fprintf(file, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
                 faulty_class_name((enum faulty_class)i), sum->injected[i]);

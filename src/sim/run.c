@@ -37,6 +37,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .frame_cache = (uint32_t)value[SIM_FRAME_CACHE],
         .fault_around = (uint32_t)value[SIM_FAULT_AROUND],
         .read_cluster = (uint32_t)value[SIM_READ_CLUSTER],
+        .prefetch = (uint32_t)value[SIM_PREFETCH],
         .standby_percent = (uint32_t)value[SIM_STANDBY_PERCENT],
         .list_lock_shared = value[SIM_LIST_LOCK] != 0,
         .backoff = value[SIM_BACKOFF] != 0,
@@ -79,7 +80,7 @@ static int create_world(struct sim *sim)
     sim->ranges = calloc(sim->range_count, sizeof(*sim->ranges));
     sim->pinned = calloc(config.engine.pages, sizeof(*sim->pinned));
     sim->retired_max = config.engine.frames / 4;
-    for (unsigned option = SIM_OP_READ; option <= SIM_OP_DETACH; option++)
+    for (unsigned option = SIM_OP_READ; option <= SIM_OP_PREFETCH; option++)
         sim->weights += options->value[option];
     sim->rounds = (uint32_t)sim_value(sim, SIM_PAUSES) + 1;
     sim->next_look = sim_value(sim, SIM_LOOK_EVERY);
@@ -299,6 +300,9 @@ static void take_counters(struct sim *sim)
     result->slots_moved = counter_sum(engine, COUNT_DEFRAGMENTED);
     result->slot_moves_aborted = counter_sum(engine, COUNT_DEFRAG_ABORTED);
     result->runs_emptied = counter_sum(engine, COUNT_DEFRAG_EMPTIED);
+    result->prefetched = counter_sum(engine, COUNT_PREFETCHED);
+    result->prefetch_used = counter_sum(engine, COUNT_PREFETCH_USED);
+    result->prefetch_wasted = counter_sum(engine, COUNT_PREFETCH_WASTED);
     result->page_errors = sim->oracle.errors;
     result->slots_retired = counter_sum(engine, COUNT_SLOT_RETIRED);
     moves_take(engine, &result->moves);

@@ -45,6 +45,7 @@ bool scaling_reads(enum sim_option option)
         [SIM_LIST_LOCK] = true,    [SIM_BACKOFF] = true,          [SIM_DIRTY_BIT] = true,
         [SIM_SLOT_SEARCH] = true,  [SIM_SLOT_RESERVATION] = true, [SIM_OP_READ] = true,
         [SIM_OP_WRITE] = true,     [SIM_MAP_WRITABLE] = true,     [SIM_DEFRAGMENTERS] = true,
+        [SIM_PREFETCHERS] = true,  [SIM_PREFETCH] = true,
     };
 
     return reads[option];
@@ -72,13 +73,15 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
                     [WORKER_WRITE] = (uint32_t)given_or(options, SIM_WRITERS, 1),
                     [WORKER_ZERO] = (uint32_t)given_or(options, SIM_ZEROERS, 1),
                     [WORKER_BALANCE] = (uint32_t)given_or(options, SIM_BALANCERS, 1),
-                    [WORKER_DEFRAG] = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0)},
+                    [WORKER_DEFRAG] = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0),
+                    [WORKER_PREFETCH] = (uint32_t)given_or(options, SIM_PREFETCHERS, 0)},
         .trim_batch =
             (uint32_t)given_or(options, SIM_TRIM_BATCH, MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16))),
         .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
         .region_ptes = (uint32_t)given_or(options, SIM_REGION_PTES, 256),
         .fault_around = (uint32_t)given_or(options, SIM_FAULT_AROUND, 1),
         .read_cluster = (uint32_t)given_or(options, SIM_READ_CLUSTER, 1),
+        .prefetch = (uint32_t)given_or(options, SIM_PREFETCH, 0),
         .standby_percent = (uint32_t)given_or(options, SIM_STANDBY_PERCENT, 25),
         .list_lock_shared = given_or(options, SIM_LIST_LOCK, 1) != 0,
         .backoff = given_or(options, SIM_BACKOFF, 1) != 0,

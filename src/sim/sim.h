@@ -33,6 +33,7 @@ struct sim_result {
     uint64_t unchanged;           /* modified pages not written: the slot held them */
     uint64_t extensions, refused; /* of the page file */
     uint64_t slots_moved, slot_moves_aborted, runs_emptied; /* by defragmenters */
+    uint64_t prefetched, prefetch_used, prefetch_wasted;    /* pages */
     uint64_t injected[FAULT_CLASSES];
     uint64_t read_back[PTE_FORMS]; /* pages read back at the end, by the form they were found in */
     struct moves_made moves;

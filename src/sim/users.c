@@ -497,13 +497,23 @@ static bool op_detach(struct sim_user *user)
     return true;
 }
 
+/* A hint: nothing of it can be seen, and it never waits. */
+static bool op_prefetch(struct sim_user *user)
+{
+    page_number page = draw_page(user);
+    page_number count = 1 + draw(user, user->sim->oracle.page_count - page);
+
+    prefetch_range(user->sim->assembly.engine, page, count);
+    return true;
+}
+
 /* ---- a user's life ---- */
 
 /* False: there was nothing to do; a turn all the same, but no operation that counts. */
 typedef bool operation(struct sim_user *user);
 static operation *const operations[] = {op_read,    op_write,  op_across, op_fill,
                                         op_scan,    op_pin,    op_commit, op_protect,
-                                        op_reserve, op_retire, op_detach};
+                                        op_reserve, op_retire, op_detach, op_prefetch};
 
 static void do_operation(struct sim_user *user)
 {
@@ -511,7 +521,7 @@ static void do_operation(struct sim_user *user)
     enum sim_option option = SIM_OP_READ;
     bool done;
 
-    while (option < SIM_OP_DETACH && drawn >= sim_value(user->sim, option)) {
+    while (option < SIM_OP_PREFETCH && drawn >= sim_value(user->sim, option)) {
         drawn -= sim_value(user->sim, option);
         option++;
     }

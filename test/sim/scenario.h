@@ -45,6 +45,7 @@ enum start {
     STANDBY_ZEROS, /* standby without a slot */
     IN_SLOT,       /* no frame */
     READ_ONLY,     /* as CLEAN, protected */
+    AHEAD,         /* read ahead, and not used yet */
 };
 
 enum act {
@@ -66,6 +67,8 @@ enum act {
     RETIRE,
     ZERO_FRAMES, /* one round of the zero thread */
     DEFRAG,      /* one round of the defragmenter */
+    ASK_AHEAD,   /* for all pages from this one on */
+    READ_AHEAD,  /* the same, and one round of who reads ahead */
     LEAVE,       /* the thread's frame cache goes back */
     STOP         /* engine_stop() */
 };
@@ -86,7 +89,8 @@ struct scenario {
     page_number pages;
     frame_number frames;
     slot_number slots;
-    uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation;
+    uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation,
+        prefetch;
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */
     bool no_slots, list_lock_plain;
     bool grows; /* the page file begins with slots_first; each commit lets it grow */

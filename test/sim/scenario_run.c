@@ -168,6 +168,13 @@ static void take_step(uint32_t thread, const struct step *step, struct outcome *
     case DEFRAG:
         defrag_round(engine, engine_thread(thread));
         break;
+    case ASK_AHEAD:
+        prefetch_range(engine, step->page, scenario->pages - step->page);
+        break;
+    case READ_AHEAD:
+        prefetch_range(engine, step->page, scenario->pages - step->page);
+        prefetch_round(engine, engine_thread(thread));
+        break;
     case LEAVE:
         engine_leave(engine, thread);
         break;
@@ -254,7 +261,7 @@ static void begin_page(page_number page, enum start start)
     if (start == MODIFIED)
         return;
     write_out_alone();
-    if (start == IN_SLOT)
+    if (start == IN_SLOT || start == AHEAD)
         must(frames_repurpose_ahead(assembly.engine, engine_thread(SCENARIO_BEGIN), 1) == 1,
              "repurpose");
     if (start == CLEAN || start == READ_ONLY)
@@ -266,10 +273,25 @@ static void begin_page(page_number page, enum start start)
              "protect");
 }
 
+/* Last, for whoever needs a frame takes it from a page that nobody has used yet. */
+static void begin_ahead(void)
+{
+    struct engine *engine = assembly.engine;
+
+    for (page_number page = 0; page < scenario->pages; page++) {
+        if (scenario->start[page] != AHEAD)
+            continue;
+        prefetch_range(engine, page, 1);
+        must(prefetch_round(engine, engine_thread(SCENARIO_BEGIN)) &&
+                 pte_form(pte_load(&engine->ptes[page])) == PTE_TRANSITION,
+             "read ahead");
+    }
+}
+
 /* Those that need the free frames of others first, then those on lists, in order. */
 static unsigned begin_turn(enum start start)
 {
-    return start == IN_SLOT ? 0 : start == MODIFIED ? 2 : 1;
+    return start == IN_SLOT || start == AHEAD ? 0 : start == MODIFIED ? 2 : 1;
 }
 
 static void begin_pages(void)
@@ -302,6 +324,7 @@ static void begin_pages(void)
                 slots_take(engine, self, 1, nobody, &between[filled++]);
         }
     }
+    begin_ahead();
     engine->run_shift = run_shift;
     while (filled > 0)
         slots_give_back(engine, self, between[--filled]);
@@ -435,6 +458,7 @@ void scenario_create(struct scenario *row)
                    .frame_cache = row->frame_cache,
                    .fault_around = or_else(row->fault_around, 1),
                    .read_cluster = or_else(row->read_cluster, 1),
+                   .prefetch = row->prefetch,
                    .standby_percent = 25,
                    .slot_reservation = row->slot_reservation,
                    .defrag_rounds = row->scattered ? 2 : 0,
