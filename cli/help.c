@@ -27,6 +27,8 @@ static const char *value_name(const struct option_info *info)
         return "FILE";
     case OPTION_FLAG:
         return "";
+    case OPTION_NUMBER:
+        return info->choices != NULL ? "on|off|N" : "N";
     default:
         return "N";
     }

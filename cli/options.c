@@ -105,6 +105,10 @@ const struct option_info option_table[OPTION_COUNT] = {
                                "pages whose content one system call moves between memory\n"
                                "and a thread's windows, linux machine; 1: each by itself\n"
                                "(default: 512)"},
+    [OPTION_PREFETCH] = {"prefetch", OPTION_NUMBER, 0, 256, "on|off", NULL, NULL,
+                         "pages that a worker reads ahead at once where faults are\n"
+                         "sequential (default: on, 256, at most a 64th of the\n"
+                         "frames)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
@@ -161,6 +165,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_FAULT_AROUND, fault_around)                                                           \
     X(OPTION_READ_CLUSTER, read_cluster)                                                           \
     X(OPTION_TRANSFER_BATCH, transfer_batch)                                                       \
+    X(OPTION_PREFETCH, prefetch)                                                                   \
     X(OPTION_TLB, tlb_entries)                                                                     \
     X(OPTION_SLOT_RESERVATION, slot_reservation)
 
@@ -294,6 +299,11 @@ void option_value_print(const struct options *options, enum option option,
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", value->text);
         break;
     default:
+        if (option_table[option].choices != NULL &&
+            (value->number == 0 || value->number == OPTION_NUMBER_ON)) {
+            snprintf(ret_text, OPTION_VALUE_BYTES, "%s", value->number == 0 ? "off" : "on");
+            break;
+        }
         snprintf(ret_text, OPTION_VALUE_BYTES, "%" PRIu64, value->number);
     }
 }

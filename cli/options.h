@@ -41,6 +41,7 @@ enum option {
     OPTION_FAULT_AROUND,
     OPTION_READ_CLUSTER,
     OPTION_TRANSFER_BATCH,
+    OPTION_PREFETCH,
     OPTION_TLB,
     OPTION_LIST_LOCK,
     OPTION_BACKOFF,
@@ -59,16 +60,19 @@ enum option {
 };
 
 enum option_kind {
-    OPTION_CHOICE, /* number is the index into the choices */
-    OPTION_SIZE,   /* number is bytes */
-    OPTION_RANGE,  /* the same, or A..B: number is A, number_max is B */
-    OPTION_NUMBER,
+    OPTION_CHOICE,       /* number is the index into the choices */
+    OPTION_SIZE,         /* number is bytes */
+    OPTION_RANGE,        /* the same, or A..B: number is A, number_max is B */
+    OPTION_NUMBER,       /* where it has choices, "on|off": 0 is off, on is OPTION_NUMBER_ON */
     OPTION_POWER_OF_TWO, /* or 0 where the minimum allows it */
     OPTION_REAL,
     OPTION_TEXT,
     OPTION_FILE, /* where to write; about the report, not about the run */
     OPTION_FLAG,
 };
+
+/* The manager chooses the number. */
+#define OPTION_NUMBER_ON MM_DEFAULT_COUNT
 
 struct option_info {
     const char *name;

@@ -124,8 +124,8 @@ static void option_wanted(const struct option_info *info, char *ret_text, size_t
         snprintf(ret_text, bytes, "the name of a file");
         break;
     default:
-        snprintf(ret_text, bytes, "a whole number from %" PRIu64 " to %" PRIu64, info->minimum,
-                 info->maximum);
+        snprintf(ret_text, bytes, "%sa whole number from %" PRIu64 " to %" PRIu64,
+                 info->choices != NULL ? "on, off or " : "", info->minimum, info->maximum);
     }
 }
 
@@ -174,6 +174,7 @@ static bool value_parse(const struct option_info *info, const char *text,
                         struct option_value *value)
 {
     const uint64_t number_before = value->number;
+    uint64_t choice = 0;
     bool good = false;
 
     switch (info->kind) {
@@ -185,6 +186,12 @@ static bool value_parse(const struct option_info *info, const char *text,
     case OPTION_RANGE:
         return range_parse(info, text, value);
     case OPTION_NUMBER:
+        if (info->choices != NULL && choice_parse(info->choices, text, &choice)) {
+            value->number = choice == 0 ? OPTION_NUMBER_ON : 0;
+            return true;
+        }
+        good = number_parse(text, &value->number);
+        break;
     case OPTION_POWER_OF_TWO:
         good = number_parse(text, &value->number);
         break;

@@ -225,6 +225,15 @@ MM_API int mm_pin(mm *manager, uint64_t address, bool write, void **ret_page);
 MM_API void mm_unpin(mm *manager, uint64_t address);
 
 /*
+ * A hint that [address, address + bytes) will be touched soon: a worker reads what of it lies in the
+ * page file, as far as there are frames that nobody waits for, and the first touch then needs no
+ * read. Never waits, and changes nothing else: a page that cannot be read is silent until it is
+ * touched. Where the worker has too much to do the hint is forgotten. Any thread, and from a signal
+ * handler. MM_ERROR_ADDRESS.
+ */
+MM_API int mm_prefetch(mm *manager, uint64_t address, uint64_t bytes);
+
+/*
  * Take frames out of service (the bad-page list), one by one, for as long as the commit charge
  * allows: the budget shrinks while everything runs. MM_ERROR_COMMIT_LIMIT when it had to stop
  * early; *ret_retired (may be NULL) says how many went.

@@ -357,6 +357,16 @@ int mm_retry(mm *manager, uint64_t address, uint64_t bytes)
     return MM_OK;
 }
 
+int mm_prefetch(mm *manager, uint64_t address, uint64_t bytes)
+{
+    struct page_range range;
+    if (!find_range(manager, address, bytes, &range)) {
+        return MM_ERROR_ADDRESS;
+    }
+    prefetch_range(manager->engine, range.first, range.count);
+    return MM_OK;
+}
+
 int mm_retire_frames(mm *manager, uint64_t count, uint64_t *ret_retired)
 {
     uint32_t thread;

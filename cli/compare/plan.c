@@ -26,6 +26,7 @@ static const struct mechanism mechanisms[] = {
     {OPTION_FRAME_CACHE, "0", "32", NULL},
     {OPTION_FAULT_AROUND, "1", "8", NULL},
     {OPTION_READ_CLUSTER, "1", "64", NULL},
+    {OPTION_PREFETCH, "off", "on", NULL},
     {OPTION_TRANSFER_BATCH, "1", "512", "linux"},
     {OPTION_TLB, "0", "1024", "soft"},
     {OPTION_LIST_LOCK, "exclusive", "shared", NULL},

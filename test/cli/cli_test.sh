@@ -236,8 +236,8 @@ test_help()
         status 0 $words
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
-            write-batch region-ptes frame-cache fault-around tlb list-lock backoff dirty-bit \
-            transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
+            write-batch region-ptes frame-cache fault-around read-cluster prefetch tlb list-lock backoff \
+            dirty-bit transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
     done
@@ -315,7 +315,7 @@ test_runs()
     done
     for switch in '--policy fifo' '--trimmers 2' '--writers 2' '--zeroers 2' '--defragmenters 2' '--trim-batch 1' \
         '--write-batch 1' '--region-ptes 1' '--frame-cache 0' '--fault-around 1' \
-        '--list-lock exclusive' '--list-lock shared' '--backoff off' '--dirty-bit off' \
+        '--prefetch off' '--prefetch on' '--prefetch 8' '--list-lock exclusive' '--list-lock shared' '--backoff off' '--dirty-bit off' \
         '--slot-search first-fit' '--slot-reservation 16' '--latency off'; do
         good "$1" $light $switch
     done
@@ -356,13 +356,13 @@ test_json()
     json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
         workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers trim_batch
-        write_batch region_ptes frame_cache fault_around tlb list_lock backoff dirty_bit
+        write_batch region_ptes frame_cache fault_around read_cluster prefetch tlb list_lock backoff dirty_bit
         slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
         'rescues standby modified writing' \
         'pages zeroed free standby modified active transition bad' \
         'moves trimmed_clean trimmed_dirty written repurposed zeroed prefetched prefetch_used
-        defragmented' 'io reads pages_read writes pages_written errors' \
+        prefetch_wasted prefetch_late defragmented' 'io reads pages_read writes pages_written errors' \
         'latency_ns access demand_zero transition hard frame_wait' 'verify accesses pages errors' \
         'defrag reads pages_read writes pages_written aborted emptied' 'audit checks violations'; do
         json "$folder/json" "set('''$keys'''.split()[1:]) <= set(r['${keys%% *}'])"
