@@ -488,6 +488,38 @@ static void test_runs_from_buffers_and_zeros(void **state)
     assert_int_equal(faults(rig) - before, rig->fake.machine.dirty_tracking ? 2 : 0);
 }
 
+/* Two runs and a page alone; what is placed is there, and only a fault maps it. */
+static void test_placed_content_is_mapped_by_a_fault(void **state)
+{
+    const page_number pages[] = {30, 31, 32, 33, 36, 37, 50};
+    struct rig *rig = rig_of(state);
+    const struct machine_ops *ops = rig->fake.machine.ops;
+    struct machine_map maps[ARRAY_COUNT(pages)];
+    uint64_t before;
+
+    for (uint32_t i = 0; i < ARRAY_COUNT(pages); i++) {
+        uint64_t *buffer = ops->fill_buffer(rig->fake.machine.self, TESTER, i, pages[i]);
+
+        memset(buffer, 0, MM_PAGE_SIZE);
+        buffer[0] = buffer[WORDS_PER_PAGE - 1] = 1000 + i;
+        maps[i] = (struct machine_map){pages[i], pages[i], false, buffer};
+        fake_lock(&rig->fake.page[pages[i]]);
+        rig->fake.page[pages[i]].state = FAKE_RESIDENT;
+        fake_unlock(&rig->fake.page[pages[i]]);
+    }
+    if (ops->place != NULL)
+        ops->place(rig->fake.machine.self, TESTER, ARRAY_COUNT(maps), maps);
+    before = faults(rig);
+    for (uint32_t i = 0; i < ARRAY_COUNT(pages); i++) {
+        assert_int_equal(load(rig, TESTER, pages[i], 0), 1000 + i);
+        assert_int_equal(load(rig, TESTER, pages[i], WORDS_PER_PAGE - 1), 1000 + i);
+    }
+    assert_in_range(faults(rig) - before, 1, ARRAY_COUNT(pages));
+    store(rig, TESTER, 31, 1, 5);
+    assert_int_equal(load(rig, TESTER, 31, 1), 5);
+    assert_int_equal(load(rig, TESTER, 32, 1), 0);
+}
+
 /* ---- many threads -------------------------------------------------------------------------- */
 
 struct hammer {
@@ -616,6 +648,7 @@ static void test_no_write_is_lost(void **state)
         MACHINE_TEST(test_content_goes_and_comes_back, setup),                                     \
         MACHINE_TEST(test_release_gives_zeros_again, setup),                                       \
         MACHINE_TEST(test_runs_from_buffers_and_zeros, setup),                                     \
+        MACHINE_TEST(test_placed_content_is_mapped_by_a_fault, setup),                             \
         MACHINE_TEST(test_no_write_is_lost, setup)
 
 int main(void)

@@ -71,6 +71,7 @@ static const struct killer killers[] = {
     {"promises", {"test/mutant-promises"}, 77},
     {"inpage", {"test/mutant-inpage"}, 77},
     {"readrun", {"test/mutant-readrun"}, 77},
+    {"prefetch", {"test/mutant-prefetch"}, 77},
     {"engine", {"test/mutant-engine"}, 77},
     {"audit", {"test/mutant-audit"}, 77},
     {"growth", {"test/mutant-growth"}, 77},
