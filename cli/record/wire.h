@@ -1,7 +1,8 @@
 /*
  * wire.h - what the plugin inside QEMU sends through a socket to `memman record`.
  *
- * A batch is its head and `count` references. The first has none: it says that the plugin is at work.
+ * A batch is its head and `count` references. The first has none: it says that the plugin is at
+ * work.
  *
  * It is a socket because the program shares the plugin's descriptors, and might close this one and
  * open a file in its place: only a socket can be sent to, and without SIGPIPE.

@@ -48,7 +48,7 @@ static bool scale_settle(struct workload *workload, const struct workload_scene 
                            (unsigned long long)scene->pages);
 }
 
-/* Accesses to the page that was touched last are one with that, which writes if one of them does. */
+/* Accesses to the page that was touched last are one with that; it writes if one of them does. */
 static bool page_keep(void *context, uint64_t address, bool write)
 {
     struct replay *replay = context;

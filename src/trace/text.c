@@ -1,7 +1,8 @@
 /*
  * text.c - the formats that have an access a line.
  *
- * Empty lines and lines that begin with '#' say nothing; so do valgrind's own ("==1234== ..." and "--1234-- ...").
+ * Empty lines and lines that begin with '#' say nothing; so do valgrind's own ("==1234== ..." and
+ * "--1234-- ...").
  * Addresses are hexadecimal with or without 0x, lengths and threads decimal.
  */
 #include "trace/reader.h"

@@ -103,8 +103,8 @@ void trace_list_free(struct trace_list *list);
  * .zst. What the format cannot say (threads, writes, the header) is left out. oracleGeneral needs
  * the future of each page, so its references are kept in memory until the end.
  *
- * A file gets its name when it is whole: until then it is PATH.PID.part, and what was at PATH stays.
- * The path must live as long as the writer.
+ * A file gets its name when it is whole: until then it is PATH.PID.part, and what was at PATH
+ * stays. The path must live as long as the writer.
  */
 struct trace_writer;
 
