@@ -59,7 +59,7 @@ const struct option_info option_table[OPTION_COUNT] = {
                          "uniform, sequential, zipf[:theta=0.99,scatter=on|off],\n"
                          "loop[:pages=N], stride[:step=17],\n"
                          "trace:FILE[,threads=merged|apart],\n"
-                         "ycsb[:mix=a..f,theta=0.99,scatter=on|off,record=1024]\n"
+                         "ycsb[:mix=a..f,theta=0.99,scatter=on|off,record=1024],\n"
                          "hotcold[:hot=0.2,share=0.8,scatter=on|off],\n"
                          "phases[:pages=N,length=100000,move=jump|slide],\n"
                          "stack[:frame=256], heap[:objects=16,theta=0.99],\n"
