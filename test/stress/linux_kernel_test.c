@@ -212,6 +212,29 @@ static void test_reused_descriptor_aborts(void **state)
     assert_non_null(strstr(outcome.text, "closed the pager's descriptor"));
 }
 
+/* Nor to be written. */
+static void play_reuse_file_to_place(enum linux_faults faults)
+{
+    struct rig rig;
+    struct machine_map map = {.page = 5, .frame = 5};
+    int other = memfd_create("other", 0);
+
+    rig_must_start(&rig, faults, NULL);
+    if (ftruncate(other, RIG_PAGES * 4096l) != 0)
+        _exit(2);
+    map.source = rig.fake.machine.ops->fill_buffer(rig.machine, TESTER, 0, 5);
+    dup2(other, rig.machine->file);
+    rig.fake.machine.ops->place(rig.machine, TESTER, 1, &map);
+}
+
+static void test_reused_descriptor_is_not_written(void **state)
+{
+    struct outcome outcome = play_or_skip("reuse-file-to-place", state);
+
+    assert_true(died_of(&outcome, SIGABRT));
+    assert_non_null(strstr(outcome.text, "closed the pager's descriptor"));
+}
+
 static void play_mremap(enum linux_faults faults)
 {
     struct rig rig;
@@ -627,6 +650,7 @@ static void test_unprivileged(void **state)
 static const struct scene scenes[] = {
     {"close-everything", play_close_everything},
     {"reuse-file", play_reuse_file},
+    {"reuse-file-to-place", play_reuse_file_to_place},
     {"mremap", play_mremap},
     {"munmap", play_munmap},
     {"remove", play_remove},
@@ -651,6 +675,7 @@ int main(int argc, char **argv)
         BOTH(test_touch_before_access_is_given),
         BOTH(test_closed_descriptor_aborts),
         BOTH(test_reused_descriptor_aborts),
+        BOTH(test_reused_descriptor_is_not_written),
         BOTH(test_moved_memory_aborts),
         BOTH(test_lost_content_aborts),
         BOTH(test_reading_makes_no_pages),
