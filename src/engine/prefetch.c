@@ -23,6 +23,7 @@
  * wasted than used is not read ahead for a while, unless the program asks.
  */
 #include "base/mutant.h"
+#include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/spans.h"
 
@@ -254,6 +255,7 @@ static void read_pages(struct engine *engine, struct thread *self, struct ahead_
     uint64_t begin_ns = span_begin(engine);
     store_wait_for_all(&engine->store, self->number, batch->submitted, batch->requests);
     span_end(engine, self, SPAN_READ, begin_ns, pages);
+    PROBE(read_ahead, self->number, pages, batch->requests);
     count_add(self, COUNT_IO_READS, batch->requests);
     count_add(self, COUNT_IO_PAGES_READ, pages);
     for (uint32_t r = 0; r < batch->requests; r++) {
