@@ -79,7 +79,9 @@ static unsigned class_of(uint64_t value)
 
 void histogram_add_classes(const struct histogram *histogram, uint64_t counts[HISTOGRAM_CLASSES])
 {
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    size_t last = bucket_of(counter_read(&histogram->max)); /* what is larger came just now */
+
+    for (size_t i = 0; i <= last; i++) {
         uint64_t count = counter_read(&histogram->buckets[i]);
 
         if (count != 0)
