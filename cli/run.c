@@ -239,12 +239,12 @@ static enum exit_code users_run(struct run *run)
         return EXIT_REFUSED;
     }
     stop_signals_unblock();
-    const uint64_t workers_begin = mm_worker_cpu_ns(run->memory.manager);
-    const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
-    timeline_begin(&run->timeline);
     if (page_is_wanted(run)) {
         samples_begin(&run->samples);
     }
+    const uint64_t workers_begin = mm_worker_cpu_ns(run->memory.manager);
+    const uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+    timeline_begin(&run->timeline);
     users_go(&run->users);
     users_watch(run);
     outcome->seconds = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1e9;
