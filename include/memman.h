@@ -117,7 +117,7 @@ struct mm_options {
     uint32_t
         slot_reservation; /* slots kept together for neighbouring pages, a power of two; 1: off */
     uint32_t spans;       /* kept of each thread, for mm_spans(); 0: none. Each 24 bytes */
-    uint32_t heat;        /* stretches of memory for mm_heat(); 0: none. Each 40 bytes a thread */
+    uint32_t heat;        /* stretches of memory for mm_heat(); 0: none. Each 56 bytes a thread */
     enum mm_encrypt encrypt;     /* the page file, with a key that only this process has */
     bool overwrite;              /* a page file with a path may exist; what is in it is lost */
     uint64_t store_frames_bytes; /* result: of frames_bytes, what the store takes for itself */
@@ -303,15 +303,15 @@ MM_API void mm_latency_classes(const mm *manager, size_t index,
 
 /*
  * Where faults were: the memory in at most options.heat stretches of equal length, and how many
- * faults there were in each since mm_create(), by kind. Looked up while everything goes on.
+ * there were in each since mm_create(), by kind; behind them where pages were prefetched. Looked up while everything goes on.
  */
 struct mm_heat {
-    const char *kind;   /* as in mm_latencies() */
+    const char *kind;   /* as in mm_latencies(); "prefetched" */
     uint64_t bytes;     /* of a stretch; of the last one as many as are left */
     uint64_t stretches; /* so many there are */
 };
 /*
- * Kind `index` of the faults, false past the last one and without options.heat; fills at most
+ * Kind `index`, false past the last one and without options.heat; fills at most
  * `count` counts.
  */
 MM_API bool mm_heat(const mm *manager, size_t index, struct mm_heat *ret_heat, uint64_t *ret_counts,

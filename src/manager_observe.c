@@ -99,9 +99,9 @@ bool mm_heat(const mm *manager, size_t index, struct mm_heat *ret_heat, uint64_t
         return false;
     }
     uint64_t stretches = ((engine->config.pages - 1) >> engine->heat_shift) + 1;
-    *ret_heat = (struct mm_heat){latency_table[index], (uint64_t)MM_PAGE_SIZE << engine->heat_shift,
-                                 stretches};
-    snapshot_heat(engine, (enum latency)index, ret_counts, (uint32_t)MIN_OF(count, stretches));
+    *ret_heat = (struct mm_heat){index == HEAT_AHEAD ? "prefetched" : latency_table[index],
+                                 (uint64_t)MM_PAGE_SIZE << engine->heat_shift, stretches};
+    snapshot_heat(engine, (unsigned)index, ret_counts, (uint32_t)MIN_OF(count, stretches));
     return true;
 }
 

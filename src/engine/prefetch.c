@@ -25,6 +25,7 @@
 #include "base/mutant.h"
 #include "base/probe.h"
 #include "engine/engine.h"
+#include "engine/heat.h"
 #include "engine/spans.h"
 
 #define AHEAD_BEGINS   4  /* faults that follow each other and read so far are a stream */
@@ -311,6 +312,7 @@ static enum list_id settle_page(struct engine *engine, struct thread *self,
     }
     frame_move(engine, self, frame, pfn_with_state(word, PFN_STANDBY), WHY_READ_AHEAD);
     count_one(self, COUNT_PREFETCHED);
+    heat_count(engine, self, HEAT_AHEAD, batch->first + at);
     return standby_list(word);
 }
 

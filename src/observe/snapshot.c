@@ -80,8 +80,7 @@ void snapshot_latency_classes(const struct engine *engine, enum latency latency,
     }
 }
 
-void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
-                   uint32_t count)
+void snapshot_heat(const struct engine *engine, unsigned kind, uint64_t *ret_counts, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         ret_counts[i] = 0;

@@ -30,8 +30,8 @@ void snapshot_latency(const struct engine *engine, enum latency latency,
 /* Adds to the counts (histogram.h). */
 void snapshot_latency_classes(const struct engine *engine, enum latency latency,
                               uint64_t counts[HISTOGRAM_CLASSES]);
-/* Faults of one kind in the first `count` stretches of memory (heat.h). */
-void snapshot_heat(const struct engine *engine, enum latency kind, uint64_t *ret_counts,
+/* What there was of one kind in the first `count` stretches of memory (heat.h). */
+void snapshot_heat(const struct engine *engine, unsigned kind, uint64_t *ret_counts,
                    uint32_t count);
 
 struct phase_row {

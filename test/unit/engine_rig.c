@@ -52,6 +52,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .map_writable = config->map_writable,
         .latency = true,
         .spans = config->spans,
+        .heat = config->heat,
         .slots_next_fit = !config->first_fit,
         .slot_reservation = config->slot_reservation,
         .growth_step = config->growth_step,

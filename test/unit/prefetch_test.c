@@ -4,6 +4,9 @@
  */
 #include "engine_rig.h"
 
+#include "engine/heat.h"
+#include "observe/snapshot.h"
+
 #define PAGES  64u
 #define SEED   100u
 #define WORKER 3u
@@ -45,6 +48,27 @@ static bool is_unused(struct rig *rig, page_number page)
 }
 
 /* ---- who asks ---- */
+
+/* What was read ahead is counted where it is: here in four stretches of sixteen pages. */
+static void where_it_is_read_ahead_is_counted(void **state)
+{
+    struct rig rig;
+    uint64_t expected[4] = {0}, counts[4];
+
+    (void)state;
+    rig_begin(&rig,
+              &(struct rig_config){
+                  .frames = 128, .region_ptes = 32, .read_cluster = 8, .prefetch = 16, .heat = 5});
+    for (page_number page = 0; page < PAGES; page++)
+        rig_put_in_slot(&rig, page, SEED + page);
+    read_range(&rig, 20, 24);
+    for (page_number page = 0; page < PAGES; page++)
+        expected[page / 16] += is_unused(&rig, page);
+    assert_int_equal(expected[1] + expected[2], 24);
+    snapshot_heat(rig.engine, HEAT_AHEAD, counts, 4);
+    assert_memory_equal(counts, expected, sizeof(counts));
+    rig_end(&rig);
+}
 
 /* Reads of 1, 2 and 4 pages are a stream; the worker reads as many again and as many more. */
 static void a_stream_is_read_ahead(void **state)
@@ -343,6 +367,7 @@ static void a_decommitted_page_was_wasted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_it_is_read_ahead_is_counted),
         cmocka_unit_test(a_stream_is_read_ahead),
         cmocka_unit_test(a_touch_asks_for_what_comes_next),
         cmocka_unit_test(nothing_else_is_read_ahead),

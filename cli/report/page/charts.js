@@ -229,7 +229,8 @@ function addressChart(parent) {
   }
   const fill = samples.memory_bytes / (rows * samples.stretch_bytes);
   const of = kinds.map((kind) => samples.heat[kind]);
-  const all = of[0].map((column, i) => added(of.map((table) => table[i])));
+  const faults = of.filter((_, i) => kinds[i] !== 'prefetched');
+  const all = faults[0].map((column, i) => added(faults.map((table) => table[i])));
   const tables = [all].concat(of), names = ['All faults'].concat(kinds.map(nameOf));
   let table = all;
   const range = (row) => `${bytes(row * samples.stretch_bytes)} to ${bytes(Math.min(samples.memory_bytes, (row + 1) * samples.stretch_bytes))}`;

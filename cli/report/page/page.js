@@ -101,7 +101,8 @@ function charts() {
     [['Trimmed', '--soft', '7 3', added([counts('moves', 'trimmed_clean'), counts('moves', 'trimmed_dirty')])],
       ['Written to the page file', '--other', 'none', counts('io', 'pages_written')],
       ['Read from it', '--hard', 'none', counts('io', 'pages_read')],
-      ['Repurposed', '--zero', '2 3', counts('moves', 'repurposed')]]);
+      ['Repurposed', '--zero', '2 3', counts('moves', 'repurposed')],
+      ['Prefetched pages used', '--ahead', '4 2', counts('moves', 'prefetch_used')]]);
   slotsChart(parent);
   if (report.miss_ratio_curves && report.miss_ratio_curves.length > 0) {
     curvesChart(parent, report.miss_ratio_curves);
