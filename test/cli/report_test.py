@@ -176,9 +176,11 @@ def check_keyboard(browser):
 def check_choice(browser):
     """Another kind of latency is another picture and another table."""
     before = browser.run('return document.querySelector("#latency canvas").toDataURL()')
+    told = browser.run('return document.getElementById("latency-out").textContent')
     browser.run('document.querySelectorAll("#latency input")[1].focus()')
     browser.press('Right')
     check('a choice is made with the arrows', browser.run('return document.querySelectorAll("#latency input")[2].checked'))
+    check('and tells something else', browser.run('return document.getElementById("latency-out").textContent') != told)
     check('and draws another picture', browser.run('return document.querySelector("#latency canvas").toDataURL()') != before)
 
 

@@ -248,6 +248,8 @@ class Chart {
         this.redraw();
         if (this.shown) {
           this.show();
+        } else {
+          this.out.textContent = this.rest();
         }
         this.tableBox.open = false;
       });

@@ -239,9 +239,9 @@ function addressChart(parent) {
     tell: (i, row) => `${moment(seconds[i])} to ${moment(seconds[i + 1])}, ${range(row)}: ` +
       names.slice(1).map((name, kind) => `${name} ${amount(of[kind][i][row])}`).join(', '),
     rest: () => {
-      const totals = Array.from({ length: rows }, (_, row) => sum(all.map((column) => column[row])));
+      const totals = Array.from({ length: rows }, (_, row) => sum(table.map((column) => column[row])));
       const most = totals.indexOf(Math.max(...totals));
-      return `Most faults: ${range(most)}, ${percent(totals[most], sum(totals))} of all in ${percent(1, rows)} of the memory`;
+      return `Most: ${range(most)}, ${percent(totals[most], sum(totals))} of all in ${percent(1, rows)} of the memory`;
     },
     table: () => [['Memory'].concat(names),
       Array.from({ length: rows }, (_, row) => [range(row)].concat(tables.map((t) => amount(sum(t.map((column) => column[row]))))))],
