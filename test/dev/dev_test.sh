@@ -50,7 +50,7 @@ test)
     exit 1 ;;
 esac
 STUB
-for name in build build-bare build-clang build-tsan build-asan; do
+for name in build build-bare build-tsan build-asan; do
     mkdir -p "$root/$name/meson-logs"
     touch "$root/$name/build.ninja"
 done

@@ -2,7 +2,7 @@
  * sweep_test.c - fails the n-th call of everything that can fail, for every n, and looks how it ends.
  *
  * Usage: test-sweep soft|signal|thread|auto         sweep the machine
- *        test-sweep MACHINE today                   the fourth part whose turn it is today
+ *        test-sweep MACHINE today                   the eighth part whose turn it is today
  *        test-sweep MACHINE SITE PHASE N once|ever ERRNO[p]
  *                                                   play one combination, its errors on the terminal
  *
@@ -13,8 +13,8 @@
  * names the call and the errno. A signal other than that, a hang, a leak or a wrong byte never is.
  * A site that was called and for which there is no rule fails the test.
  *
- * A day's part has each fourth n of each rule, beginning with another one each day and for each rule:
- * in four days each n has its turn, and in the running phase of each rule one n every day.
+ * A day's part has each eighth n of each rule, beginning with another one each day and for each rule:
+ * in eight days each n has its turn, and in the running phase of each rule one n every day.
  */
 #include "fail.h"
 #include "scene.h"
@@ -35,7 +35,7 @@
 #define PATIENCE_S 5
 #define RUN_N_MAX  4u /* n tried in the running phase, for each rule and mode */
 #define TEXT_BYTES 4096
-#define PARTS      4u /* days in which everything has its turn */
+#define PARTS      8u /* days in which everything has its turn */
 
 /* Right ends. */
 enum {
