@@ -308,6 +308,17 @@ REAL(ssize_t, preadv64, int fd, const struct iovec *vectors, int count, off64_t 
     return error != 0 ? -1 : __real_preadv64(fd, vectors, count, offset);
 }
 
+REAL(ssize_t, pwrite64, int fd, const void *bytes, size_t count, off64_t offset)
+{
+    int error = judge(SITE_PWRITE);
+
+    if (error & PARTLY) { /* a short write is not a failure either */
+        return __real_pwrite64(fd, bytes, count < 100 ? count : 100, offset);
+    }
+    errno = error;
+    return error != 0 ? -1 : __real_pwrite64(fd, bytes, count, offset);
+}
+
 REAL(int, poll, struct pollfd *watched, nfds_t count, int timeout_ms)
 {
     return refused(SITE_POLL) ? -1 : __real_poll(watched, count, timeout_ms);

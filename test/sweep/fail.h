@@ -42,6 +42,7 @@
     X(FOPEN, "fopen")                                                                              \
     X(FGETS, "fgets")                                                                              \
     X(PREADV, "preadv")                                                                            \
+    X(PWRITE, "pwrite")                                                                            \
     X(POLL, "poll")                                                                                \
     X(READ, "reading a fault message")                                                             \
     X(WRITE, "stopping the handlers")                                                              \

@@ -342,6 +342,16 @@ static void print_complaint(void *context, const char *text)
 }
 
 /* Nothing fails while nothing moves; then the workers have to be started again. */
+/* Half of the pages, the worker willing; `verify` then finds some of them read. */
+static void read_ahead(struct scene *scene)
+{
+    static const struct timespec a_while = {.tv_nsec = 2000000};
+
+    STEP(scene, mm_prefetch(scene->manager, scene->base, PAGES / 2 * MM_PAGE_BYTES), MM_OK);
+    nanosleep(&a_while, NULL);
+    verify(scene);
+}
+
 static void freeze_audit_thaw(struct scene *scene, enum phase phase)
 {
     struct mm_audit audit;
@@ -466,6 +476,7 @@ static int create(struct scene *scene, enum scene_machine machine)
     options.region_ptes = 16;
     options.trim_batch = 6;
     options.write_batch = 8;
+    options.prefetch = 8;
     fail_phase(PHASE_CREATE);
     int error = mm_create(&options, &scene->manager, &detail);
     fail_phase(PHASE_NONE);
@@ -511,6 +522,7 @@ _Noreturn void scene_play(enum scene_machine machine)
     verify(&scene);
     page_with_two_threads(&scene);
     verify(&scene);
+    read_ahead(&scene);
     freeze_audit_thaw(&scene, PHASE_RUN);
     change_rights(&scene);
     pin_and_retire(&scene);
