@@ -58,7 +58,7 @@ static void row_resident(unsigned repeats)
     }
     const unsigned rounds = 5000000;
     struct series ours = {0};
-    mm *manager = make(16 * MIB, 32 * MIB, "age8");
+    mm *manager = make(16 * MIB, 32 * MIB, "aging");
     uint64_t address = commit_all(manager);
     for (unsigned r = 0; r < repeats; r++) {
         touch(manager, address, true);
@@ -225,7 +225,7 @@ static void row_hard(unsigned repeats)
     }
     const uint64_t memory = 4 * FRAMES_BYTES;
     struct series ours = {0}, theirs = {0};
-    mm *manager = make(memory, FRAMES_BYTES, "age8");
+    mm *manager = make(memory, FRAMES_BYTES, "aging");
     struct job job = {.manager = manager,
                       .address = commit_all(manager),
                       .pages = memory / MM_PAGE_SIZE,
@@ -281,7 +281,7 @@ static void row_threads(unsigned repeats, const struct pairing *pairing)
     if (!row_wanted(pairing->name)) {
         return;
     }
-    mm *manager = make(pairing->memory, pairing->frames, "age8");
+    mm *manager = make(pairing->memory, pairing->frames, "aging");
     struct job job = {.manager = manager,
                       .address = commit_all(manager),
                       .pages = pairing->memory / MM_PAGE_SIZE,

@@ -72,8 +72,9 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,
                      "same seed, same accesses (default: 1)"},
     [OPTION_POLICY] = {"policy", OPTION_TEXT, 0, 0, NULL, NULL, "Mechanisms",
-                       "which pages are trimmed: age8 (default on soft) or fifo\n"
-                       "(default on linux, which has no accessed bits)"},
+                       "which pages are trimmed: aging (default on soft), fifo\n"
+                       "(default on linux, which has no accessed bits), age,\n"
+                       "clock, segfifo, mglru, clock2q or 2q"},
     [OPTION_TRIMMERS] = {"trimmers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
                          "threads that trim (default: 1)"},
     [OPTION_WRITERS] = {"writers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,

@@ -92,9 +92,11 @@ struct mm_options {
      */
     uint64_t pagefile_max_bytes;
     uint32_t threads_max; /* threads that may use the manager at once */
-    const char *policy;   /* "age8" or "fifo"; NULL: what suits the machine */
-    const char *store;    /* KIND or KIND:REST, as `memman help` lists them; "ram" */
-    uint32_t trimmers;    /* worker threads of each kind */
+    /* "aging", "age", "clock", "fifo", "segfifo", "mglru", "clock2q", "2q"; NULL: what suits the
+     * machine */
+    const char *policy;
+    const char *store; /* KIND or KIND:REST, as `memman help` lists them; "ram" */
+    uint32_t trimmers; /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
     uint32_t defragmenters;  /* 0: none; each takes 1 MiB */

@@ -91,6 +91,23 @@ static bool in_range(const char *name, uint64_t value, uint64_t low, uint64_t hi
     return false;
 }
 
+/* Keeps our own name of the policy, not the caller's string. */
+static bool check_policy(struct mm_options *o, struct mm_detail *ret_detail)
+{
+    const struct policy *policy = o->policy != NULL ? policy_find(o->policy) : NULL;
+    char names[128] = "";
+    if (o->policy == NULL || policy != NULL) {
+        o->policy = policy != NULL ? policy->name : NULL;
+        return true;
+    }
+    for (unsigned i = 0; policies[i] != NULL; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", policies[i]->name);
+    }
+    manager_say(ret_detail, "policy '%s' is unknown; there are: %s", o->policy, names);
+    return false;
+}
+
 static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detail)
 {
     if (!in_range("machine", o->machine, 0, MM_MACHINE_LINUX, ret_detail) ||
@@ -178,15 +195,8 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     if (o->prefetch == MM_DEFAULT_COUNT) {
         o->prefetch = (uint32_t)MIN_OF(READ_RUN_MAX, o->frames_bytes / MM_PAGE_SIZE / 64);
     }
-    if (o->policy != NULL && strcmp(o->policy, policy_aging_register.name) != 0 &&
-        strcmp(o->policy, policy_fifo.name) != 0) {
-        manager_say(ret_detail, "policy '%s' is unknown; there are: %s, %s", o->policy,
-                    policy_aging_register.name, policy_fifo.name);
+    if (!check_policy(o, ret_detail)) {
         return MM_ERROR_OPTION;
-    }
-    if (o->policy != NULL) { /* ours, not the caller's string */
-        o->policy = strcmp(o->policy, policy_fifo.name) == 0 ? policy_fifo.name
-                                                             : policy_aging_register.name;
     }
     int error = manager_store_check(o, ret_detail);
     if (error == MM_OK) {
@@ -200,7 +210,7 @@ void manager_resolve_for(struct mm_options *o)
     uint64_t frames = manager_frames(o);
     if (o->policy == NULL) {
         /* Without accessed bits the register says nothing; whole neighbourhoods go with one flush. */
-        o->policy = o->machine == MM_MACHINE_LINUX ? policy_fifo.name : policy_aging_register.name;
+        o->policy = o->machine == MM_MACHINE_LINUX ? policy_fifo.name : policy_aging.name;
     }
     if (o->trim_batch == MM_DEFAULT_COUNT) {
         o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16));

@@ -124,6 +124,13 @@ static slot_number growth_step(const struct mm_options *options)
     return (slot_number)MIN_OF(way / 8 + 1, GROWTH_STEP_MAX);
 }
 
+/* What a policy wants goes before what suits the machine. */
+static uint32_t standby_percent(const struct mm_options *o)
+{
+    uint32_t wanted = policy_find(o->policy)->standby_percent;
+    return wanted > 0 ? wanted : o->machine == MM_MACHINE_LINUX ? 25 : 12;
+}
+
 static struct engine_config engine_options(const mm *manager)
 {
     const struct mm_options *o = &manager->options;
@@ -147,7 +154,7 @@ static struct engine_config engine_options(const mm *manager)
         .fault_around = o->fault_around,
         .read_cluster = o->read_cluster,
         .prefetch = o->prefetch,
-        .standby_percent = o->machine == MM_MACHINE_LINUX ? 25 : 12,
+        .standby_percent = standby_percent(o),
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,
         .dirty_bit = o->dirty_bit,
@@ -168,9 +175,7 @@ static struct engine_config engine_options(const mm *manager)
 static int create_engine(mm *manager, const struct machine *machine, struct mm_detail *ret_detail)
 {
     struct engine_config config = engine_options(manager);
-    const struct policy *policy = strcmp(manager->options.policy, policy_fifo.name) == 0
-                                      ? &policy_fifo
-                                      : &policy_aging_register;
+    const struct policy *policy = policy_find(manager->options.policy);
     manager->memory_bytes = engine_bytes(&config);
     void *memory = mmap(NULL, manager->memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

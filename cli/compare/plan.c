@@ -27,7 +27,7 @@ static const struct mechanism mechanisms[] = {
     {OPTION_TLB, "0", "1024", "soft"},          {OPTION_LIST_LOCK, "exclusive", "shared", NULL},
     {OPTION_BACKOFF, "off", "on", NULL},        {OPTION_DIRTY_BIT, "off", "on", NULL},
     {OPTION_MAP_WRITABLE, "off", "on", NULL},   {OPTION_SLOT_SEARCH, "first-fit", "next-fit", NULL},
-    {OPTION_SLOT_RESERVATION, "1", "64", NULL}, {OPTION_POLICY, "fifo", "age8", NULL},
+    {OPTION_SLOT_RESERVATION, "1", "64", NULL}, {OPTION_POLICY, "fifo", "aging", NULL},
     {OPTION_ZEROERS, "0", "1", NULL},           {OPTION_DEFRAGMENTERS, "0", "1", NULL},
 };
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))

@@ -105,6 +105,7 @@ struct candidates {
     page_number pages[REGION_PTES_MAX];
     uint8_t registers[REGION_PTES_MAX];
     bool accessed[REGION_PTES_MAX];
+    bool modified[REGION_PTES_MAX];
     bool victim[REGION_PTES_MAX];
 };
 

@@ -176,6 +176,7 @@ static void find_candidates(struct engine *engine, uint32_t region, unsigned pas
             ret->pages[ret->count] = page;
             ret->registers[ret->count] = pte_register(word);
             ret->accessed[ret->count] = false;
+            ret->modified[ret->count] = (word & PTE_BIT_DIRTY) != 0;
             ret->victim[ret->count] = false;
             ret->count++;
         }
@@ -195,8 +196,13 @@ static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t
     uint32_t before = batch->count;
     region_lock(engine, self, first);
     find_candidates(engine, region, pass, found);
-    engine->policy->choose(found->count, found->registers, found->accessed, wanted, pass,
-                           found->victim);
+    engine->policy->choose(&(struct policy_look){.count = found->count,
+                                                 .wanted = wanted,
+                                                 .pass = pass,
+                                                 .registers = found->registers,
+                                                 .accessed = found->accessed,
+                                                 .modified = found->modified,
+                                                 .ret_victim = found->victim});
     for (uint32_t i = 0; i < found->count; i++) {
         if (found->victim[i]) {
             pfn_prefetch(frame_pfn(engine, pte_frame(pte_load(&engine->ptes[found->pages[i]]))));

@@ -1,10 +1,14 @@
 /*
- * fifo.c - first in, first out, as far as a circular scan can tell: any page, in order.
+ * fifo.c - first in, first out, as far as looks can tell; needs no accessed bits.
  *
- * Knows nothing and needs no accessed bits; the standby list forgives what it does wrong
- * (segmented FIFO: Turner and Levy, SIGMETRICS 1981). The line the other policies must beat.
+ * The register counts the looks since a page came; the most go first, whether they were used or
+ * not. The standby list forgives what that does wrong.
+ *
+ * fifo: the line the other policies must beat. segfifo: half of the frames are available, so that a
+ * page has as long to come back from the lists as it had in the working set (Turner and Levy,
+ * Segmented FIFO page replacement, SIGMETRICS 1981).
  */
-#include "contract/policy.h"
+#include "policy/lowest.h"
 
 static uint8_t fifo_birth(enum policy_birth how)
 {
@@ -12,20 +16,29 @@ static uint8_t fifo_birth(enum policy_birth how)
     return 0;
 }
 
-static uint32_t fifo_choose(uint32_t count, uint8_t *registers, const bool *accessed,
-                            uint32_t wanted, unsigned pass, bool *ret_victim)
+static uint8_t rank_by_arrival(uint8_t looks)
 {
-    (void)registers;
-    (void)accessed;
-    (void)pass;
-    for (uint32_t i = 0; i < count; i++)
-        ret_victim[i] = i < wanted;
-    return MIN_OF(count, wanted);
+    return (uint8_t)(RANKS - 1 - looks);
+}
+
+static uint32_t fifo_choose(const struct policy_look *look)
+{
+    for (uint32_t i = 0; i < look->count && look->pass == 0; i++)
+        look->registers[i] = (uint8_t)(look->registers[i] + (look->registers[i] < RANKS - 1));
+    return lowest_choose(look, rank_by_arrival, RANKS);
 }
 
 const struct policy policy_fifo = {
     .name = "fifo",
-    .caption = "first in, first out: any page, in address order",
+    .caption = "first in, first out",
+    .birth = fifo_birth,
+    .choose = fifo_choose,
+};
+
+const struct policy policy_segmented_fifo = {
+    .name = "segfifo",
+    .caption = "first in, first out, and half of the frames to come back from",
+    .standby_percent = 50,
     .birth = fifo_birth,
     .choose = fifo_choose,
 };

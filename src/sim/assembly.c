@@ -58,7 +58,7 @@ int assembly_create(struct assembly *assembly, const struct assembly_config *con
 
     *assembly = (struct assembly){.config = *config};
     if (config->policy == NULL)
-        assembly->config.policy = &policy_aging_register;
+        assembly->config.policy = &policy_aging;
     if (config->store == NULL)
         assembly->config.store = &assembly_ram;
     error = create_parts(assembly);

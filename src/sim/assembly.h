@@ -30,7 +30,7 @@ struct assembly_config {
     struct engine_config engine; /* all of it, the workers' threads included */
     uint32_t tlb_entries;
     bool impatient;                     /* as in soft_config */
-    const struct policy *policy;        /* NULL: policy_aging_register */
+    const struct policy *policy;        /* NULL: policy_aging */
     const struct assembly_store *store; /* NULL: assembly_ram; outlives the assembly */
 };
 

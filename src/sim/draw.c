@@ -83,7 +83,7 @@ static void draw_workers(struct draw *draw)
 
 static void draw_mechanisms(struct draw *draw)
 {
-    set(draw, SIM_POLICY, between(draw, 0, 1));
+    set(draw, SIM_POLICY, between(draw, 0, sim_option_table[SIM_POLICY].most));
     set(draw, SIM_TRIM_BATCH, skewed(draw, 1, 64));
     set(draw, SIM_WRITE_BATCH, skewed(draw, 1, 64));
     set(draw, SIM_REGION_PTES, power(draw, 6));

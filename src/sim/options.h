@@ -30,7 +30,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(PAUSES, "pauses", SIM_NUMBER, 1, 64, 1, NULL, "full audits on the way")                      \
     X(WORKLOAD, "workload", SIM_CHOICE, 0, 2, 0, "uniform|zipf|sequential",                        \
       "which pages are used")                                                                      \
-    X(POLICY, "policy", SIM_CHOICE, 0, 1, 1, "age8|fifo", "which pages are trimmed")               \
+    X(POLICY, "policy", SIM_CHOICE, 0, 7, 3, /* as policies[] */                                   \
+      "aging|age|clock|fifo|segfifo|mglru|clock2q|2q", "which pages are trimmed")                  \
     X(TRIMMERS, "trimmers", SIM_NUMBER, 1, 8, 1, NULL, "threads that trim")                        \
     X(WRITERS, "writers", SIM_NUMBER, 1, 8, 1, NULL, "threads that write modified pages")          \
     X(ZEROERS, "zeroers", SIM_NUMBER, 0, 8, 0, NULL, "threads that zero free frames")              \

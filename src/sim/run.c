@@ -61,11 +61,10 @@ static struct engine_config engine_config_of(const struct sim_options *options)
 static int create_world(struct sim *sim)
 {
     const struct sim_options *options = sim->options;
-    struct assembly_config config = {
-        .engine = engine_config_of(options),
-        .tlb_entries = (uint32_t)sim_value(sim, SIM_TLB),
-        .policy = sim_value(sim, SIM_POLICY) == 0 ? &policy_aging_register : &policy_fifo,
-        .store = &sim->store};
+    struct assembly_config config = {.engine = engine_config_of(options),
+                                     .tlb_entries = (uint32_t)sim_value(sim, SIM_TLB),
+                                     .policy = policies[sim_value(sim, SIM_POLICY)],
+                                     .store = &sim->store};
     int error = faults_create(sim);
 
     if (error == 0)

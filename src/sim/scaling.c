@@ -180,10 +180,9 @@ void scaling_run(const struct sim_options *options, uint32_t cpus, struct scalin
     static struct fibers_result result;
     struct fibers_config fibers = {
         .strategy = FIBERS_TIMING, .seed = options->seed, .cpus = cpus, .net_ns = UINT64_MAX};
-    struct assembly_config config = {
-        .engine = config_of(options, cpus),
-        .tlb_entries = (uint32_t)given_or(options, SIM_TLB, 1024),
-        .policy = given_or(options, SIM_POLICY, 0) == 0 ? &policy_aging_register : &policy_fifo};
+    struct assembly_config config = {.engine = config_of(options, cpus),
+                                     .tlb_entries = (uint32_t)given_or(options, SIM_TLB, 1024),
+                                     .policy = policies[given_or(options, SIM_POLICY, 0)]};
     uint64_t reads = given_or(options, SIM_OP_READ, 1), writes = given_or(options, SIM_OP_WRITE, 1);
     int error;
 

@@ -44,24 +44,24 @@ sys.exit(0 if eval(sys.argv[2]) else 1)' "$folder/json" "$1" 2>"$err"
 test_refusals()
 {
     refused 2 'give --ablate, or --vary'
-    refused 2 'cannot go together' --ablate --vary policy=fifo,age8
+    refused 2 'cannot go together' --ablate --vary policy=fifo,aging
     refused 2 'did you mean trim-batch' --ablate=trimbatch
     refused 2 'there are trim-batch, write-batch' --ablate=nonsense
     refused 2 --ablate= --ablate=
     refused 2 word --ablate word
     refused 2 'needs a value' --vary
     refused 2 'needs values' --vary policy
-    refused 2 'no such option' --vary polic=fifo,age8
+    refused 2 'no such option' --vary polic=fifo,aging
     refused 2 'no such option; did you mean --rounds' --round 9
     refused 2 'cannot be varied' --vary seed=1,2
     refused 2 'cannot be varied' --vary json=a,b
-    refused 2 'varied already' --vary policy=fifo --vary policy=age8
+    refused 2 'varied already' --vary policy=fifo --vary policy=aging
     refused 2 '--vary trim-batch=x' --vary trim-batch=1,x
     refused 2 "--vary trim-batch=" --vary trim-batch=1,
     refused 2 '1 configurations' --vary policy=fifo
     refused 2 '66 configurations' --vary threads=1,2,3 --vary trim-batch=1,2,3,4,5,6,7,8,9,10,11 \
         --vary writers=1,2
-    refused 2 --policy --vary policy=fifo,age8 --policy fifo
+    refused 2 --policy --vary policy=fifo,aging --policy fifo
     refused 2 "policy 'age9'" $small --vary policy=fifo,age9
     refused 2 'no such key' $small --vary workload=uniform,zipf:x=1
     refused 2 'give --machine soft' --ablate=tlb --machine linux --memory 1M --accesses 1
@@ -118,8 +118,8 @@ test_known_difference()
 test_same_work()
 {
     compared --machine soft --memory 64M --threads 1 --accesses 3000 --write-ratio 1 --rounds 6 \
-        --seed 5 --vary policy=age8,fifo --json "$folder/json" || return
-    json '[r for a in [c["--policy age8"]["runs"]] for b in [c["--policy fifo"]["runs"]] if
+        --seed 5 --vary policy=aging,fifo --json "$folder/json" || return
+    json '[r for a in [c["--policy aging"]["runs"]] for b in [c["--policy fifo"]["runs"]] if
         [x["demand_zero"] for x in a] == [x["demand_zero"] for x in b]
         and len({x["demand_zero"] for x in a}) > 1 and a[0]["seed"] == 5]'
     # A value with a comma, and what each row changes.
@@ -130,7 +130,7 @@ test_same_work()
     check 'a long name has a line of its own' grep -qE '^--store file:.*,io=sync --threads 2$' "$out"
     compared --machine soft --memory 1M --rounds 6 --vary accesses=300,400
     shows '6 rounds of 300 accesses a thread' 'what is varied'
-    compared $small --quiet --vary policy=fifo,age8
+    compared $small --quiet --vary policy=fifo,aging
     check 'quiet: a row each and two of heading' [ "$(wc -l <"$out")" -eq 4 ]
     # Left to itself the frame cache is smaller with many threads: it is said.
     compared --machine soft --memory 4M --frames 2M --accesses 100 --rounds 6 --vary threads=1,50
@@ -145,7 +145,7 @@ test_wrong()
         return
     fi
     MEMMAN_MUTANT=TRIM_DROPS_MODIFIED ends 1 "$mutants" compare $small --write-ratio 1 \
-        --vary policy=fifo,age8
+        --vary policy=fifo,aging
     check 'wrong: nothing is compared' [ ! -s "$out" ]
     check 'wrong: the run that repeats it' grep -q 'repeat with: memman run .*--seed 1' "$err"
     check 'wrong: which one' grep -q 'compare: --policy .*: round 1 of 6 failed' "$err"
@@ -164,7 +164,7 @@ child_of()
 # stopped SIGNAL SECONDS-OF-A-RUN: leaves $got, $out and $err
 stopped()
 {
-    "$memman" compare --machine soft --memory 4M --rounds 6 --seconds "$2" --vary policy=fifo,age8 \
+    "$memman" compare --machine soft --memory 4M --rounds 6 --seconds "$2" --vary policy=fifo,aging \
         >"$out" 2>"$err" &
     process=$!
     sleep 2
@@ -235,7 +235,7 @@ test_linux()
     check 'a row each, the first, and that again' [ "$(grep -c '\[.*\..*,' "$out")" -eq 5 ]
     check 'off is the other end of what is on' grep -q -e '^--fault-around 1 ' "$out"
     shows '--map-writable off' 'ablation on linux'
-    shows '--policy age8' 'ablation on linux'
+    shows '--policy aging' 'ablation on linux'
     shows '--region-ptes 1 has other defaults too: --fault-around 1' 'ablation on linux'
 }
 

@@ -310,7 +310,7 @@ static void test_observation(void **state)
     assert_int_equal(mm_span_threads(manager), 0);
     assert_false(mm_heat(manager, 0, &(struct mm_heat){0}, NULL, 0));
     assert_string_equal(mm_options_of(manager)->policy,
-                        options.machine == MM_MACHINE_SOFT ? "age8" : "fifo");
+                        options.machine == MM_MACHINE_SOFT ? "aging" : "fifo");
     assert_int_equal(mm_options_of(manager)->machine, options.machine);
     assert_true(mm_options_of(manager)->trim_batch != MM_DEFAULT_COUNT);
     for (int error = MM_ERROR_SPACE; error <= MM_OK; error++) {

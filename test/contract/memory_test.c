@@ -563,7 +563,7 @@ static void pin_to_the_limit(void **state, const char *policy)
 
 static void test_pin_limit(void **state)
 {
-    pin_to_the_limit(state, "age8");
+    pin_to_the_limit(state, "aging");
 }
 
 /* This policy would choose the pinned pages first, and again and again. */

@@ -133,7 +133,7 @@ static void take_switches(struct reader *reader)
     engine->dirty_bit = take_bit(&bits);
     engine->slots_next_fit = take_bit(&bits);
     engine->slot_reservation = engine->backoff ? 4 : 1;
-    input.policy = take_bit(&bits) ? &policy_fifo : &policy_aging_register;
+    input.policy = take_bit(&bits) ? &policy_fifo : &policy_aging;
     engine->workers[WORKER_TRIM] = 1;
     engine->workers[WORKER_WRITE] = take_bit(&bits) ? 2 : 1;
     engine->workers[WORKER_ZERO] = take_bit(&bits) ? 1 : 0;

@@ -505,7 +505,7 @@ static bool make(struct stress *stress, struct mm_options *options, uint64_t *ra
     options->list_lock_shared = draw(random, 2);
     options->dirty_bit = draw(random, 4) != 0;
     options->map_writable = (enum mm_map_writable)draw(random, MM_MAP_WRITABLE_OFF + 1);
-    options->policy = draw(random, 2) ? "age8" : "fifo";
+    options->policy = draw(random, 2) ? "aging" : "fifo";
     options->slot_search = draw(random, 2) ? MM_SLOTS_NEXT_FIT : MM_SLOTS_FIRST_FIT;
     options->slot_reservation = 1u << draw(random, 7);
     options->store = draw(random, 3) ? "ram:latency=20000" : "ram";

@@ -39,7 +39,7 @@ both_ends()
 --backoff on off
 --dirty-bit on off
 --slot-search next-fit first-fit
---policy age8 fifo
+--policy aging fifo
 --latency on off
 --trimmers 1 4
 --writers 1 4

@@ -164,12 +164,12 @@ static void pairs_are_of_one_round(void **state)
 static void every_combination_of_values(void **state)
 {
     static const char *const names[] = {
-        "--policy age8 --store ram", "--policy age8 --store file:/a,io=sync",
+        "--policy aging --store ram", "--policy aging --store file:/a,io=sync",
         "--policy fifo --store ram", "--policy fifo --store file:/a,io=sync"};
     struct plan plan = {0};
 
     (void)state;
-    assert_true(plan_vary(&plan, "policy=age8,fifo"));
+    assert_true(plan_vary(&plan, "policy=aging,fifo"));
     assert_true(plan_vary(&plan, "store=ram,file:/a,,io=sync"));
     assert_true(plan_make_varied(&plan));
     assert_int_equal(plan.configurations, 4);
@@ -178,7 +178,7 @@ static void every_combination_of_values(void **state)
 
         assert_string_equal(plan.configuration[i].name, names[i]);
         assert_true(plan_apply(&plan.configuration[i], &options));
-        assert_string_equal(options.value[OPTION_POLICY].text, i < 2 ? "age8" : "fifo");
+        assert_string_equal(options.value[OPTION_POLICY].text, i < 2 ? "aging" : "fifo");
         assert_string_equal(options.value[OPTION_STORE].text, i % 2 ? "file:/a,io=sync" : "ram");
     }
     plan_free(&plan);

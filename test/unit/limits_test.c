@@ -221,18 +221,17 @@ static uint8_t greedy_birth(enum policy_birth how)
     return 0;
 }
 
-static uint32_t greedy_choose(uint32_t count, uint8_t *registers, const bool *accessed,
-                              uint32_t wanted, unsigned pass, bool *ret_victim)
+static uint32_t greedy_choose(const struct policy_look *look)
 {
-    (void)registers, (void)accessed, (void)wanted, (void)pass;
-    memset(ret_victim, true, count * sizeof(*ret_victim));
-    return count;
+    memset(look->ret_victim, true, look->count * sizeof(look->ret_victim[0]));
+    return look->count;
 }
 
 /* Whatever a policy marks, no more pages go than were wanted. */
 static void a_greedy_policy_does_not_get_more(void **state)
 {
-    static const struct policy greedy = {"greedy", "marks all", greedy_birth, greedy_choose};
+    static const struct policy greedy = {"greedy", "marks all", .birth = greedy_birth,
+                                         .choose = greedy_choose};
     uint32_t valid = 0;
     struct rig rig;
 

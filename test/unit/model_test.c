@@ -250,7 +250,7 @@ static void random_calls_agree_with_the_model(void **state)
 {
     static const struct rig_config configs[] = {
         {.frames = 12, .slots = 20},
-        {.frames = 12, .slots = 20, .fault_around = 4, .policy = &policy_aging_register},
+        {.frames = 12, .slots = 20, .fault_around = 4, .policy = &policy_aging},
         {.frames = 12, .slots = 20, .first_fit = true, .list_lock_plain = true, .write_batch = 3},
         {.frames = 12, .slots = 20, .no_dirty_bit = true, .region_ptes = 1},
     };

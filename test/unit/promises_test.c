@@ -107,7 +107,7 @@ static void a_look_is_remembered(void **state)
     struct rig rig;
 
     (void)state;
-    rig_begin(&rig, &(struct rig_config){.policy = &policy_aging_register});
+    rig_begin(&rig, &(struct rig_config){.policy = &policy_aging});
     for (page_number page = 0; page < 4; page++)
         rig_fill(&rig, 0, page, page + 1);
     trim_pages(rig.engine, rig_thread(&rig, TRIMMER), 1);
