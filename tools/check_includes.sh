@@ -23,7 +23,7 @@ store:          contract base system
 policy:         contract base system
 observe:        engine contract base public system
 trace:          base system
-judge:          base system
+judge:          contract base system
 sim:            engine machine/soft store policy world contract base system
 public:
 cli:            public observe trace judge base system
@@ -190,7 +190,7 @@ self_test()
     put src/observe/look.h '"engine/pfn.h"' '"memman.h"' '<stdio.h>'
     put src/trace/trace.h '<stdint.h>'
     put src/trace/gzip.c '"trace/trace.h"' '"base/bits.h"' '<zlib.h>'
-    put src/judge/lru.c '"base/bits.h"' '<stdlib.h>'
+    put src/judge/lru.c '"contract/store.h"' '"base/bits.h"' '<stdlib.h>'
     put src/sim/parts.c '"engine/pfn.h"' '"machine/soft/soft.h"' '"store/ram.h"' '<stdlib.h>'
     put src/memman.c '"memman.h"' '"engine/pfn.h"' '"store/ram.h"' '"machine/soft/soft.h"'
     put cli/report/text.h '<stdio.h>'
@@ -216,7 +216,7 @@ self_test()
     put src/sim/bad.c '"observe/look.h"' '"machine/linux/linux.h"'
     put cli/bad.c '"engine/pfn.h"' '"contract/store.h"' '"base/bits.h"' '"store/ram.h"'
     put src/trace/bad.c '"contract/store.h"' '"memman.h"'
-    put src/judge/bad.c '"engine/pfn.h"' '"contract/store.h"' '"trace/trace.h"'
+    put src/judge/bad.c '"engine/pfn.h"' '"store/ram.h"' '"trace/trace.h"'
     put src/util/misc.c
     put src/stray.c
     printf ' /* odd */ # include /* spaced */ "engine/pfn.h"\n' >"$tree/src/base/odd.h"

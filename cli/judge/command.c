@@ -156,6 +156,14 @@ static bool policies_set(void *target, const char *value)
     return true;
 }
 
+static bool machine_set(void *target, const char *value)
+{
+    const bool on_linux = strcmp(value, "linux") == 0;
+
+    ((struct request *)target)->judging.unaccessed = on_linux;
+    return on_linux || strcmp(value, "soft") == 0;
+}
+
 static bool csv_set(void *target, const char *value)
 {
     ((struct request *)target)->csv = value;
@@ -175,6 +183,7 @@ static const struct setting judge_settings[] = {
      sizes_set},
     {"costs", 0, "microseconds of a hard fault, a soft fault and a page written: 40,0.3,5.3",
      costs_set},
+    {"machine", 0, "soft or linux", machine_set},
     {"csv", 0, "a file", csv_set},
     {"json", 0, "a file", json_set},
 };
@@ -250,9 +259,10 @@ static bool policies_judge(const struct judging *judging, const struct reference
                            struct judged_trace *trace)
 {
     for (unsigned size = 0; size < judging->sizes; size++) {
-        const struct judge_setup setup = {.frames = trace->frames[size]};
+        const struct judge_setup setup = {.frames = trace->frames[size],
+                                          .unaccessed = judging->unaccessed};
         for (unsigned i = 0; i < judging->policies; i++) {
-            if (!judging->policy[i]->judge(references, &setup, &trace->verdict[size][i])) {
+            if (!judge(judging->policy[i], references, &setup, &trace->verdict[size][i])) {
                 line_complain("%.512s: no memory to judge it; give fewer or shorter traces",
                               trace->path);
                 return false;

@@ -42,6 +42,7 @@ struct judging {
     unsigned policies; /* opt is always among them */
     struct judged_size size[SIZES_MAX];
     unsigned sizes;
+    bool unaccessed; /* as struct judge_setup has it */
     struct judged_costs costs;
     struct judged_trace *trace;
     unsigned traces; /* that have been judged */

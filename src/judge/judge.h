@@ -1,8 +1,11 @@
 /*
  * judge.h - policies judged: what a trace would have cost with so many frames.
  *
- * Algorithms as their papers have them: every frame holds a page of the working set, the algorithm
- * sees what it wants of every reference, and pages go one by one.
+ * Two kinds. The first are algorithms as their papers have them: every frame holds a page of the
+ * working set, the algorithm sees what it wants of every reference, and pages go one by one. The
+ * second are those that `memman run` has, src/policy/: the very same functions, in a model of the
+ * engine's trimmer, modified writer and lists (model.c), which sees accessed bits now and then and
+ * trims in batches to a standby list from which a touched page comes back without a read.
  *
  * Pure functions: any number may run at once on the same references.
  */
@@ -21,12 +24,13 @@ struct verdict {
 
 struct judge_setup {
     uint32_t frames; /* 1 at least */
+    bool unaccessed; /* the engine's policies on a machine without accessed bits: the Linux one */
 };
 
 struct judged_policy {
     const char *name;
     const char *caption;
-    /* False: no memory. */
+    /* NULL: it is the engine's policy of that name, without "run:", in the model. */
     bool (*judge)(const struct references *references, const struct judge_setup *setup,
                   struct verdict *ret_verdict);
 };
@@ -36,6 +40,13 @@ extern const struct judged_policy judged_policies[];
 
 /* The policy of that name; NULL: there is none. */
 const struct judged_policy *judged_policy_find(const char *name);
+
+/* False: no memory. */
+bool judge(const struct judged_policy *policy, const struct references *references,
+           const struct judge_setup *setup, struct verdict *ret_verdict);
+
+bool judge_engine(const char *name, const struct references *references,
+                  const struct judge_setup *setup, struct verdict *ret_verdict);
 
 #define JUDGE(name)                                                                                \
     bool judge_##name(const struct references *references, const struct judge_setup *setup,        \

@@ -59,6 +59,21 @@ f = t["sizes"][1]["policies"][0]
 assert (f["policy"], f["hard"], f["written"], f["hard_of_opt"]) == ("fifo", 5, 1, 5), f
 assert r["means"][0]["hard_of_opt"] == {"mean": 2, "worst": 2}, r["means"]' "$folder/j"
 
+# ---- the engine's policies -----------------------------------------------------------------------
+
+# Without accessed bits a page that is always in use goes with the others, and comes back.
+i=0
+while [ $i -lt 200 ]; do
+    i=$((i + 1))
+    printf '0 R\n%x000 R\n' $i
+done >"$folder/used"
+ends 0 "$memman" compare "$folder/used" --policy aging --frames 80K --csv -
+check 'it stays' grep -q ',aging,201,0,[0-2],' "$out"
+ends 0 "$memman" compare "$folder/used" --policy aging --frames 80K --csv - --machine linux
+check 'it comes back' grep -qE ',aging,201,0,[1-9][0-9]*,' "$out"
+ends 0 "$memman" compare "$folder/used" --policy run:clock,run:2q --frames 80K --csv -
+check 'both' [ "$(grep -c ',run:' "$out")" -eq 2 ]
+
 # ---- recorded programs ---------------------------------------------------------------------------
 
 if "$memman" trace head -n 1 "$traces/awk.mmt.zst" >"$out" 2>"$err"; then
@@ -90,6 +105,7 @@ refuses 2 '--frames 101%: must be' "$memman" compare "$t" --frames 101%
 refuses 2 '--frames 10%,: must be' "$memman" compare "$t" --frames 10%,
 refuses 2 '--costs 1,2: must be' "$memman" compare "$t" --costs 1,2
 refuses 2 '--costs 1,2,3,4: must be' "$memman" compare "$t" --costs 1,2,3,4
+refuses 2 '--machine both: must be soft or linux' "$memman" compare "$t" --machine both
 refuses 2 '--ablate: compare TRACE has no such option' "$memman" compare "$t" --ablate
 refuses 2 'cannot both be standard output' "$memman" compare "$t" --csv - --json -
 refuses 3 '--csv /nowhere/x: cannot be written' "$memman" compare "$t" --csv /nowhere/x

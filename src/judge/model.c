@@ -1,0 +1,229 @@
+/*
+ * model.c - what `memman run` would do with a policy: its trimmer, writer and lists, in short.
+ *
+ * The rules are those of engine/trim.c and engine/write.c, the policy is the very same code.
+ * Workers take no time here: what a fault makes necessary has happened when it returns. There is
+ * one thread, nothing is read ahead or mapped around, pages are numbered without the holes between
+ * them, and a page that was never written to is read in again like any other.
+ *
+ * Active pages are in the working set; standby and modified are queues, oldest first. A frame comes
+ * from the free ones, then from the oldest of standby.
+ */
+#include "contract/policy.h"
+#include "judge/queues.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ACTIVE = 1, STANDBY, MODIFIED };
+
+/* As the manager chooses. */
+#define REGION_PTES 256u
+#define WRITE_BATCH 256u
+#define BATCH_MAX   512u
+
+struct model {
+    const struct policy *policy;
+    struct queues queues; /* of active pages the order means nothing */
+    uint32_t frames, free;
+    uint32_t regions, trim_batch, standby_percent;
+    bool unaccessed;
+    uint8_t *registers; /* of each page */
+    uint32_t *resident; /* active pages of each region */
+    uint32_t hand;      /* the region that is looked at next */
+    uint32_t waiters;   /* 1: the fault that is under way finds no frame */
+};
+
+static uint32_t target_frames(const struct model *model)
+{
+    return (uint32_t)((uint64_t)model->frames * model->standby_percent / 100);
+}
+
+static uint32_t available(const struct model *model)
+{
+    return model->free + model->queues.count[STANDBY];
+}
+
+/* ---- trim ---- */
+
+static uint32_t trim_goal(const struct model *model)
+{
+    uint32_t supply = available(model) + model->queues.count[MODIFIED];
+    uint32_t target = MAX_OF(target_frames(model), model->waiters);
+    return target > supply ? target - supply : 0;
+}
+
+static bool trim_needed(const struct model *model)
+{
+    uint32_t goal = trim_goal(model);
+    return goal > 0 &&
+           (goal >= model->trim_batch || goal > target_frames(model) / 2 || model->waiters > 0);
+}
+
+static uint32_t find_candidates(struct model *model, uint32_t region, unsigned pass,
+                                uint32_t ret_pages[], uint8_t ret_registers[], bool ret_accessed[],
+                                bool ret_modified[])
+{
+    uint32_t first = region * REGION_PTES, count = 0;
+    uint32_t end = MIN_OF(first + REGION_PTES, model->queues.pages);
+    for (uint32_t page = first; page < end; page++) {
+        uint8_t flags = model->queues.flags[page];
+        if (model->queues.of[page] == ACTIVE) {
+            ret_pages[count] = page;
+            ret_registers[count] = model->registers[page];
+            ret_accessed[count] = pass == 0 && (flags & PAGE_BIT) && !model->unaccessed;
+            ret_modified[count] = (flags & PAGE_DIRTY) != 0;
+            count++;
+            if (pass == 0) {
+                model->queues.flags[page] = flags & (uint8_t)~PAGE_BIT;
+            }
+        }
+    }
+    return count;
+}
+
+static uint32_t trim_region(struct model *model, uint32_t region, uint32_t wanted, unsigned pass)
+{
+    uint32_t pages[REGION_PTES], taken = 0;
+    uint8_t registers[REGION_PTES];
+    bool accessed[REGION_PTES], modified[REGION_PTES], victim[REGION_PTES];
+    uint32_t count = find_candidates(model, region, pass, pages, registers, accessed, modified);
+    model->policy->choose(&(struct policy_look){.count = count,
+                                                .wanted = wanted,
+                                                .pass = pass,
+                                                .registers = registers,
+                                                .accessed = accessed,
+                                                .modified = modified,
+                                                .ret_victim = victim});
+    model->queues.verdict.looks += count;
+    for (uint32_t i = 0; i < count; i++) {
+        model->registers[pages[i]] = registers[i];
+        if (victim[i] && taken < wanted) {
+            queue_move(&model->queues, pages[i], modified[i] ? MODIFIED : STANDBY);
+            model->resident[region]--;
+            taken++;
+        }
+    }
+    return taken;
+}
+
+/* All passes are one look; a batch at most comes from one region. */
+static void trim_round(struct model *model)
+{
+    uint32_t wanted = trim_goal(model), taken = 0;
+    for (unsigned pass = 0; pass <= POLICY_PASS_LAST; pass++) {
+        for (uint32_t i = 0; i < model->regions && taken < wanted; i++) {
+            uint32_t region = model->hand;
+            model->hand = (model->hand + 1) % model->regions;
+            if (model->resident[region] > 0) {
+                uint32_t room = model->trim_batch - taken % model->trim_batch;
+                taken += trim_region(model, region, MIN_OF(wanted - taken, room), pass);
+            }
+        }
+    }
+}
+
+/* ---- write ---- */
+
+static bool write_needed(const struct model *model)
+{
+    uint32_t modified = model->queues.count[MODIFIED], target = target_frames(model);
+    return modified > 0 &&
+           (model->waiters > 0 || available(model) < target / 2 || modified > model->frames / 4 ||
+            (available(model) < target && modified >= WRITE_BATCH));
+}
+
+static void write_round(struct model *model)
+{
+    for (uint32_t i = 0; i < WRITE_BATCH && model->queues.count[MODIFIED] > 0; i++) {
+        uint32_t page = queue_take(&model->queues, MODIFIED);
+        model->queues.flags[page] &= (uint8_t)~PAGE_DIRTY;
+        model->queues.verdict.written++;
+        queue_move(&model->queues, page, STANDBY);
+    }
+}
+
+/* ---- a reference ---- */
+
+static void balance(struct model *model)
+{
+    if (trim_needed(model)) {
+        trim_round(model);
+    }
+    while (write_needed(model)) {
+        write_round(model);
+    }
+}
+
+static void frame_take(struct model *model)
+{
+    if (available(model) == 0) {
+        model->waiters = 1;
+        balance(model);
+        model->waiters = 0;
+    }
+    if (model->free > 0) {
+        model->free--;
+    } else {
+        page_evict(&model->queues, queue_take(&model->queues, STANDBY)); /* clean */
+    }
+}
+
+static void refer(struct model *model, uint32_t page, bool write)
+{
+    struct queues *queues = &model->queues;
+    unsigned queue = queues->of[page];
+    enum policy_birth birth = POLICY_RESCUE;
+    if (queue == ACTIVE) {
+        page_touch(queues, page, write);
+        queues->flags[page] |= PAGE_BIT;
+        return;
+    }
+    if (queue == QUEUE_NONE) {
+        birth = queues->flags[page] & PAGE_SEEN ? POLICY_HARD : POLICY_DEMAND_ZERO;
+        frame_take(model);
+        page_load(queues, page, write);
+    } else {
+        queues->verdict.soft++;
+        page_touch(queues, page, write);
+    }
+    queue_move(queues, page, ACTIVE);
+    model->resident[page / REGION_PTES]++;
+    model->registers[page] = model->policy->birth(birth);
+    queues->flags[page] |= PAGE_BIT;
+    balance(model);
+}
+
+/* ---- put together ---- */
+
+/* As manager_options.c and memman.c choose. */
+static void model_configure(struct model *model, const struct judge_setup *setup)
+{
+    uint32_t of_machine = setup->unaccessed ? 25 : 12, of_policy = model->policy->standby_percent;
+    model->frames = model->free = setup->frames;
+    model->unaccessed = setup->unaccessed;
+    model->regions = model->queues.pages / REGION_PTES + 1;
+    model->trim_batch = MAX_OF(1, MIN_OF(BATCH_MAX, setup->frames / 16));
+    model->standby_percent = of_policy > 0 ? of_policy : of_machine;
+}
+
+bool judge_engine(const char *name, const struct references *references,
+                  const struct judge_setup *setup, struct verdict *ret_verdict)
+{
+    struct model model = {.policy = policy_find(name)};
+    if (model.policy == NULL || !queues_begin(&model.queues, references)) {
+        return false;
+    }
+    model_configure(&model, setup);
+    model.registers = calloc(MAX_OF(references->pages, 1), sizeof(model.registers[0]));
+    model.resident = calloc(model.regions, sizeof(model.resident[0]));
+    bool whole = model.registers != NULL && model.resident != NULL;
+    for (uint64_t i = 0; i < references->count && whole; i++) {
+        refer(&model, reference_page(references->reference[i]),
+              reference_writes(references->reference[i]));
+    }
+    free(model.registers);
+    free(model.resident);
+    queues_end(&model.queues, ret_verdict);
+    return whole;
+}
