@@ -40,7 +40,7 @@ size_t mm_counters(const mm *manager, struct mm_counter *ret_counters, size_t co
     for (size_t i = 0; i < count && i < COUNTER_COUNT; i++) {
         ret_counters[i] = (struct mm_counter){counter_table[i].group, counter_table[i].key,
                                               counter_table[i].title,
-                                              snapshot_counter(manager->engine, (enum counter)i)};
+                                              engine_counter(manager->engine, (enum counter)i)};
     }
     size_t more = count > COUNTER_COUNT ? count - COUNTER_COUNT : 0;
     struct store_counter own[STORE_COUNTERS_MAX];
@@ -183,15 +183,15 @@ void mm_fragmentation(const mm *manager, struct mm_fragmentation *ret_fragmentat
     struct histogram_summary batches;
     batch_writes_measure(engine, &batches);
     struct mm_fragmentation result = {
-        .reads = snapshot_counter(engine, COUNT_IO_READS),
-        .pages_read = snapshot_counter(engine, COUNT_IO_PAGES_READ),
-        .writes = snapshot_counter(engine, COUNT_IO_WRITES),
-        .pages_written = snapshot_counter(engine, COUNT_IO_PAGES_WRITTEN),
+        .reads = engine_counter(engine, COUNT_IO_READS),
+        .pages_read = engine_counter(engine, COUNT_IO_PAGES_READ),
+        .writes = engine_counter(engine, COUNT_IO_WRITES),
+        .pages_written = engine_counter(engine, COUNT_IO_PAGES_WRITTEN),
         .batches = batches.count,
         .batch_writes_p50 = batches.p50,
         .batch_writes_p99 = batches.p99,
         .batch_writes_max = batches.max,
-        .pages_moved = snapshot_counter(engine, COUNT_DEFRAGMENTED),
+        .pages_moved = engine_counter(engine, COUNT_DEFRAGMENTED),
     };
     result.pages_per_read = ratio(result.pages_read, result.reads);
     result.pages_per_write = ratio(result.pages_written, result.writes);

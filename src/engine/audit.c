@@ -337,15 +337,6 @@ static void audit_ptes(struct audit *audit)
                engine->charge <= PFN_FIELD(engine, commit_limit));
 }
 
-static uint64_t count_sum(const struct engine *engine, enum counter counter)
-{
-    uint64_t sum = 0;
-    for (uint32_t t = 0; t < engine->config.threads; t++) {
-        sum += PFN_FIELD(&engine->threads[t], counters[counter]);
-    }
-    return sum;
-}
-
 static void audit_rest(struct audit *audit, uint32_t pinned)
 {
     struct engine *engine = audit->engine;
@@ -366,8 +357,9 @@ static void audit_rest(struct audit *audit, uint32_t pinned)
     CHECK_EQUAL(audit, "no round of the defragmenter is under way", FRAME_NONE, PAGE_NONE,
                 SLOT_NONE, 0, PFN_FIELD(engine, defrag_sets));
     CHECK_EQUAL(audit, "what was read ahead was used or wasted, or waits on its list", FRAME_NONE,
-                PAGE_NONE, SLOT_NONE, count_sum(engine, COUNT_PREFETCHED),
-                count_sum(engine, COUNT_PREFETCH_USED) + count_sum(engine, COUNT_PREFETCH_WASTED) +
+                PAGE_NONE, SLOT_NONE, engine_counter(engine, COUNT_PREFETCHED),
+                engine_counter(engine, COUNT_PREFETCH_USED) +
+                    engine_counter(engine, COUNT_PREFETCH_WASTED) +
                     list_count(engine, (enum list_id)(LIST_STANDBY + PRIORITY_AHEAD)));
     for (uint32_t i = 0; i < engine->block_count; i++) {
         CHECK_EQUAL(audit, "no in-page block is in use", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,

@@ -319,3 +319,14 @@ void engine_stop(struct engine *engine)
         engine->worker_threads[engine->worker_count] = NULL;
     }
 }
+
+/* ---- counters ---- */
+
+uint64_t engine_counter(const struct engine *engine, enum counter counter)
+{
+    uint64_t sum = 0;
+    for (uint32_t t = 0; t < engine->config.threads; t++) {
+        sum += PFN_FIELD(&engine->threads[t], counters[counter]);
+    }
+    return sum;
+}

@@ -310,6 +310,8 @@ static inline uint64_t engine_commit_limit(const struct engine *engine)
                                             memory_order_seq_cst);
     return limit > retired ? limit - retired : 0;
 }
+/* What all threads have counted together; exact when nothing moves. */
+uint64_t engine_counter(const struct engine *engine, enum counter counter);
 size_t engine_bytes(const struct engine_config *config);
 /* Where in that memory working storage is, and its bytes: what is in it never matters to a new engine. */
 size_t engine_scratches(const struct engine_config *config, size_t *ret_bytes);

@@ -37,9 +37,7 @@ static inline void heat_count(const struct engine *engine, const struct thread *
                               page_number page)
 {
     if (UNLIKELY(engine->config.heat > 0)) {
-        _Atomic uint64_t *count = &heat_of(engine, self->number, kind)[page >> engine->heat_shift];
-        atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
+        add_relaxed(&heat_of(engine, self->number, kind)[page >> engine->heat_shift], 1);
     }
 }
 

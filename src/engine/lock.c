@@ -76,12 +76,6 @@ void lock_check_none_held(const struct thread *self)
 }
 #endif
 
-static void add_relaxed(_Atomic uint64_t *value, uint64_t amount)
-{
-    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
-                          memory_order_relaxed);
-}
-
 void lock_sample_begin(struct thread *self, uint32_t class)
 {
     self->locks[class].sample_begin_ns = world_now_ns();

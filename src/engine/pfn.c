@@ -44,9 +44,7 @@ void frame_move(struct engine *engine, struct thread *self, frame_number frame, 
     MUST_FRAME(engine, frame, pfn_state(pfn_load(pfn)) == row->from);
     MUST_FRAME(engine, frame, pfn_state(word) == row->to);
 #endif
-    _Atomic uint64_t *moves = &self->moves[why];
-    atomic_store_explicit(moves, atomic_load_explicit(moves, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    add_relaxed(&self->moves[why], 1);
     atomic_store_explicit(&pfn->word, word, memory_order_release);
 }
 

@@ -27,12 +27,6 @@ void phase_change(struct engine *engine, struct thread *self, enum fault_phase p
     self->phase = phase;
 }
 
-static void add_relaxed(_Atomic uint64_t *value, uint64_t amount)
-{
-    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
-                          memory_order_relaxed);
-}
-
 void phase_sum(struct thread *self)
 {
     if (self->latency < FAULT_KINDS) {

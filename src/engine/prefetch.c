@@ -87,9 +87,9 @@ static bool ask(struct engine *engine, page_number first, page_number count)
     uint64_t wanted = request_word(first, count);
     for (uint32_t i = 0; i < AHEAD_REQUESTS; i++) {
         _Atomic uint64_t *place = &engine->ahead_requests[i];
-        uint64_t found = 0;
-        if (atomic_compare_exchange_strong_explicit(place, &found, wanted, memory_order_seq_cst,
-                                                    memory_order_seq_cst)) {
+        uint64_t found = atomic_load_explicit(place, memory_order_relaxed);
+        if (found == 0 && atomic_compare_exchange_strong_explicit(
+                              place, &found, wanted, memory_order_seq_cst, memory_order_seq_cst)) {
             balance_kick(engine, WORKER_PREFETCH);
             return true;
         }

@@ -98,11 +98,16 @@ struct thread {
     uint32_t ring_next;                 /* (o) */
 };
 
-static inline void count_add(struct thread *self, enum counter counter, uint64_t amount)
+/* One writer, who is the caller; others read. */
+static inline void add_relaxed(_Atomic uint64_t *value, uint64_t amount)
 {
-    _Atomic uint64_t *value = &self->counters[counter];
     atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
                           memory_order_relaxed);
+}
+
+static inline void count_add(struct thread *self, enum counter counter, uint64_t amount)
+{
+    add_relaxed(&self->counters[counter], amount);
 }
 
 static inline void count_one(struct thread *self, enum counter counter)

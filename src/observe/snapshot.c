@@ -36,15 +36,6 @@ static uint64_t load_relaxed(const _Atomic uint64_t *value)
     return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)value, memory_order_relaxed);
 }
 
-uint64_t snapshot_counter(const struct engine *engine, enum counter counter)
-{
-    uint64_t sum = 0;
-    for (uint32_t t = 0; t < engine->config.threads; t++) {
-        sum += load_relaxed(&engine->threads[t].counters[counter]);
-    }
-    return sum;
-}
-
 uint64_t snapshot_move(const struct engine *engine, enum move_why why)
 {
     uint64_t sum = 0;

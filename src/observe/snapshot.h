@@ -20,7 +20,6 @@ struct rank_row {
 };
 extern const struct rank_row rank_table[RANK_COUNT];
 
-uint64_t snapshot_counter(const struct engine *engine, enum counter counter);
 /* How often any thread made the move. */
 uint64_t snapshot_move(const struct engine *engine, enum move_why why);
 /* Frames by state; a frame that is on its way may be counted as it was a moment ago. */

@@ -274,36 +274,27 @@ static void main_fiber(void *argument)
 
 /* ---- the result ---- */
 
-static uint64_t counter_sum(const struct engine *engine, enum counter counter)
-{
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < engine->config.threads; i++)
-        sum += engine->threads[i].counters[counter];
-    return sum;
-}
-
 static void take_counters(struct sim *sim)
 {
     struct sim_result *result = sim->result;
     const struct engine *engine = sim->assembly.engine;
 
-    result->hard_faults = counter_sum(engine, COUNT_FAULT_HARD);
-    result->demand_zero = counter_sum(engine, COUNT_FAULT_DEMAND_ZERO);
-    result->rescues = counter_sum(engine, COUNT_RESCUE_STANDBY) +
-                      counter_sum(engine, COUNT_RESCUE_MODIFIED) +
-                      counter_sum(engine, COUNT_RESCUE_WRITING);
-    result->unchanged = counter_sum(engine, COUNT_UNCHANGED);
-    result->extensions = counter_sum(engine, COUNT_PAGEFILE_EXTENDED);
-    result->refused = counter_sum(engine, COUNT_PAGEFILE_REFUSED);
-    result->slots_moved = counter_sum(engine, COUNT_DEFRAGMENTED);
-    result->slot_moves_aborted = counter_sum(engine, COUNT_DEFRAG_ABORTED);
-    result->runs_emptied = counter_sum(engine, COUNT_DEFRAG_EMPTIED);
-    result->prefetched = counter_sum(engine, COUNT_PREFETCHED);
-    result->prefetch_used = counter_sum(engine, COUNT_PREFETCH_USED);
-    result->prefetch_wasted = counter_sum(engine, COUNT_PREFETCH_WASTED);
+    result->hard_faults = engine_counter(engine, COUNT_FAULT_HARD);
+    result->demand_zero = engine_counter(engine, COUNT_FAULT_DEMAND_ZERO);
+    result->rescues = engine_counter(engine, COUNT_RESCUE_STANDBY) +
+                      engine_counter(engine, COUNT_RESCUE_MODIFIED) +
+                      engine_counter(engine, COUNT_RESCUE_WRITING);
+    result->unchanged = engine_counter(engine, COUNT_UNCHANGED);
+    result->extensions = engine_counter(engine, COUNT_PAGEFILE_EXTENDED);
+    result->refused = engine_counter(engine, COUNT_PAGEFILE_REFUSED);
+    result->slots_moved = engine_counter(engine, COUNT_DEFRAGMENTED);
+    result->slot_moves_aborted = engine_counter(engine, COUNT_DEFRAG_ABORTED);
+    result->runs_emptied = engine_counter(engine, COUNT_DEFRAG_EMPTIED);
+    result->prefetched = engine_counter(engine, COUNT_PREFETCHED);
+    result->prefetch_used = engine_counter(engine, COUNT_PREFETCH_USED);
+    result->prefetch_wasted = engine_counter(engine, COUNT_PREFETCH_WASTED);
     result->page_errors = sim->oracle.errors;
-    result->slots_retired = counter_sum(engine, COUNT_SLOT_RETIRED);
+    result->slots_retired = engine_counter(engine, COUNT_SLOT_RETIRED);
     moves_take(engine, &result->moves);
     faults_take_counts(sim);
 }
