@@ -14,6 +14,7 @@
 #include "numbers.h"
 #include "options.h"
 #include "settings.h"
+#include "trace/page_map.h"
 #include "trace/reading.h"
 
 #define BATCH            4096u
@@ -217,21 +218,42 @@ static bool request_take(struct request *request, int *count, char *words[])
 
 /* ---- one trace ------------------------------------------------------------------------------ */
 
-static enum exit_code references_read(struct trace *trace, const char *path,
-                                      struct references *ret_references)
+/* False: no memory for all of them. */
+static bool references_take(struct trace *trace, struct page_map *map,
+                            struct references *ret_references)
 {
     struct trace_reference batch[BATCH];
-    struct gathering gathering = {0};
     size_t count;
+    uint64_t page;
 
     do {
         count = trace_read(trace, batch, BATCH);
         for (size_t i = 0; i < count; i++) {
-            gathering_add(&gathering, batch[i].page, batch[i].write);
+            if (!page_map_add(map, batch[i].page, &page) ||
+                !references_add(ret_references, page, batch[i].write)) {
+                return false;
+            }
         }
     } while (count == BATCH);
-    if (!references_make(&gathering, ret_references)) {
+    uint32_t *ranks = page_map_ranks(map);
+    if (ranks == NULL) {
+        return false;
+    }
+    references_renumber(ret_references, ranks);
+    free(ranks);
+    return true;
+}
+
+static enum exit_code references_read(struct trace *trace, const char *path,
+                                      struct references *ret_references)
+{
+    struct page_map map = {.count = 0};
+    const bool taken = references_take(trace, &map, ret_references);
+
+    page_map_free(&map);
+    if (!taken) {
         line_complain("%.512s: no memory for all its references; give a shorter one", path);
+        references_free(ret_references);
         return EXIT_REFUSED;
     }
     if (trace_failure(trace) == NULL && ret_references->count > 0) {

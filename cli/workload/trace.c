@@ -82,40 +82,17 @@ static bool references_read(struct trace *trace, const char *path, struct loadin
 
 /* ---- pages in the order of their addresses -------------------------------------------------- */
 
-static int place_compare(const void *one, const void *other)
-{
-    const uint64_t a = ((const struct page_place *)one)->page;
-    const uint64_t b = ((const struct page_place *)other)->page;
-
-    return (a > b) - (a < b);
-}
-
 static bool pages_order(struct loading *loading)
 {
-    const struct page_map *map = &loading->pages;
     struct replay *replay = loading->replay;
-    struct page_place *places = malloc(map->count * sizeof(*places));
-    uint32_t *rank = malloc(map->count * sizeof(*rank));
-    const bool good = places != NULL && rank != NULL;
-    size_t found = 0;
+    uint32_t *rank = page_map_ranks(&loading->pages);
 
-    for (size_t i = 0; good && i < map->places_count; i++) {
-        if (map->places[i].number_plus_1 != 0) {
-            places[found++] = map->places[i];
-        }
-    }
-    if (good) {
-        qsort(places, found, sizeof(*places), place_compare);
-    }
-    for (size_t i = 0; i < found; i++) {
-        rank[places[i].number_plus_1 - 1] = (uint32_t)i;
-    }
-    for (size_t i = 0; good && i < replay->count; i++) {
+    for (size_t i = 0; rank != NULL && i < replay->count; i++) {
         replay->access[i] = rank[replay->access[i] >> 1] << 1 | (replay->access[i] & 1);
     }
-    free(places);
+    replay->pages = loading->pages.count;
+    const bool good = rank != NULL;
     free(rank);
-    replay->pages = found;
     return good;
 }
 

@@ -1,5 +1,5 @@
 /*
- * references.h - a trace made ready for judging: pages numbered in address order, without holes.
+ * references.h - a trace made ready for judging: pages have numbers from 0, without holes.
  *
  * The threads of a trace are one stream, in the order they were recorded.
  */
@@ -12,9 +12,8 @@
 #define PAGES_MAX      (UINT32_MAX >> 1)
 
 struct references {
-    uint64_t count;
+    uint64_t count, room;
     uint32_t pages;      /* different ones: the footprint */
-    uint64_t *numbers;   /* of each page, as it is in the trace; ascending */
     uint32_t *reference; /* page << 1 | write */
 };
 
@@ -28,17 +27,13 @@ static inline bool reference_writes(uint32_t reference)
     return (reference & 1) != 0;
 }
 
-/* References as they are read, until the trace is whole. */
-struct gathering {
-    uint64_t count, room;
-    uint64_t *page;
-    bool *write;
-    bool failed; /* no memory, or too many */
-};
-
-void gathering_add(struct gathering *gathering, uint64_t page, bool write);
-/* Gives the gathering's memory up, whatever happens. False: no memory, or more than can be. */
-bool references_make(struct gathering *gathering, struct references *ret_references);
+/*
+ * One more, to references that began as all zero, of a page that has a number already or gets the
+ * next one. False: no memory, or more than can be; those that are there stay.
+ */
+bool references_add(struct references *references, uint64_t page, bool write);
+/* Give each page another number: neighbours in memory should be neighbours to the judge. */
+void references_renumber(struct references *references, const uint32_t *numbers);
 void references_free(struct references *references);
 
 #endif

@@ -53,6 +53,38 @@ bool page_map_add(struct page_map *map, uint64_t page, uint64_t *ret_number)
     return true;
 }
 
+static int place_compare(const void *one, const void *other)
+{
+    const uint64_t a = ((const struct page_place *)one)->page;
+    const uint64_t b = ((const struct page_place *)other)->page;
+
+    return (a > b) - (a < b);
+}
+
+uint32_t *page_map_ranks(const struct page_map *map)
+{
+    struct page_place *places = malloc((map->count + 1) * sizeof(*places));
+    uint32_t *rank = malloc((map->count + 1) * sizeof(*rank));
+    size_t found = 0;
+
+    if (places == NULL || rank == NULL) {
+        free(places);
+        free(rank);
+        return NULL;
+    }
+    for (size_t i = 0; i < map->places_count; i++) {
+        if (map->places[i].number_plus_1 != 0) {
+            places[found++] = map->places[i];
+        }
+    }
+    qsort(places, found, sizeof(*places), place_compare);
+    for (size_t i = 0; i < found; i++) {
+        rank[places[i].number_plus_1 - 1] = (uint32_t)i;
+    }
+    free(places);
+    return rank;
+}
+
 void page_map_free(struct page_map *map)
 {
     free(map->places);

@@ -20,6 +20,11 @@ struct page_map {
 /* An empty map is all zero. */
 /* The page's number, a new one where it has none yet; false: no memory. */
 bool page_map_add(struct page_map *map, uint64_t page, uint64_t *ret_number);
+/*
+ * Of each number the rank of its page among all, in the order of addresses. The caller frees it. NULL:
+ * no memory.
+ */
+uint32_t *page_map_ranks(const struct page_map *map);
 void page_map_free(struct page_map *map);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "judge/judge.h"
 #include "plain.h"
+#include "trace/page_map.h"
 #include "trace/trace.h"
 
 /* ---- traces --------------------------------------------------------------------------------- */
@@ -90,13 +91,19 @@ static struct plain *plain_draw(enum shape shape, uint64_t seed, size_t count)
 
 static struct references references_of(const struct plain *plain)
 {
-    struct gathering gathering = {0};
-    struct references references;
+    struct references references = {0};
+    struct page_map map = {.count = 0};
+    uint64_t page;
 
     for (size_t i = 0; i < plain->count; i++) {
-        gathering_add(&gathering, plain->page[i], plain->write[i]);
+        assert_true(page_map_add(&map, plain->page[i], &page));
+        assert_true(references_add(&references, page, plain->write[i]));
     }
-    assert_true(references_make(&gathering, &references));
+    uint32_t *ranks = page_map_ranks(&map);
+    assert_non_null(ranks);
+    references_renumber(&references, ranks);
+    free(ranks);
+    page_map_free(&map);
     assert_int_equal(references.count, plain->count);
     return references;
 }
