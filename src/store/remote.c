@@ -18,12 +18,12 @@
 #include "base/copy.h"
 #include "base/mutant.h"
 #include "contract/world.h"
+#include "store/nbd_library.h"
 #include "store/request_list.h"
 #include "store/spin.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libnbd.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
@@ -67,6 +67,7 @@ enum remote_count { REMOTE_READS, REMOTE_WRITES, REMOTE_ERRORS, REMOTE_LOST, REM
 
 struct remote {
     struct remote_config config;
+    struct nbd_library libnbd;
     char *uri; /* behind the queues */
     struct world_thread *thread;
     int bell;                 /* eventfd, in both tables */
@@ -192,8 +193,8 @@ static uint32_t neighbours(const struct store_request *request, uint32_t at)
 
 static bool connection_dead(struct remote *remote)
 {
-    return nbd_aio_is_dead(remote->nbd) || nbd_aio_is_closed(remote->nbd) ||
-           nbd_aio_get_fd(remote->nbd) < 0;
+    return remote->libnbd.aio_is_dead(remote->nbd) || remote->libnbd.aio_is_closed(remote->nbd) ||
+           remote->libnbd.aio_get_fd(remote->nbd) < 0;
 }
 
 static void command_send(struct remote *remote, struct command *command)
@@ -205,11 +206,11 @@ static void command_send(struct remote *remote, struct command *command)
     void *buffer = request->pages[command->page];
     int64_t sent;
 
-    if (nbd_aio_in_flight(remote->nbd) == 0)
+    if (remote->libnbd.aio_in_flight(remote->nbd) == 0)
         remote->heard_ns = world_now_ns();
     if (request->operation == STORE_READ) {
         count_one(remote, REMOTE_READS);
-        sent = nbd_aio_pread(remote->nbd, buffer, bytes, offset, answered, 0);
+        sent = remote->libnbd.aio_pread(remote->nbd, buffer, bytes, offset, answered, 0);
     } else {
         count_one(remote, REMOTE_WRITES);
         remote->writing++;
@@ -218,10 +219,10 @@ static void command_send(struct remote *remote, struct command *command)
             copy_shared(command->still, buffer, bytes);
             buffer = command->still;
         }
-        sent = nbd_aio_pwrite(remote->nbd, buffer, bytes, offset, answered, 0);
+        sent = remote->libnbd.aio_pwrite(remote->nbd, buffer, bytes, offset, answered, 0);
     }
     if (sent < 0 && command->request != NULL) {
-        int error = nbd_get_errno();
+        int error = remote->libnbd.get_errno();
 
         command_end(command, connection_dead(remote) ? ENOTCONN : error != 0 ? error : EIO);
     }
@@ -270,7 +271,7 @@ static void send_waiting(struct remote *remote)
 
 static void connection_close(struct remote *remote)
 {
-    nbd_close(remote->nbd);
+    remote->libnbd.close(remote->nbd);
     remote->nbd = NULL;
     remote->ready = false;
 }
@@ -307,19 +308,19 @@ static void fail_waiting(struct remote *remote)
 /* 0 or -errno; then there is no handle. */
 static int connection_begin(struct remote *remote)
 {
-    remote->nbd = nbd_create();
+    remote->nbd = remote->libnbd.create();
     if (remote->nbd == NULL)
         return -ENOMEM;
-    nbd_set_uri_allow_local_file(remote->nbd, true); /* keys of a nbds: URI */
-    nbd_set_pread_initialize(remote->nbd, false);    /* a read that fails gives nothing */
+    remote->libnbd.set_uri_allow_local_file(remote->nbd, true); /* keys of a nbds: URI */
+    remote->libnbd.set_pread_initialize(remote->nbd, false); /* a read that fails gives nothing */
     remote->heard_ns = world_now_ns();
-    return nbd_aio_connect_uri(remote->nbd, remote->uri) == 0 ? 0 : -EIO;
+    return remote->libnbd.aio_connect_uri(remote->nbd, remote->uri) == 0 ? 0 : -EIO;
 }
 
 /* Is the export what the page file needs? 0 or -errno with the reason. */
 static int export_check(struct remote *remote, char *ret_text, size_t bytes)
 {
-    int64_t size = nbd_get_size(remote->nbd);
+    int64_t size = remote->libnbd.get_size(remote->nbd);
     uint64_t wanted = (uint64_t)remote->config.slots << PAGE_SHIFT;
 
     if (size < 0 || (uint64_t)size < wanted) {
@@ -329,14 +330,14 @@ static int export_check(struct remote *remote, char *ret_text, size_t bytes)
                  remote->uri, (long long)size / 1024, (unsigned long long)wanted / 1024);
         return -ENOSPC;
     }
-    if (nbd_is_read_only(remote->nbd) != 0) {
+    if (remote->libnbd.is_read_only(remote->nbd) != 0) {
         snprintf(ret_text, bytes,
                  "the export of %s is read-only; a page file is written to: "
                  "export it writable",
                  remote->uri);
         return -EROFS;
     }
-    if (nbd_get_block_size(remote->nbd, LIBNBD_SIZE_MINIMUM) > (int64_t)MM_PAGE_SIZE) {
+    if (remote->libnbd.get_block_size(remote->nbd, LIBNBD_SIZE_MINIMUM) > (int64_t)MM_PAGE_SIZE) {
         snprintf(ret_text, bytes,
                  "the export of %s has blocks of more than a page; use one with "
                  "blocks of at most 4096 bytes",
@@ -373,7 +374,7 @@ static uint64_t sleep_ns(const struct remote *remote)
 
     if (remote->nbd == NULL)
         until_ns = remote->retry_ns;
-    else if (remote->ready && nbd_aio_in_flight(remote->nbd) == 0)
+    else if (remote->ready && remote->libnbd.aio_in_flight(remote->nbd) == 0)
         return UINT64_MAX;
     return until_ns > now_ns ? until_ns - now_ns : 0;
 }
@@ -382,12 +383,12 @@ static uint64_t sleep_ns(const struct remote *remote)
 static void wait_for_news(struct remote *remote)
 {
     struct pollfd polled[2] = {{.fd = remote->bell, .events = POLLIN}, {.fd = -1}};
-    unsigned direction = remote->nbd == NULL ? 0 : nbd_aio_get_direction(remote->nbd);
+    unsigned direction = remote->nbd == NULL ? 0 : remote->libnbd.aio_get_direction(remote->nbd);
     uint64_t rung, due_ns = sleep_ns(remote);
     int limit_ms = atomic_load(&remote->deaf) ? DEAF_MS : LOOK_MS;
 
     if (remote->nbd != NULL) {
-        polled[1].fd = nbd_aio_get_fd(remote->nbd);
+        polled[1].fd = remote->libnbd.aio_get_fd(remote->nbd);
         polled[1].events = (short)((direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
                                    (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0));
     }
@@ -402,9 +403,9 @@ static void wait_for_news(struct remote *remote)
         return; /* rung by nobody: look around all the same */
     /* A failure of these is a dead connection, which is looked at anyway. */
     if (polled[1].revents & (POLLIN | POLLHUP | POLLERR) && direction & LIBNBD_AIO_DIRECTION_READ)
-        nbd_aio_notify_read(remote->nbd);
+        remote->libnbd.aio_notify_read(remote->nbd);
     else if (polled[1].revents & (POLLOUT | POLLHUP | POLLERR))
-        nbd_aio_notify_write(remote->nbd);
+        remote->libnbd.aio_notify_write(remote->nbd);
 }
 
 static void look_after_connection(struct remote *remote)
@@ -419,7 +420,7 @@ static void look_after_connection(struct remote *remote)
     }
     if (connection_dead(remote) || sleep_ns(remote) == 0) {
         connection_lost(remote);
-    } else if (!remote->ready && nbd_aio_is_ready(remote->nbd)) {
+    } else if (!remote->ready && remote->libnbd.aio_is_ready(remote->nbd)) {
         remote->ready = export_check(remote, text, sizeof(text)) == 0;
         if (remote->ready)
             remote->wait_ns = RETRY_NS;
@@ -435,16 +436,18 @@ static int connect_first(struct remote *remote, char *ret_text, size_t bytes)
     bool over = false;
     int error = connection_begin(remote);
 
-    while (error == 0 && !over && !nbd_aio_is_ready(remote->nbd)) {
-        over = nbd_aio_is_dead(remote->nbd) || nbd_aio_is_closed(remote->nbd) ||
-               world_now_ns() >= end_ns || nbd_poll(remote->nbd, 100) < 0;
+    while (error == 0 && !over && !remote->libnbd.aio_is_ready(remote->nbd)) {
+        over = remote->libnbd.aio_is_dead(remote->nbd) ||
+               remote->libnbd.aio_is_closed(remote->nbd) || world_now_ns() >= end_ns ||
+               remote->libnbd.poll(remote->nbd, 100) < 0;
     }
     if (error == -ENOMEM) {
         snprintf(ret_text, bytes, "no memory for a connection to the NBD server");
         return error;
     }
     if (error != 0 || over) {
-        const char *why = world_now_ns() >= end_ns ? "it does not answer" : nbd_get_error();
+        const char *why =
+            world_now_ns() >= end_ns ? "it does not answer" : remote->libnbd.get_error();
         snprintf(ret_text, bytes,
                  "the NBD server at %s cannot be used: %s; start it, or correct the name",
                  remote->uri, why == NULL ? "the connection was refused" : why);
@@ -663,7 +666,9 @@ int remote_create(const struct remote_config *config, struct store *ret_store, c
     remote->wait_ns = RETRY_NS;
     remote->config.patience_ns = config->patience_ns == 0 ? PATIENCE_NS : config->patience_ns;
     remote->uri = memcpy((char *)remote + head, config->uri, bytes - head);
-    int error = remote_start(remote, ret_text, text_bytes);
+    int error = nbd_library_load(&remote->libnbd, ret_text, text_bytes);
+    if (error == 0)
+        error = remote_start(remote, ret_text, text_bytes);
     if (error != 0) {
         remote_destroy(remote);
         return error;
