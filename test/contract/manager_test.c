@@ -15,11 +15,12 @@
 #include <unistd.h>
 
 #ifdef MM_SANITIZED
-#define CREATIONS 50u /* each takes five times as long; what leaks does so each time */
+#define CREATIONS     50u /* each takes five times as long; what leaks does so each time */
+#define ENDED_THREADS 250u
 #else
-#define CREATIONS 200u
-#endif
+#define CREATIONS     200u
 #define ENDED_THREADS 1000u
+#endif
 
 /* ---- threads ---- */
 

@@ -22,9 +22,15 @@
 #define SLOTS      16u
 #define QUEUES     4u
 #define LATENCY_NS 200000ull
-#define REWRITES   300u
-#define BUDGET     (SLOTS * MM_PAGE_SIZE)
-#define TINY       (MM_PAGE_SIZE / 2)
+#ifdef MM_SANITIZED
+#define REWRITES 100u /* what races there does so soon */
+#define USES     40u
+#else
+#define REWRITES 300u
+#define USES     100u
+#endif
+#define BUDGET (SLOTS * MM_PAGE_SIZE)
+#define TINY   (MM_PAGE_SIZE / 2)
 
 static unsigned char pages[SLOTS][MM_PAGE_SIZE] __attribute__((aligned(MM_PAGE_SIZE)));
 static void *page_pointers[SLOTS];
@@ -415,7 +421,7 @@ static void *queue_use(void *argument)
     void *own_pointer = own;
 
     user->good = true;
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < USES; i++) {
         struct store_request request = {.operation = STORE_WRITE,
                                         .slot = user->first + i % user->slots,
                                         .count = 1,

@@ -421,17 +421,8 @@ static void test_signal_storm(void **state)
 
 /* ---- never ---------------------------------------------------------------------------------- */
 
-/* ThreadSanitizer sleeps a second at exit. */
-#if defined(__SANITIZE_THREAD__)
-#define EXIT_NS_MAX 3000000000ull
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define EXIT_NS_MAX 3000000000ull
-#endif
-#endif
-#ifndef EXIT_NS_MAX
-#define EXIT_NS_MAX 1000000000ull
-#endif
+/* It hangs, or is over soon even where much else runs. */
+#define EXIT_NS_MAX 20000000000ull
 
 static _Atomic uint32_t waiting;
 

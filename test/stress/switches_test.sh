@@ -33,6 +33,8 @@ both_ends()
 --frame-cache 0 63
 --fault-around 1 64
 --read-cluster 1 256
+--prefetch off on
+--prefetch 1 64
 --transfer-batch 1 512
 --slot-reservation 1 64
 --list-lock shared exclusive
