@@ -14,7 +14,6 @@
 enum { QUEUE_RESIDENT = 1, QUEUE_LAST_USED };
 
 #define LEVELS_MAX 6u
-#define NEVER      UINT32_MAX
 
 struct uses {
     unsigned levels;
@@ -70,28 +69,6 @@ static uint32_t use_farthest(const struct uses *uses)
     return place;
 }
 
-/* Of each reference, where its page is referred to next. */
-static uint32_t *next_uses(const struct references *references)
-{
-    uint32_t *next = malloc(MAX_OF(references->count, 1) * sizeof(next[0]));
-    uint32_t *last = malloc(MAX_OF(references->pages, 1) * sizeof(last[0]));
-    if (next == NULL || last == NULL) {
-        free(next);
-        free(last);
-        return NULL;
-    }
-    for (uint32_t page = 0; page < references->pages; page++) {
-        last[page] = NEVER;
-    }
-    for (uint64_t i = references->count; i-- > 0;) {
-        uint32_t page = reference_page(references->reference[i]);
-        next[i] = last[page];
-        last[page] = (uint32_t)i;
-    }
-    free(last);
-    return next;
-}
-
 static void opt_evict(struct queues *queues, struct uses *uses, const struct references *references)
 {
     uint32_t page = queue_take(queues, QUEUE_LAST_USED);
@@ -119,8 +96,8 @@ static void opt_run(struct queues *queues, struct uses *uses, const struct refer
             }
             page_load(queues, page, write);
         }
-        queue_move(queues, page, next[i] == NEVER ? QUEUE_LAST_USED : QUEUE_RESIDENT);
-        if (next[i] != NEVER) {
+        queue_move(queues, page, next[i] == USE_NEVER ? QUEUE_LAST_USED : QUEUE_RESIDENT);
+        if (next[i] != USE_NEVER) {
             use_add(uses, next[i]);
         }
     }
@@ -130,7 +107,7 @@ JUDGE(opt)
 {
     struct queues queues;
     struct uses uses;
-    uint32_t *next = next_uses(references);
+    uint32_t *next = references_next_uses(references);
     bool begun = next != NULL && queues_begin(&queues, references);
     if (!begun) {
         free(next);

@@ -39,6 +39,27 @@ void references_renumber(struct references *references, const uint32_t *numbers)
     }
 }
 
+uint32_t *references_next_uses(const struct references *references)
+{
+    uint32_t *next = malloc(MAX_OF(references->count, 1) * sizeof(next[0]));
+    uint32_t *last = malloc(MAX_OF(references->pages, 1) * sizeof(last[0]));
+    if (next == NULL || last == NULL) {
+        free(next);
+        free(last);
+        return NULL;
+    }
+    for (uint32_t page = 0; page < references->pages; page++) {
+        last[page] = USE_NEVER;
+    }
+    for (uint64_t i = references->count; i-- > 0;) {
+        uint32_t page = reference_page(references->reference[i]);
+        next[i] = last[page];
+        last[page] = (uint32_t)i;
+    }
+    free(last);
+    return next;
+}
+
 void references_free(struct references *references)
 {
     free(references->reference);

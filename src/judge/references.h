@@ -34,6 +34,9 @@ static inline bool reference_writes(uint32_t reference)
 bool references_add(struct references *references, uint64_t page, bool write);
 /* Give each page another number: neighbours in memory should be neighbours to the judge. */
 void references_renumber(struct references *references, const uint32_t *numbers);
+#define USE_NEVER UINT32_MAX
+/* Of each reference, where its page is referred to next. The caller frees it; NULL: no memory. */
+uint32_t *references_next_uses(const struct references *references);
 void references_free(struct references *references);
 
 #endif

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "base/random.h"
 #include "judge/judge.h"
 #include "plain.h"
+#include "shapes.h"
 #include "trace/page_map.h"
 #include "trace/trace.h"
 
@@ -51,29 +51,7 @@ static void nexts_find(struct plain *plain)
     }
 }
 
-enum shape { LOOP, UNIFORM, ZIPF, SCANS, PHASES, SHAPES };
-
 #define PAGES_MADE 60u
-
-/* A page number of one reference. Pages are far apart: their numbers must not matter. */
-static uint64_t page_draw(enum shape shape, size_t i, struct random_generator *generator)
-{
-    uint64_t any = random_below(generator, PAGES_MADE);
-    double fraction = random_fraction(generator);
-
-    switch (shape) {
-    case LOOP:
-        return i % PAGES_MADE;
-    case ZIPF: /* the square of the square is skewed enough */
-        return (uint64_t)(fraction * fraction * fraction * fraction * PAGES_MADE);
-    case SCANS: /* a few are used all the time, the others one after the other */
-        return i % 3 == 0 ? i / 3 % PAGES_MADE : any % 10;
-    case PHASES:
-        return (i / 500 * 11 + any % 20) % PAGES_MADE;
-    default:
-        return any;
-    }
-}
 
 static struct plain *plain_draw(enum shape shape, uint64_t seed, size_t count)
 {
@@ -82,7 +60,9 @@ static struct plain *plain_draw(enum shape shape, uint64_t seed, size_t count)
 
     random_seed(&generator, seed, shape);
     for (size_t i = 0; i < count; i++) {
-        plain->page[i] = page_draw(shape, i, &generator) * 0x1234567890bull + seed;
+        uint64_t page = shape_page(shape, i, PAGES_MADE, &generator);
+        plain->page[i] =
+            page * 0x1234567890bull + seed; /* far apart: their numbers must not matter */
         plain->write[i] = random_below(&generator, 4) == 0;
     }
     nexts_find(plain);
