@@ -26,7 +26,7 @@ struct model {
     const struct policy *policy;
     struct queues queues; /* of active pages the order means nothing */
     uint32_t frames, free;
-    uint32_t regions, trim_batch, standby_percent;
+    uint32_t regions, region_ptes, trim_batch, write_batch, standby_percent;
     bool unaccessed;
     uint8_t *registers; /* of each page */
     uint32_t *resident; /* active pages of each region */
@@ -64,8 +64,8 @@ static uint32_t find_candidates(struct model *model, uint32_t region, unsigned p
                                 uint32_t ret_pages[], uint8_t ret_registers[], bool ret_accessed[],
                                 bool ret_modified[])
 {
-    uint32_t first = region * REGION_PTES, count = 0;
-    uint32_t end = MIN_OF(first + REGION_PTES, model->queues.pages);
+    uint32_t first = region * model->region_ptes, count = 0;
+    uint32_t end = MIN_OF(first + model->region_ptes, model->queues.pages);
     for (uint32_t page = first; page < end; page++) {
         uint8_t flags = model->queues.flags[page];
         if (model->queues.of[page] == ACTIVE) {
@@ -130,12 +130,12 @@ static bool write_needed(const struct model *model)
     uint32_t modified = model->queues.count[MODIFIED], target = target_frames(model);
     return modified > 0 &&
            (model->waiters > 0 || available(model) < target / 2 || modified > model->frames / 4 ||
-            (available(model) < target && modified >= WRITE_BATCH));
+            (available(model) < target && modified >= model->write_batch));
 }
 
 static void write_round(struct model *model)
 {
-    for (uint32_t i = 0; i < WRITE_BATCH && model->queues.count[MODIFIED] > 0; i++) {
+    for (uint32_t i = 0; i < model->write_batch && model->queues.count[MODIFIED] > 0; i++) {
         uint32_t page = queue_take(&model->queues, MODIFIED);
         model->queues.flags[page] &= (uint8_t)~PAGE_DIRTY;
         model->queues.verdict.written++;
@@ -188,7 +188,7 @@ static void refer(struct model *model, uint32_t page, bool write)
         page_touch(queues, page, write);
     }
     queue_move(queues, page, ACTIVE);
-    model->resident[page / REGION_PTES]++;
+    model->resident[page / model->region_ptes]++;
     model->registers[page] = model->policy->birth(birth);
     queues->flags[page] |= PAGE_BIT;
     balance(model);
@@ -196,14 +196,22 @@ static void refer(struct model *model, uint32_t page, bool write)
 
 /* ---- put together ---- */
 
+/* In a sample everything is smaller. */
+static uint32_t scaled(uint32_t count, const struct judge_setup *setup)
+{
+    return setup->share > 0 ? (uint32_t)MAX_OF(count * setup->share, 1) : count;
+}
+
 /* As manager_options.c and memman.c choose. */
 static void model_configure(struct model *model, const struct judge_setup *setup)
 {
     uint32_t of_machine = setup->unaccessed ? 25 : 12, of_policy = model->policy->standby_percent;
     model->frames = model->free = setup->frames;
     model->unaccessed = setup->unaccessed;
-    model->regions = model->queues.pages / REGION_PTES + 1;
-    model->trim_batch = MAX_OF(1, MIN_OF(BATCH_MAX, setup->frames / 16));
+    model->region_ptes = scaled(REGION_PTES, setup);
+    model->regions = model->queues.pages / model->region_ptes + 1;
+    model->trim_batch = MAX_OF(1, MIN_OF(scaled(BATCH_MAX, setup), setup->frames / 16));
+    model->write_batch = scaled(WRITE_BATCH, setup);
     model->standby_percent = of_policy > 0 ? of_policy : of_machine;
 }
 

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/random.h"
+
 #define ROOM_START ((uint64_t)1 << 16)
 
 static bool references_grow(struct references *references)
@@ -58,6 +60,44 @@ uint32_t *references_next_uses(const struct references *references)
     }
     free(last);
     return next;
+}
+
+/* Of each page its number in a sample, PAGE_NONE where it is in none: one of each share of them. */
+static uint32_t *sample_draw(const struct references *references, uint32_t pages)
+{
+    uint32_t *numbers = malloc(MAX_OF(references->pages, 1) * sizeof(numbers[0]));
+    struct random_generator generator;
+    if (numbers == NULL) {
+        return NULL;
+    }
+    for (uint32_t page = 0; page < references->pages; page++) {
+        numbers[page] = PAGE_NONE;
+    }
+    random_seed(&generator, references->pages, pages);
+    for (uint64_t number = 0; number < pages; number++) {
+        uint64_t first = number * references->pages / pages;
+        uint64_t end = (number + 1) * references->pages / pages;
+        numbers[first + random_below(&generator, end - first)] = (uint32_t)number;
+    }
+    return numbers;
+}
+
+bool references_sample(const struct references *references, uint32_t pages,
+                       struct references *ret_sample)
+{
+    uint32_t *numbers = sample_draw(references, MIN_OF(pages, references->pages));
+    bool whole = numbers != NULL;
+    *ret_sample = (struct references){.pages = MIN_OF(pages, references->pages)};
+    for (uint64_t i = 0; i < references->count && whole; i++) {
+        uint32_t number = numbers[reference_page(references->reference[i])];
+        whole = number == PAGE_NONE ||
+                references_add(ret_sample, number, reference_writes(references->reference[i]));
+    }
+    free(numbers);
+    if (!whole) {
+        references_free(ret_sample);
+    }
+    return whole;
 }
 
 void references_free(struct references *references)
