@@ -20,7 +20,10 @@
 #define BATCH            4096u
 #define POLICIES_DEFAULT "fifo,clock,segfifo,mglru,clock2q,2q,arc,lru,opt"
 #define SIZES_DEFAULT    "10%,25%,50%"
-#define COST_MAX         1e9
+#define SIZES_OF_CURVES                                                                            \
+    "5%,10%,15%,20%,25%,30%,35%,40%,45%,50%,55%,60%,65%,70%,75%,80%,85%,90%,95%,100%"
+#define SAMPLE_DEFAULT 8192u
+#define COST_MAX       1e9
 /* Decision 0010: a page read from a disk by itself, and written in pieces of 1 MiB. */
 #define COSTS_DEFAULT ((struct judged_costs){.hard = 40, .soft = 0.3, .written = 5.3})
 
@@ -151,6 +154,24 @@ static bool costs_set(void *target, const char *value)
     return rest == NULL;
 }
 
+static bool curve_set(void *target, const char *value)
+{
+    (void)value;
+    ((struct request *)target)->judging.curves = true;
+    return true;
+}
+
+static bool sample_set(void *target, const char *value)
+{
+    uint64_t pages;
+
+    if (!number_parse(value, &pages) || pages == 0 || pages > PAGES_MAX) {
+        return false;
+    }
+    ((struct request *)target)->judging.sample = (uint32_t)pages;
+    return true;
+}
+
 static bool policies_set(void *target, const char *value)
 {
     ((struct request *)target)->policies = value;
@@ -184,6 +205,8 @@ static const struct setting judge_settings[] = {
      sizes_set},
     {"costs", 0, "microseconds of a hard fault, a soft fault and a page written: 40,0.3,5.3",
      costs_set},
+    {"curve", 0, NULL, curve_set},
+    {"sample", 0, "a number of pages, above 0", sample_set},
     {"machine", 0, "soft or linux", machine_set},
     {"csv", 0, "a file", csv_set},
     {"json", 0, "a file", json_set},
@@ -199,9 +222,18 @@ static bool request_take(struct request *request, int *count, char *words[])
     const struct settings settings = {"compare TRACE", judge_settings, ARRAY_COUNT(judge_settings),
                                       request};
 
-    sizes_set(request, SIZES_DEFAULT);
     if (!settings_take(&settings, count, words, false) || !policies_take(request)) {
         return false;
+    }
+    if (request->judging.sample > 0 && !request->judging.curves) {
+        line_complain("compare: --sample is for --curve; a table counts all pages");
+        return false;
+    }
+    if (request->judging.sample == 0) {
+        request->judging.sample = SAMPLE_DEFAULT;
+    }
+    if (request->judging.sizes == 0) {
+        sizes_set(request, request->judging.curves ? SIZES_OF_CURVES : SIZES_DEFAULT);
     }
     if (*count == 0) {
         line_complain("compare: no trace; give a file, or - for standard input");
@@ -211,6 +243,9 @@ static bool request_take(struct request *request, int *count, char *words[])
         strcmp(request->json, "-") == 0) {
         line_complain("compare: --csv and --json cannot both be standard output");
         return false;
+    }
+    if (request->judging.curves) {
+        policy_add(&request->judging, judged_policy_find("lru"));
     }
     policy_add(&request->judging, judged_policy_find("opt"));
     return true;
@@ -280,13 +315,14 @@ static uint32_t frames_of(const struct judged_size *size, const struct judged_tr
 static bool policies_judge(const struct judging *judging, const struct references *references,
                            struct judged_trace *trace)
 {
+    if (judging->curves) {
+        return curves_judge(judging, references, trace);
+    }
     for (unsigned size = 0; size < judging->sizes; size++) {
         const struct judge_setup setup = {.frames = trace->frames[size],
                                           .unaccessed = judging->unaccessed};
         for (unsigned i = 0; i < judging->policies; i++) {
             if (!judge(judging->policy[i], references, &setup, &trace->verdict[size][i])) {
-                line_complain("%.512s: no memory to judge it; give fewer or shorter traces",
-                              trace->path);
                 return false;
             }
         }
@@ -328,7 +364,10 @@ static enum exit_code trace_judge(struct request *request, const char *path)
         for (unsigned size = 0; size < judging->sizes; size++) {
             judged->frames[size] = frames_of(&judging->size[size], judged);
         }
-        code = policies_judge(judging, &references, judged) ? EXIT_GOOD : EXIT_REFUSED;
+        if (!policies_judge(judging, &references, judged)) {
+            line_complain("%.512s: no memory to judge it; give fewer or shorter traces", path);
+            code = EXIT_REFUSED;
+        }
         judging->traces += code == EXIT_GOOD;
     }
     references_free(&references);
@@ -376,10 +415,10 @@ static enum exit_code traces_judge(struct request *request, int count, char *con
         }
     }
     if (csv != stdout && json != stdout) {
-        judging_print(judging, stdout);
+        (judging->curves ? curves_print : judging_print)(judging, stdout);
     }
     if (csv != NULL) {
-        judging_print_csv(judging, csv);
+        (judging->curves ? curves_print_csv : judging_print_csv)(judging, csv);
     }
     if (json != NULL) {
         judging_print_json(judging, json);
@@ -411,6 +450,9 @@ enum exit_code judge_command(int count, char *words[])
 
     if (request_take(&request, &count, words)) {
         code = request_run(&request, count, words);
+    }
+    for (unsigned i = 0; i < request.judging.traces; i++) {
+        curves_free(&request.judging.trace[i]);
     }
     free(request.judging.trace);
     for (unsigned i = 0; i < ARRAY_COUNT(request.words); i++) {

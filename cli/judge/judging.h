@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 
+#include "judge/curve.h"
 #include "judge/judge.h"
+#include "report/json_writer.h"
 #include "trace/trace.h"
 
 #define POLICIES_MAX 32u
@@ -32,6 +34,8 @@ struct judged_trace {
     uint32_t pages;
     uint32_t frames[SIZES_MAX];
     struct verdict verdict[SIZES_MAX][POLICIES_MAX];
+    struct curve lru, opt; /* curves only */
+    uint32_t sample;       /* pages that the others are judged on; 0: all */
 };
 
 /* With fewer frames than so many windows of the filter, what it left out would matter. */
@@ -44,6 +48,8 @@ struct judging {
     unsigned sizes;
     bool unaccessed; /* as struct judge_setup has it */
     struct judged_costs costs;
+    bool curves;
+    uint32_t sample; /* of a trace with more pages so many make its curves, but for lru and opt */
     struct judged_trace *trace;
     unsigned traces; /* that have been judged */
 };
@@ -70,5 +76,21 @@ struct judged_mean judged_mean(const struct judging *judging, unsigned size, uns
 void judging_print(const struct judging *judging, FILE *file);
 void judging_print_csv(const struct judging *judging, FILE *file);
 void judging_print_json(const struct judging *judging, FILE *file);
+
+/*
+ * Curves: every size of a trace, lru and opt at many more than were asked for. False: no memory.
+ */
+bool curves_judge(const struct judging *judging, const struct references *references,
+                  struct judged_trace *trace);
+void curves_free(struct judged_trace *trace);
+void curves_print(const struct judging *judging, FILE *file);
+void curves_print_csv(const struct judging *judging, FILE *file);
+/* Of one trace, into its object. */
+void curves_print_json(const struct judging *judging, const struct judged_trace *trace,
+                       struct json_writer *json);
+
+/* For several reports: which trace it is; a text as RFC 4180 has it. */
+void judged_trace_print(const struct judged_trace *trace, FILE *file);
+void text_print_csv(const char *text, FILE *file);
 
 #endif

@@ -6,12 +6,10 @@
 #include <string.h>
 
 #include "judge/judging.h"
-#include "report/json_writer.h"
 
 /* ---- CSV ------------------------------------------------------------------------------------ */
 
-/* As RFC 4180 has it. */
-static void text_print_csv(const char *text, FILE *file)
+void text_print_csv(const char *text, FILE *file)
 {
     if (strpbrk(text, ",\"\r\n") == NULL) {
         fputs(text, file);
@@ -115,6 +113,9 @@ static void trace_print_json(const struct judging *judging, unsigned trace,
         json_end(json, '}');
     }
     json_end(json, ']');
+    if (judging->curves) {
+        curves_print_json(judging, judged, json);
+    }
     json_end(json, '}');
 }
 

@@ -40,18 +40,25 @@ static void row_print(const struct judging *judging, unsigned trace, unsigned si
             number_print(verdict->written, written), cost, ratio[RATIO_COST]);
 }
 
+void judged_trace_print(const struct judged_trace *trace, FILE *file)
+{
+    char references[NUMBER_TEXT_BYTES], pages[NUMBER_TEXT_BYTES], bytes[NUMBER_TEXT_BYTES];
+
+    fprintf(file, "%s: %s references, %s pages (%s)\n", trace->path,
+            number_print(trace->references, references), number_print(trace->pages, pages),
+            size_print((uint64_t)trace->pages * trace->header.page_bytes, bytes));
+    if (trace->header.filter[0] != '\0') {
+        fprintf(file, "  filter: %s\n", trace->header.filter);
+    }
+}
+
 static void trace_print(const struct judging *judging, unsigned trace, FILE *file)
 {
     const struct judged_trace *judged = &judging->trace[trace];
     const uint64_t page_bytes = judged->header.page_bytes;
-    char references[NUMBER_TEXT_BYTES], pages[NUMBER_TEXT_BYTES], bytes[NUMBER_TEXT_BYTES];
+    char pages[NUMBER_TEXT_BYTES], bytes[NUMBER_TEXT_BYTES];
 
-    fprintf(file, "%s: %s references, %s pages (%s)\n", judged->path,
-            number_print(judged->references, references), number_print(judged->pages, pages),
-            size_print(judged->pages * page_bytes, bytes));
-    if (judged->header.filter[0] != '\0') {
-        fprintf(file, "  filter: %s\n", judged->header.filter);
-    }
+    judged_trace_print(judged, file);
     for (unsigned size = 0; size < judging->sizes; size++) {
         fprintf(file, "\n  frames %s: %s (%s)\n", judging->size[size].text,
                 number_print(judged->frames[size], pages),

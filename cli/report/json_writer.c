@@ -97,6 +97,13 @@ void json_line_number(struct json_writer *json, uint64_t value)
     json->first = false;
 }
 
+/* Finite. */
+void json_line_real(struct json_writer *json, double value)
+{
+    fprintf(json->file, json->first ? "%.6g" : ",%.6g", value);
+    json->first = false;
+}
+
 void json_line_end(struct json_writer *json)
 {
     fputc(']', json->file);

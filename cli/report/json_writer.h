@@ -27,6 +27,7 @@ void json_raw(struct json_writer *json, const char *key, const char *value);
 /* An array of numbers on one line. */
 void json_line_begin(struct json_writer *json, const char *key);
 void json_line_number(struct json_writer *json, uint64_t value);
+void json_line_real(struct json_writer *json, double value);
 void json_line_end(struct json_writer *json);
 /* NULL is null. A "<" is written as an escape, so that JSON may stand in a page. */
 void json_string(struct json_writer *json, const char *key, const char *value);

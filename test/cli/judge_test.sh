@@ -59,6 +59,42 @@ f = t["sizes"][1]["policies"][0]
 assert (f["policy"], f["hard"], f["written"], f["hard_of_opt"]) == ("fifo", 5, 1, 5), f
 assert r["means"][0]["hard_of_opt"] == {"mean": 2, "worst": 2}, r["means"]' "$folder/j"
 
+# ---- curves --------------------------------------------------------------------------------------
+
+ends 0 "$memman" compare "$t" --curve --policy fifo --frames 12K,60% --costs 100,1,10
+shows '      12K           3      75   83.33   58.33'
+check 'lru and opt are there unasked' grep -qE '^ +frames +fifo +lru +opt$' "$out"
+check 'the picture' grep -qE '^      41.7 \|  +#+$' "$out"
+ends 0 "$memman" compare "$t" --curve --policy fifo --frames 12K --costs 100,1,10 --csv - \
+    --json "$folder/j"
+check 'a row for each size of lru and opt' cmp -s "$out" - <<TEXT
+trace,references,pages,policy,judged_pages,frames,first,hard,soft,written,cost_us,miss_ratio
+$t,12,5,fifo,5,3,5,4,0,1,410,0.75
+$t,12,5,lru,5,1,5,7,0,1,710,1
+$t,12,5,lru,5,3,5,5,0,1,510,0.833333333
+$t,12,5,lru,5,4,5,3,0,0,300,0.666666667
+$t,12,5,lru,5,5,5,0,0,0,0,0.416666667
+$t,12,5,opt,5,1,5,7,0,1,710,1
+$t,12,5,opt,5,2,5,4,0,1,410,0.75
+$t,12,5,opt,5,3,5,2,0,1,210,0.583333333
+$t,12,5,opt,5,4,5,1,0,0,100,0.5
+$t,12,5,opt,5,5,5,0,0,0,0,0.416666667
+TEXT
+[ "$python" ] && check 'json' "$python" -c 'import json, sys
+t, = json.load(open(sys.argv[1]))["traces"]
+assert t["sizes"][0]["policies"][0]["hard"] == 4, t
+f, l, o = t["miss_ratio_curves"]
+assert (f["name"], f["frames"], f["hard"], f["miss_ratio"]) == ("fifo", [3], [4], [0.75]), f
+assert (l["name"], l["frames"], l["hard"]) == ("lru", [1, 3, 4, 5], [7, 5, 3, 0]), l
+assert (o["name"], o["judged_pages"], o["written"]) == ("opt", 5, [1, 1, 1, 0, 0]), o' "$folder/j"
+ends 0 "$memman" compare "$t" --curve --policy fifo --frames 100% --sample 4 --csv -
+check 'a sample says so' grep -q ',fifo,4,5,5,0,' "$out"
+check 'opt needs none' grep -q ',opt,5,5,5,0,' "$out"
+ends 0 "$memman" compare "$t" --curve --policy fifo --frames 100% --sample 4
+shows 'all but lru and opt: by a sample of 4 pages'
+ends 0 "$memman" compare "$t" "$t" --curve
+check 'twenty sizes of two traces' [ "$(grep -c '^ *[0-9]*%' "$out")" -eq 40 ]
+
 # ---- the engine's policies -----------------------------------------------------------------------
 
 # Without accessed bits a page that is always in use goes with the others, and comes back.
@@ -105,6 +141,8 @@ refuses 2 '--frames 101%: must be' "$memman" compare "$t" --frames 101%
 refuses 2 '--frames 10%,: must be' "$memman" compare "$t" --frames 10%,
 refuses 2 '--costs 1,2: must be' "$memman" compare "$t" --costs 1,2
 refuses 2 '--costs 1,2,3,4: must be' "$memman" compare "$t" --costs 1,2,3,4
+refuses 2 '--sample 0: must be' "$memman" compare "$t" --curve --sample 0
+refuses 2 '--sample is for --curve' "$memman" compare "$t" --sample 4
 refuses 2 '--machine both: must be soft or linux' "$memman" compare "$t" --machine both
 refuses 2 '--ablate: compare TRACE has no such option' "$memman" compare "$t" --ablate
 refuses 2 'cannot both be standard output' "$memman" compare "$t" --csv - --json -
@@ -112,7 +150,7 @@ refuses 3 '--csv /nowhere/x: cannot be written' "$memman" compare "$t" --csv /no
 refuses 3 '--json /nowhere/x: cannot be written' "$memman" compare "$t" --json /nowhere/x
 refuses 2 'or a trace as the first word' "$memman" compare
 if [ -w /dev/full ]; then
-    for option in '' '--csv -' '--json -'; do
+    for option in '' '--csv -' '--json -' '--curve'; do
         # shellcheck disable=SC2016,SC2086
         refuses 3 'could not be written' sh -c '"$@" >/dev/full' sh "$memman" compare "$t" $option
     done
