@@ -222,11 +222,11 @@ static void users_watch(struct run *run)
     progress_erase(&progress);
 }
 
-static enum exit_code users_run(struct run *run)
+static struct users_load load_of(const struct run *run)
 {
     const struct option_value *value = run->options.value;
-    struct outcome *outcome = &run->outcome;
-    const struct users_load load = {
+
+    return (struct users_load){
         .workload = &run->workload,
         .seed = value[OPTION_SEED].number,
         .accesses_max = value[OPTION_SECONDS].given ? UINT64_MAX : value[OPTION_ACCESSES].number,
@@ -234,6 +234,12 @@ static enum exit_code users_run(struct run *run)
         .threads = (uint32_t)value[OPTION_THREADS].number,
         .latency = value[OPTION_LATENCY].number != 0,
     };
+}
+
+static enum exit_code users_run(struct run *run)
+{
+    const struct users_load load = load_of(run);
+    struct outcome *outcome = &run->outcome;
 
     if (!users_start(&run->users, &run->oracle, &load)) {
         return EXIT_REFUSED;
@@ -303,6 +309,16 @@ static void outcome_collect(struct run *run)
     const size_t phases = mm_phases(manager, outcome->phase, OUTCOME_PHASES);
     outcome->phases = phases < OUTCOME_PHASES ? phases : OUTCOME_PHASES;
     latencies_collect(run);
+}
+
+/* Of what a program did the page says what other memories would have made of it. */
+static void curves_collect(struct run *run)
+{
+    const struct users_load load = load_of(run);
+
+    if (page_is_wanted(run) && strncmp(run->outcome.workload, "trace:", strlen("trace:")) == 0) {
+        run_curves_make(&run->outcome.curves, &load, run->outcome.accesses);
+    }
 }
 
 static void violation_take(void *context, const char *text)
@@ -405,8 +421,10 @@ static enum exit_code run_measure(struct run *run)
         mm_freeze(run->memory.manager);
         timeline_end(&run->timeline); /* what the workers did until now is counted, too */
         outcome_collect(run);
+        curves_collect(run);
         outcome_check(run);
         code = report_write(run);
+        run_curves_free(&run->outcome.curves);
         users_free(&run->users);
     }
     oracle_free(&run->oracle);

@@ -291,6 +291,7 @@ void report_json(const struct outcome *outcome, FILE *file)
     phases_write(&json, outcome);
     locks_write(&json, "locks", outcome->lock, outcome->locks);
     locks_write(&json, "list_locks", outcome->list_lock, outcome->list_locks);
+    run_curves_print(&outcome->curves, &json);
     verdict_write(&json, outcome);
     json_end(&json, '}');
 }

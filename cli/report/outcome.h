@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "exit.h"
+#include "judge/run_curves.h"
 #include "options.h"
 #include "oracle.h"
 
@@ -36,6 +37,7 @@ struct outcome {
     struct mm_lock_statistics list_lock[OUTCOME_LOCKS]; /* of them `list`, one by one */
     size_t list_locks;
 
+    struct run_curves curves; /* for a page, of a trace */
     struct oracle_pages checked;
     const struct complaints *wrong;  /* data */
     const struct complaints *broken; /* invariants */

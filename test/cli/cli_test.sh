@@ -509,6 +509,12 @@ test_report()
     check 'report: nothing beside it' [ "$(find "$pages" -type f | wc -l)" -eq 1 ]
     [ "$python" ] && check 'report: what it says' "$python" "$(dirname "$0")/report_parts.py" \
         "$pages/</script><!--'&.html" 2>"$err"
+    check 'report: curves are of traces' [ "$(grep -c '"miss_ratio_curves"' "$pages/</script><!--'&.html")" -eq 0 ]
+    for page in 1 2 3 4 1 2 5 1 2 3 4 5; do echo "${page}000 R"; done >"$folder/belady"
+    status 0 run --machine soft --workload "trace:$folder/belady" --memory 1M --frames 256K --threads 1 \
+        --accesses 12 --quiet --report "$pages/<"/of
+    check 'report: curves' grep -qF '"miss_ratio": [1,1,0.833333,0.666667,0.416667]' "$pages/<"/of
+    rm "$pages/<"/of
     status 3 run --machine soft $small --quiet --report /dev/full
     expect '--report: the report could not be written (' "$err" 'a full device'
     echo before >"$pages/kept"

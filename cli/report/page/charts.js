@@ -325,20 +325,23 @@ function slotsChart(parent) {
 /* ---- miss ratios, where the report has them ----------------------------------------------------- */
 
 /* [{name, frames: [...], miss_ratio: [...]}], all over the same numbers of frames. */
+/* What the run itself missed, with the frames that it had; of more than the program ever used it is at the end. */
 function curvesChart(parent, curves) {
-  const frames = curves[0].frames, most = frames[frames.length - 1];
+  const frames = curves[0].frames, most = frames[frames.length - 1], faults = report.faults;
+  const own = [report.config.frames / pageBytes, (faults.hard + (faults.hard_compressed || 0) + faults.demand_zero) / report.accesses];
   const colours = ['--hard', '--soft', '--zero', '--other', '--ahead'];
   const chart = new Chart(parent, { id: 'curves', title: 'Miss ratio by memory', height: 280, columns: frames.length, rows: 0,
-    about: 'What share of the accesses would have missed with so many frames.',
+    about: 'What share of the accesses would have missed with so many frames, and (the dot) what this run missed, on demand.',
     place: (i) => [frames[i] / most, frames[i] / most],
     at: (share) => frames.reduce((best, n, i) => Math.abs(n / most - share) < Math.abs(frames[best] / most - share) ? i : best, 0),
     tell: (i) => `${amount(frames[i])} frames: ` + curves.map((c) => `${c.name} ${percent(c.miss_ratio[i], 1)}`).join(', '),
-    rest: () => `With ${amount(most)} frames: ` + curves.map((c) => `${c.name} ${percent(c.miss_ratio[frames.length - 1], 1)}`).join(', '),
+    rest: () => `This run, with ${amount(own[0])} frames: ${percent(own[1], 1)}. With ${amount(most)}: ` + curves.map((c) => `${c.name} ${percent(c.miss_ratio[frames.length - 1], 1)}`).join(', '),
     table: () => [['Frames'].concat(curves.map((c) => c.name)),
       frames.map((n, i) => [amount(n)].concat(curves.map((c) => percent(c.miss_ratio[i], 1))))],
     draw(self) {
       self.axisY([0, 0.25, 0.5, 0.75, 1].map((share) => [share, 100 * share + ' %']));
       self.axisX(ticks(most, Math.max(2, Math.floor(self.width / 90))).map((n) => [n / most, short(n)]));
+      shape(self.svg, 'circle', { cx: self.x(Math.min(own[0] / most, 1)), cy: self.y(own[1]), r: 4, class: 'own' });
       curves.forEach((curve, i) => {
         const d = 'M' + frames.map((n, at) => self.x(n / most).toFixed(1) + ' ' + self.y(curve.miss_ratio[at]).toFixed(1)).join('L');
         shape(self.svg, 'path', { d, class: 'rate', style: `stroke:var(${colours[i % colours.length]})` });
