@@ -24,8 +24,14 @@
     "5%,10%,15%,20%,25%,30%,35%,40%,45%,50%,55%,60%,65%,70%,75%,80%,85%,90%,95%,100%"
 #define SAMPLE_DEFAULT 8192u
 #define COST_MAX       1e9
-/* Decision 0010: a page read from a disk by itself, and written in pieces of 1 MiB. */
-#define COSTS_DEFAULT ((struct judged_costs){.hard = 40, .soft = 0.3, .written = 5.3})
+/*
+ * Decision 0010: a page read from a disk by itself, and written in pieces of 1 MiB. An access and
+ * what a program does between two of them: a thousand million a second.
+ */
+#define COSTS_DEFAULT                                                                              \
+    ((struct judged_costs){.hard = 40, .soft = 0.3, .written = 5.3, .access = 0.001})
+#define AUTO             "auto"
+#define SLOWDOWN_DEFAULT 1.1
 
 struct request {
     struct trace_options reading; /* first: trace/reading.h */
@@ -123,13 +129,25 @@ static bool size_take(const char *word, struct judged_size *ret_size)
            ret_size->percent <= 100;
 }
 
+/* What is behind "auto". */
+static bool slowdown_take(const char *text, double *ret_slowdown)
+{
+    *ret_slowdown = SLOWDOWN_DEFAULT;
+    return *text == '\0' ||
+           (*text == ':' && real_parse(text + 1, ret_slowdown) && *ret_slowdown >= 1);
+}
+
 static bool sizes_set(void *target, const char *value)
 {
     struct request *request = target;
     struct judging *judging = &request->judging;
-    char *rest = words_keep(&request->words[1], value), *word;
 
+    judging->slowdown = 0;
     judging->sizes = 0;
+    if (strncmp(value, AUTO, strlen(AUTO)) == 0) {
+        return slowdown_take(value + strlen(AUTO), &judging->slowdown);
+    }
+    char *rest = words_keep(&request->words[1], value), *word;
     while ((word = word_cut(&rest)) != NULL) {
         if (judging->sizes == SIZES_MAX || !size_take(word, &judging->size[judging->sizes++])) {
             return false;
@@ -142,10 +160,10 @@ static bool costs_set(void *target, const char *value)
 {
     struct request *request = target;
     struct judged_costs *costs = &request->judging.costs;
-    double *const cost[] = {&costs->hard, &costs->soft, &costs->written};
+    double *const cost[] = {&costs->hard, &costs->soft, &costs->written, &costs->access};
     char *rest = words_keep(&request->words[2], value);
 
-    for (unsigned i = 0; i < ARRAY_COUNT(cost); i++) {
+    for (unsigned i = 0; i < ARRAY_COUNT(cost) && (i < 3 || rest != NULL); i++) {
         const char *word = word_cut(&rest);
         if (word == NULL || !real_parse(word, cost[i]) || *cost[i] > COST_MAX) {
             return false;
@@ -201,9 +219,12 @@ static bool json_set(void *target, const char *value)
 static const struct setting judge_settings[] = {
     READING_SETTINGS,
     {"policy", 0, "names with commas between", policies_set},
-    {"frames", 0, "sizes above 0 or shares of the trace's pages, as in 10%,64M; 64 at most",
+    {"frames", 0,
+     "sizes above 0 or shares of the trace's pages, as in 10%,64M, 64 at most; or auto:SLOWDOWN, "
+     "from 1",
      sizes_set},
-    {"costs", 0, "microseconds of a hard fault, a soft fault and a page written: 40,0.3,5.3",
+    {"costs", 0,
+     "microseconds of a hard fault, a soft fault, a page written, and an access: 40,0.3,5.3,0.001",
      costs_set},
     {"curve", 0, NULL, curve_set},
     {"sample", 0, "a number of pages, above 0", sample_set},
@@ -232,7 +253,12 @@ static bool request_take(struct request *request, int *count, char *words[])
     if (request->judging.sample == 0) {
         request->judging.sample = SAMPLE_DEFAULT;
     }
-    if (request->judging.sizes == 0) {
+    if (request->judging.slowdown > 0 && request->judging.curves) {
+        line_complain(
+            "compare: --frames auto finds one size; --curve is of many, give one of them");
+        return false;
+    }
+    if (request->judging.sizes == 0 && request->judging.slowdown == 0) {
         sizes_set(request, request->judging.curves ? SIZES_OF_CURVES : SIZES_DEFAULT);
     }
     if (*count == 0) {
@@ -318,6 +344,9 @@ static bool policies_judge(const struct judging *judging, const struct reference
     if (judging->curves) {
         return curves_judge(judging, references, trace);
     }
+    if (judging->slowdown > 0) {
+        return enough_judge(judging, references, trace);
+    }
     for (unsigned size = 0; size < judging->sizes; size++) {
         const struct judge_setup setup = {.frames = trace->frames[size],
                                           .unaccessed = judging->unaccessed};
@@ -357,6 +386,7 @@ static enum exit_code trace_judge(struct request *request, const char *path)
     judged->path = path;
     judged->header = *trace_header(trace);
     judged->window = window_of(&judged->header);
+    judged->accesses = MAX_OF(trace_accesses(trace), references.count);
     trace_close(trace);
     if (code == EXIT_GOOD) {
         judged->references = references.count;
@@ -398,6 +428,20 @@ static enum exit_code report_end(FILE *file, const char *name, enum exit_code co
     return code;
 }
 
+static const struct reports {
+    void (*text)(const struct judging *judging, FILE *file);
+    void (*csv)(const struct judging *judging, FILE *file);
+} table_reports = {judging_print, judging_print_csv},
+  curve_reports = {curves_print, curves_print_csv},
+  enough_reports = {enough_print, enough_print_csv};
+
+static const struct reports *reports_of(const struct judging *judging)
+{
+    return judging->curves         ? &curve_reports
+           : judging->slowdown > 0 ? &enough_reports
+                                   : &table_reports;
+}
+
 static enum exit_code traces_judge(struct request *request, int count, char *const paths[],
                                    FILE *csv, FILE *json)
 {
@@ -415,10 +459,10 @@ static enum exit_code traces_judge(struct request *request, int count, char *con
         }
     }
     if (csv != stdout && json != stdout) {
-        (judging->curves ? curves_print : judging_print)(judging, stdout);
+        reports_of(judging)->text(judging, stdout);
     }
     if (csv != NULL) {
-        (judging->curves ? curves_print_csv : judging_print_csv)(judging, csv);
+        reports_of(judging)->csv(judging, csv);
     }
     if (json != NULL) {
         judging_print_json(judging, json);

@@ -23,7 +23,14 @@ struct judged_size {
 
 /* In microseconds. */
 struct judged_costs {
-    double hard, soft, written;
+    double hard, soft, written, access;
+};
+
+/* How many frames are enough, and how much longer it takes with them and with one less. */
+struct judged_enough {
+    uint32_t frames;
+    struct verdict verdict; /* with so many */
+    double slowdown, slowdown_less;
 };
 
 struct judged_trace {
@@ -31,11 +38,13 @@ struct judged_trace {
     struct trace_header header;
     uint32_t window; /* pages that its filter keeps silent about for a while; 0: not known */
     uint64_t references;
+    uint64_t accesses; /* that they were filtered from */
     uint32_t pages;
     uint32_t frames[SIZES_MAX];
     struct verdict verdict[SIZES_MAX][POLICIES_MAX];
-    struct curve lru, opt; /* curves only */
-    uint32_t sample;       /* pages that the others are judged on; 0: all */
+    struct judged_enough enough[POLICIES_MAX]; /* with a slowdown only */
+    struct curve lru, opt;                     /* with curves only */
+    uint32_t sample;                           /* pages that the others are judged on; 0: all */
 };
 
 /* With fewer frames than so many windows of the filter, what it left out would matter. */
@@ -48,6 +57,7 @@ struct judging {
     unsigned sizes;
     bool unaccessed; /* as struct judge_setup has it */
     struct judged_costs costs;
+    double slowdown; /* above 0: sizes are found, none is given */
     bool curves;
     uint32_t sample; /* of a trace with more pages so many make its curves, but for lru and opt */
     struct judged_trace *trace;
@@ -87,6 +97,15 @@ void curves_print(const struct judging *judging, FILE *file);
 void curves_print_csv(const struct judging *judging, FILE *file);
 /* Of one trace, into its object. */
 void curves_print_json(const struct judging *judging, const struct judged_trace *trace,
+                       struct json_writer *json);
+
+/* A slowdown: the frames of each policy. False: no memory. */
+bool enough_judge(const struct judging *judging, const struct references *references,
+                  struct judged_trace *trace);
+void enough_print(const struct judging *judging, FILE *file);
+void enough_print_csv(const struct judging *judging, FILE *file);
+/* Of one trace, into its object. */
+void enough_print_json(const struct judging *judging, const struct judged_trace *trace,
                        struct json_writer *json);
 
 /* For several reports: which trace it is; a text as RFC 4180 has it. */

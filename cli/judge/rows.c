@@ -99,7 +99,7 @@ static void trace_print_json(const struct judging *judging, unsigned trace,
     json_number(json, "page_bytes", judged->header.page_bytes);
     json_number(json, "references", judged->references);
     json_number(json, "pages", judged->pages);
-    json_number(json, "first", judged->verdict[0][0].first);
+    json_number(json, "first", judged->pages);
     json_begin(json, "sizes", '[');
     for (unsigned size = 0; size < judging->sizes; size++) {
         json_begin(json, NULL, '{');
@@ -113,6 +113,9 @@ static void trace_print_json(const struct judging *judging, unsigned trace,
         json_end(json, '}');
     }
     json_end(json, ']');
+    if (judging->slowdown > 0) {
+        enough_print_json(judging, judged, json);
+    }
     if (judging->curves) {
         curves_print_json(judging, judged, json);
     }
@@ -150,6 +153,7 @@ void judging_print_json(const struct judging *judging, FILE *file)
     json_real(&json, "hard", judging->costs.hard);
     json_real(&json, "soft", judging->costs.soft);
     json_real(&json, "written", judging->costs.written);
+    json_real(&json, "access", judging->costs.access);
     json_end(&json, '}');
     json_begin(&json, "traces", '[');
     for (unsigned trace = 0; trace < judging->traces; trace++) {

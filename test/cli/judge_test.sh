@@ -51,7 +51,7 @@ ends 0 "$memman" compare "$folder/a,\"b" --csv - --policy opt --frames 50%
 shows "\"$folder/a,\"\"b\",12,5,50%,2,opt,5,4,"
 [ "$python" ] && check 'json' "$python" -c 'import json, sys
 r = json.load(open(sys.argv[1]))
-assert r["costs_us"] == {"hard": 100, "soft": 1, "written": 10}, r
+assert r["costs_us"] == {"hard": 100, "soft": 1, "written": 10, "access": 0.001}, r
 t, = r["traces"]
 assert (t["references"], t["pages"], t["first"], t["page_bytes"]) == (12, 5, 5, 4096), t
 assert [s["frames"] for s in t["sizes"]] == [3, 4], t
@@ -94,6 +94,39 @@ ends 0 "$memman" compare "$t" --curve --policy fifo --frames 100% --sample 4
 shows 'all but lru and opt: by a sample of 4 pages'
 ends 0 "$memman" compare "$t" "$t" --curve
 check 'twenty sizes of two traces' [ "$(grep -c '^ *[0-9]*%' "$out")" -eq 40 ]
+
+# ---- enough frames -------------------------------------------------------------------------------
+
+# 12 accesses and 5 first touches are 17 us; lru with 4 frames has three hard faults, 317 us.
+ends 0 "$memman" compare "$t" --policy fifo,lru,run:segfifo --frames auto:1 --costs 100,1,10,1
+shows 'frames for at most 1 times the time with unlimited memory'
+shows '  lru                   5      20K  100.0 %          0          0          0        0.0   1.0000   18.6471'
+ends 0 "$memman" compare "$t" --policy fifo,lru,run:segfifo --frames auto:1 --costs 100,1,10,1 --csv -
+check 'the footprint, or the half of twice of it on standby' cmp -s "$out" - <<TEXT
+trace,references,accesses,pages,policy,frames,bytes,first,hard,soft,written,time_us,slowdown,slowdown_one_less
+$t,12,12,5,fifo,5,20480,5,0,0,0,17,1,31
+$t,12,12,5,lru,5,20480,5,0,0,0,17,1,18.6471
+$t,12,12,5,run:segfifo,9,36864,5,0,0,0,17,1,1.23529
+$t,12,12,5,opt,5,20480,5,0,0,0,17,1,6.88235
+TEXT
+# Every policy at both edges, by its own table: enough, and with one frame less not.
+ends 0 "$memman" compare "$t" --policy "fifo,clock,segfifo,age,aging,mglru,clock2q,2q,arc,run:2q" --frames auto:7 --costs 100,1,10,1 --csv "$folder/a"
+while IFS=, read -r _ _ _ _ policy frames _ _ hard _; do
+    [ "$policy" = policy ] && continue
+    ends 0 "$memman" compare "$t" --policy "$policy" --frames "$((frames * 4))K" --csv -
+    check "$policy: the same count" grep -q "K,$frames,$policy,5,$hard," "$out"
+done <"$folder/a"
+ends 0 "$memman" compare "$t" --policy lru --frames auto:18.64 --costs 100,1,10,1 --csv -
+check 'a little too slow' grep -q ',lru,5,' "$out"
+ends 0 "$memman" compare "$t" --policy lru --frames auto:18.65 --costs 100,1,10,1 --csv -
+check 'and not' grep -q ',lru,4,' "$out"
+ends 0 "$memman" compare "$t" --policy lru --frames auto:1000 --csv -
+check 'one frame is enough, and nothing is less' grep -qE ',lru,1,.*,$' "$out"
+ends 0 "$memman" compare "$t" --policy lru --frames auto --json "$folder/j"
+[ "$python" ] && check 'json' "$python" -c 'import json, sys
+e = json.load(open(sys.argv[1]))["traces"][0]["enough"]
+assert [(p["policy"], p["frames"], p["slowdown"]) for p in e] == [("lru", 5, 1), ("opt", 5, 1)], e' \
+    "$folder/j"
 
 # ---- the engine's policies -----------------------------------------------------------------------
 
@@ -140,7 +173,10 @@ refuses 2 '--frames 0%: must be' "$memman" compare "$t" --frames 0%
 refuses 2 '--frames 101%: must be' "$memman" compare "$t" --frames 101%
 refuses 2 '--frames 10%,: must be' "$memman" compare "$t" --frames 10%,
 refuses 2 '--costs 1,2: must be' "$memman" compare "$t" --costs 1,2
-refuses 2 '--costs 1,2,3,4: must be' "$memman" compare "$t" --costs 1,2,3,4
+refuses 2 '--frames auto:0.9: must be' "$memman" compare "$t" --frames auto:0.9
+refuses 2 '--frames auto,10%: must be' "$memman" compare "$t" --frames auto,10%
+refuses 2 'finds one size' "$memman" compare "$t" --frames auto --curve
+refuses 2 '--costs 1,2,3,4,5: must be' "$memman" compare "$t" --costs 1,2,3,4,5
 refuses 2 '--sample 0: must be' "$memman" compare "$t" --curve --sample 0
 refuses 2 '--sample is for --curve' "$memman" compare "$t" --sample 4
 refuses 2 '--machine both: must be soft or linux' "$memman" compare "$t" --machine both
