@@ -10,7 +10,6 @@ enum { T1 = 1, T2, B1, B2 };
 
 struct arc {
     struct queues queues;
-    uint32_t frames;
     double target; /* p: pages that T1 should have */
 };
 
@@ -32,7 +31,7 @@ static void ghost_touched(struct arc *arc, bool in_b2)
     if (in_b2) {
         arc->target = MAX_OF(arc->target - MAX_OF(b1 / b2, 1), 0);
     } else {
-        arc->target = MIN_OF(arc->target + MAX_OF(b2 / b1, 1), arc->frames);
+        arc->target = MIN_OF(arc->target + MAX_OF(b2 / b1, 1), arc->queues.frames);
     }
     replace(arc, in_b2);
 }
@@ -43,45 +42,41 @@ static void stranger_comes(struct arc *arc)
     struct queues *queues = &arc->queues;
     uint32_t once = queues->count[T1] + queues->count[B1];
     uint32_t all = once + queues->count[T2] + queues->count[B2];
-    if (once == arc->frames) {
-        if (queues->count[T1] < arc->frames) {
+    if (once == arc->queues.frames) {
+        if (queues->count[T1] < arc->queues.frames) {
             queue_take(queues, B1);
             replace(arc, false);
         } else {
             page_evict(queues, queue_take(queues, T1));
         }
-    } else if (all >= arc->frames) {
-        if (all == 2 * (uint64_t)arc->frames) {
+    } else if (all >= arc->queues.frames) {
+        if (all == 2 * (uint64_t)arc->queues.frames) {
             queue_take(queues, B2);
         }
         replace(arc, false);
     }
 }
 
+static void arc_refer(struct queues *queues, uint32_t page, bool write)
+{
+    struct arc *arc = (struct arc *)queues;
+    unsigned queue = queues->of[page];
+    if (queue == T1 || queue == T2) {
+        page_touch(queues, page, write);
+        queue_move(queues, page, T2);
+        return;
+    }
+    if (queue == QUEUE_NONE) {
+        stranger_comes(arc);
+    } else {
+        ghost_touched(arc, queue == B2);
+    }
+    page_load(queues, page, write);
+    queue_move(queues, page, queue == QUEUE_NONE ? T1 : T2);
+}
+
 JUDGE(arc)
 {
-    struct arc arc = {.frames = setup->frames};
-    struct queues *queues = &arc.queues;
-    if (!queues_begin(queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        unsigned queue = queues->of[page];
-        if (queue == T1 || queue == T2) {
-            page_touch(queues, page, write);
-            queue_move(queues, page, T2);
-            continue;
-        }
-        if (queue == QUEUE_NONE) {
-            stranger_comes(&arc);
-        } else {
-            ghost_touched(&arc, queue == B2);
-        }
-        page_load(queues, page, write);
-        queue_move(queues, page, queue == QUEUE_NONE ? T1 : T2);
-    }
-    queues_end(queues, ret_verdict);
-    return true;
+    struct arc arc = {.target = 0};
+    return queues_run(&arc.queues, references, setup, arc_refer, ret_verdict);
 }

@@ -16,7 +16,7 @@ enum { SMALL = 1, MAIN, GHOST };
 
 struct clock2q {
     struct queues queues;
-    uint32_t frames, small_max, window;
+    uint32_t small_max, window;
     uint32_t *joined; /* of each page in the small queue: how many had come there before it */
     uint32_t arrivals;
 };
@@ -33,7 +33,7 @@ static bool small_step(struct clock2q *clock2q)
     }
     page_evict(queues, page);
     queue_move(queues, page, GHOST);
-    if (queues->count[GHOST] > MAX_OF(clock2q->frames / 2, 1)) {
+    if (queues->count[GHOST] > MAX_OF(queues->frames / 2, 1)) {
         queue_take(queues, GHOST);
     }
     return true;
@@ -55,7 +55,7 @@ static bool main_step(struct clock2q *clock2q)
 static void frame_free(struct clock2q *clock2q)
 {
     struct queues *queues = &clock2q->queues;
-    bool freed = queues->count[SMALL] + queues->count[MAIN] < clock2q->frames;
+    bool freed = queues->count[SMALL] + queues->count[MAIN] < queues->frames;
     while (!freed) {
         bool small = queues->count[SMALL] >= clock2q->small_max || queues->count[MAIN] == 0;
         queues->verdict.looks++;
@@ -63,9 +63,9 @@ static void frame_free(struct clock2q *clock2q)
     }
 }
 
-static void refer(struct clock2q *clock2q, uint32_t page, bool write)
+static void clock2q_refer(struct queues *queues, uint32_t page, bool write)
 {
-    struct queues *queues = &clock2q->queues;
+    struct clock2q *clock2q = (struct clock2q *)queues;
     unsigned queue = queues->of[page];
     if (queue == SMALL || queue == MAIN) {
         bool counts = queue == MAIN || clock2q->arrivals - clock2q->joined[page] > clock2q->window;
@@ -86,19 +86,11 @@ static void refer(struct clock2q *clock2q, uint32_t page, bool write)
 
 JUDGE(clock2q)
 {
-    struct clock2q clock2q = {.frames = setup->frames};
-    clock2q.small_max = MAX_OF(setup->frames / 10, 1);
+    struct clock2q clock2q = {.small_max = MAX_OF(setup->frames / 10, 1)};
     clock2q.window = clock2q.small_max / 2;
     clock2q.joined = calloc(MAX_OF(references->pages, 1), sizeof(clock2q.joined[0]));
-    if (clock2q.joined == NULL || !queues_begin(&clock2q.queues, references)) {
-        free(clock2q.joined);
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        refer(&clock2q, reference_page(references->reference[i]),
-              reference_writes(references->reference[i]));
-    }
-    queues_end(&clock2q.queues, ret_verdict);
+    bool whole = clock2q.joined != NULL &&
+                 queues_run(&clock2q.queues, references, setup, clock2q_refer, ret_verdict);
     free(clock2q.joined);
-    return true;
+    return whole;
 }

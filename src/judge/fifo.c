@@ -13,27 +13,23 @@
 
 enum { QUEUE_RESIDENT = 1, QUEUE_SECOND };
 
+static void fifo_refer(struct queues *queues, uint32_t page, bool write)
+{
+    if (queues->of[page] == QUEUE_RESIDENT) {
+        page_touch(queues, page, write);
+        return;
+    }
+    if (queues->count[QUEUE_RESIDENT] == queues->frames) {
+        page_evict(queues, queue_take(queues, QUEUE_RESIDENT));
+    }
+    page_load(queues, page, write);
+    queue_move(queues, page, QUEUE_RESIDENT);
+}
+
 JUDGE(fifo)
 {
     struct queues queues;
-    if (!queues_begin(&queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        if (queues.of[page] == QUEUE_RESIDENT) {
-            page_touch(&queues, page, write);
-            continue;
-        }
-        if (queues.count[QUEUE_RESIDENT] == setup->frames) {
-            page_evict(&queues, queue_take(&queues, QUEUE_RESIDENT));
-        }
-        page_load(&queues, page, write);
-        queue_move(&queues, page, QUEUE_RESIDENT);
-    }
-    queues_end(&queues, ret_verdict);
-    return true;
+    return queues_run(&queues, references, setup, fifo_refer, ret_verdict);
 }
 
 /* The hand is at the oldest; what it passes over becomes the youngest. */
@@ -51,57 +47,49 @@ static void clock_evict(struct queues *queues)
     page_evict(queues, page);
 }
 
+static void clock_refer(struct queues *queues, uint32_t page, bool write)
+{
+    if (queues->of[page] == QUEUE_RESIDENT) {
+        page_touch(queues, page, write);
+        queues->flags[page] |= PAGE_BIT;
+        return;
+    }
+    if (queues->count[QUEUE_RESIDENT] == queues->frames) {
+        clock_evict(queues);
+    }
+    page_load(queues, page, write);
+    queue_move(queues, page, QUEUE_RESIDENT);
+}
+
 JUDGE(clock)
 {
     struct queues queues;
-    if (!queues_begin(&queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        if (queues.of[page] == QUEUE_RESIDENT) {
-            page_touch(&queues, page, write);
-            queues.flags[page] |= PAGE_BIT;
-            continue;
+    return queues_run(&queues, references, setup, clock_refer, ret_verdict);
+}
+
+static void segmented_fifo_refer(struct queues *queues, uint32_t page, bool write)
+{
+    uint32_t second = queues->frames / 2, first = queues->frames - second;
+    if (queues->of[page] == QUEUE_NONE) {
+        page_load(queues, page, write);
+    } else {
+        page_touch(queues, page, write);
+        if (queues->of[page] == QUEUE_RESIDENT) {
+            return;
         }
-        if (queues.count[QUEUE_RESIDENT] == setup->frames) {
-            clock_evict(&queues);
-        }
-        page_load(&queues, page, write);
-        queue_move(&queues, page, QUEUE_RESIDENT);
+        queues->verdict.soft++;
     }
-    queues_end(&queues, ret_verdict);
-    return true;
+    queue_move(queues, page, QUEUE_RESIDENT);
+    if (queues->count[QUEUE_RESIDENT] > first) {
+        queue_move(queues, queue_oldest(queues, QUEUE_RESIDENT), QUEUE_SECOND);
+    }
+    if (queues->count[QUEUE_SECOND] > second) {
+        page_evict(queues, queue_take(queues, QUEUE_SECOND));
+    }
 }
 
 JUDGE(segmented_fifo)
 {
-    uint32_t second = setup->frames / 2, first = setup->frames - second;
     struct queues queues;
-    if (!queues_begin(&queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        if (queues.of[page] == QUEUE_NONE) {
-            page_load(&queues, page, write);
-        } else {
-            page_touch(&queues, page, write);
-            if (queues.of[page] == QUEUE_RESIDENT) {
-                continue;
-            }
-            queues.verdict.soft++;
-        }
-        queue_move(&queues, page, QUEUE_RESIDENT);
-        if (queues.count[QUEUE_RESIDENT] > first) {
-            queue_move(&queues, queue_oldest(&queues, QUEUE_RESIDENT), QUEUE_SECOND);
-        }
-        if (queues.count[QUEUE_SECOND] > second) {
-            page_evict(&queues, queue_take(&queues, QUEUE_SECOND));
-        }
-    }
-    queues_end(&queues, ret_verdict);
-    return true;
+    return queues_run(&queues, references, setup, segmented_fifo_refer, ret_verdict);
 }

@@ -15,7 +15,7 @@
 
 struct generations {
     struct queues queues;
-    uint32_t frames, oldest, youngest; /* numbers; a generation's queue is its number modulo 4 */
+    uint32_t oldest, youngest; /* numbers; a generation's queue is its number modulo 4 */
 };
 
 static unsigned queue_of(uint32_t generation)
@@ -53,7 +53,7 @@ static bool must_age(const struct generations *generations)
     uint32_t count = generations->youngest - generations->oldest + 1;
     uint64_t young = queues->count[queue_of(generations->youngest)];
     uint64_t old = queues->count[queue_of(generations->oldest)];
-    uint64_t all = generations->frames;
+    uint64_t all = queues->frames;
     return count <= GENERATIONS_MIN || (count < GENERATIONS && (young * GENERATIONS_MIN > all ||
                                                                 old * (GENERATIONS_MIN + 2) < all));
 }
@@ -81,27 +81,23 @@ static void evict(struct generations *generations)
     }
 }
 
+static void mglru_refer(struct queues *queues, uint32_t page, bool write)
+{
+    struct generations *generations = (struct generations *)queues;
+    if (queues->of[page] != QUEUE_NONE) {
+        page_touch(queues, page, write);
+        queues->flags[page] |= PAGE_BIT;
+        return;
+    }
+    if (resident(queues) == queues->frames) {
+        evict(generations);
+    }
+    page_load(queues, page, write);
+    queue_move(queues, page, queue_of(generations->youngest));
+}
+
 JUDGE(mglru)
 {
-    struct generations generations = {.frames = setup->frames, .youngest = GENERATIONS_MIN};
-    struct queues *queues = &generations.queues;
-    if (!queues_begin(queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        if (queues->of[page] != QUEUE_NONE) {
-            page_touch(queues, page, write);
-            queues->flags[page] |= PAGE_BIT;
-            continue;
-        }
-        if (resident(queues) == setup->frames) {
-            evict(&generations);
-        }
-        page_load(queues, page, write);
-        queue_move(queues, page, queue_of(generations.youngest));
-    }
-    queues_end(queues, ret_verdict);
-    return true;
+    struct generations generations = {.youngest = GENERATIONS_MIN};
+    return queues_run(&generations.queues, references, setup, mglru_refer, ret_verdict);
 }

@@ -23,9 +23,9 @@ enum { ACTIVE = 1, STANDBY, MODIFIED };
 #define BATCH_MAX   512u
 
 struct model {
-    const struct policy *policy;
     struct queues queues; /* of active pages the order means nothing */
-    uint32_t frames, free;
+    const struct policy *policy;
+    uint32_t free; /* frames */
     uint32_t regions, region_ptes, trim_batch, write_batch, standby_percent;
     bool unaccessed;
     uint8_t *registers; /* of each page */
@@ -36,7 +36,7 @@ struct model {
 
 static uint32_t target_frames(const struct model *model)
 {
-    return (uint32_t)((uint64_t)model->frames * model->standby_percent / 100);
+    return (uint32_t)((uint64_t)model->queues.frames * model->standby_percent / 100);
 }
 
 static uint32_t available(const struct model *model)
@@ -128,9 +128,9 @@ static void trim_round(struct model *model)
 static bool write_needed(const struct model *model)
 {
     uint32_t modified = model->queues.count[MODIFIED], target = target_frames(model);
-    return modified > 0 &&
-           (model->waiters > 0 || available(model) < target / 2 || modified > model->frames / 4 ||
-            (available(model) < target && modified >= model->write_batch));
+    return modified > 0 && (model->waiters > 0 || available(model) < target / 2 ||
+                            modified > model->queues.frames / 4 ||
+                            (available(model) < target && modified >= model->write_batch));
 }
 
 static void write_round(struct model *model)
@@ -169,9 +169,9 @@ static void frame_take(struct model *model)
     }
 }
 
-static void refer(struct model *model, uint32_t page, bool write)
+static void model_refer(struct queues *queues, uint32_t page, bool write)
 {
-    struct queues *queues = &model->queues;
+    struct model *model = (struct model *)queues;
     unsigned queue = queues->of[page];
     enum policy_birth birth = POLICY_RESCUE;
     if (queue == ACTIVE) {
@@ -203,13 +203,14 @@ static uint32_t scaled(uint32_t count, const struct judge_setup *setup)
 }
 
 /* As manager_options.c and memman.c choose. */
-static void model_configure(struct model *model, const struct judge_setup *setup)
+static void model_configure(struct model *model, const struct references *references,
+                            const struct judge_setup *setup)
 {
     uint32_t of_machine = setup->unaccessed ? 25 : 12, of_policy = model->policy->standby_percent;
-    model->frames = model->free = setup->frames;
+    model->free = setup->frames;
     model->unaccessed = setup->unaccessed;
     model->region_ptes = scaled(REGION_PTES, setup);
-    model->regions = model->queues.pages / model->region_ptes + 1;
+    model->regions = references->pages / model->region_ptes + 1;
     model->trim_batch = MAX_OF(1, MIN_OF(scaled(BATCH_MAX, setup), setup->frames / 16));
     model->write_batch = scaled(WRITE_BATCH, setup);
     model->standby_percent = of_policy > 0 ? of_policy : of_machine;
@@ -219,19 +220,15 @@ bool judge_engine(const char *name, const struct references *references,
                   const struct judge_setup *setup, struct verdict *ret_verdict)
 {
     struct model model = {.policy = policy_find(name)};
-    if (model.policy == NULL || !queues_begin(&model.queues, references)) {
+    if (model.policy == NULL) {
         return false;
     }
-    model_configure(&model, setup);
+    model_configure(&model, references, setup);
     model.registers = calloc(MAX_OF(references->pages, 1), sizeof(model.registers[0]));
     model.resident = calloc(model.regions, sizeof(model.resident[0]));
-    bool whole = model.registers != NULL && model.resident != NULL;
-    for (uint64_t i = 0; i < references->count && whole; i++) {
-        refer(&model, reference_page(references->reference[i]),
-              reference_writes(references->reference[i]));
-    }
+    bool whole = model.registers != NULL && model.resident != NULL &&
+                 queues_run(&model.queues, references, setup, model_refer, ret_verdict);
     free(model.registers);
     free(model.resident);
-    queues_end(&model.queues, ret_verdict);
     return whole;
 }

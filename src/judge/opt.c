@@ -69,56 +69,54 @@ static uint32_t use_farthest(const struct uses *uses)
     return place;
 }
 
-static void opt_evict(struct queues *queues, struct uses *uses, const struct references *references)
+struct opt {
+    struct queues queues;
+    const struct references *references;
+    uint64_t place;       /* of the reference */
+    const uint32_t *next; /* of each, where its page is referred to next */
+    struct uses uses;
+};
+
+static void opt_evict(struct opt *opt)
 {
+    struct queues *queues = &opt->queues;
     uint32_t page = queue_take(queues, QUEUE_LAST_USED);
     if (page == PAGE_NONE) {
-        uint32_t place = use_farthest(uses);
-        use_remove(uses, place);
-        page = reference_page(references->reference[place]);
+        uint32_t place = use_farthest(&opt->uses);
+        use_remove(&opt->uses, place);
+        page = reference_page(opt->references->reference[place]);
         queue_remove(queues, page);
     }
     page_evict(queues, page);
 }
 
-static void opt_run(struct queues *queues, struct uses *uses, const struct references *references,
-                    const uint32_t *next, uint32_t frames)
+static void opt_refer(struct queues *queues, uint32_t page, bool write)
 {
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        if (queues->of[page] == QUEUE_RESIDENT) {
-            use_remove(uses, (uint32_t)i);
-            page_touch(queues, page, write);
-        } else {
-            if (queues->count[QUEUE_RESIDENT] + queues->count[QUEUE_LAST_USED] == frames) {
-                opt_evict(queues, uses, references);
-            }
-            page_load(queues, page, write);
+    struct opt *opt = (struct opt *)queues;
+    uint64_t place = opt->place++;
+    uint32_t next = opt->next[place];
+    if (queues->of[page] == QUEUE_RESIDENT) {
+        use_remove(&opt->uses, (uint32_t)place);
+        page_touch(queues, page, write);
+    } else {
+        if (queues->count[QUEUE_RESIDENT] + queues->count[QUEUE_LAST_USED] == queues->frames) {
+            opt_evict(opt);
         }
-        queue_move(queues, page, next[i] == USE_NEVER ? QUEUE_LAST_USED : QUEUE_RESIDENT);
-        if (next[i] != USE_NEVER) {
-            use_add(uses, next[i]);
-        }
+        page_load(queues, page, write);
+    }
+    queue_move(queues, page, next == USE_NEVER ? QUEUE_LAST_USED : QUEUE_RESIDENT);
+    if (next != USE_NEVER) {
+        use_add(&opt->uses, next);
     }
 }
 
 JUDGE(opt)
 {
-    struct queues queues;
-    struct uses uses;
     uint32_t *next = references_next_uses(references);
-    bool begun = next != NULL && queues_begin(&queues, references);
-    if (!begun) {
-        free(next);
-        return false;
-    }
-    bool whole = uses_begin(&uses, references->count);
-    if (whole) {
-        opt_run(&queues, &uses, references, next, setup->frames);
-    }
-    uses_end(&uses);
+    struct opt opt = {.references = references, .next = next};
+    bool whole = next != NULL && uses_begin(&opt.uses, references->count) &&
+                 queues_run(&opt.queues, references, setup, opt_refer, ret_verdict);
+    uses_end(&opt.uses);
     free(next);
-    queues_end(&queues, ret_verdict);
     return whole;
 }

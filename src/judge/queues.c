@@ -5,10 +5,11 @@
 
 #include <stdlib.h>
 
-bool queues_begin(struct queues *queues, const struct references *references)
+bool queues_begin(struct queues *queues, const struct references *references,
+                  const struct judge_setup *setup)
 {
     size_t places = (size_t)references->pages + QUEUES;
-    *queues = (struct queues){.pages = references->pages};
+    *queues = (struct queues){.pages = references->pages, .frames = setup->frames};
     queues->next = malloc(places * sizeof(queues->next[0]));
     queues->before = malloc(places * sizeof(queues->before[0]));
     queues->of = calloc(places, 1);

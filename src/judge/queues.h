@@ -17,7 +17,7 @@
 #define PAGE_BIT   4u /* the policy's own: used since */
 
 struct queues {
-    uint32_t pages;
+    uint32_t pages, frames;
     uint32_t *next, *before; /* of each page and, behind them, of each queue's own end */
     uint8_t *of;             /* the queue that a page is in */
     uint8_t *flags;          /* PAGE_ */
@@ -25,9 +25,30 @@ struct queues {
     struct verdict verdict;
 };
 
-bool queues_begin(struct queues *queues, const struct references *references);
+bool queues_begin(struct queues *queues, const struct references *references,
+                  const struct judge_setup *setup);
 /* Gives the memory up. */
 void queues_end(struct queues *queues, struct verdict *ret_verdict);
+
+/*
+ * A judging: every reference goes to the policy, in order. What else than queues the policy keeps
+ * is around them: a struct that begins with them. In line, and so is `refer` then.
+ */
+static inline bool queues_run(struct queues *queues, const struct references *references,
+                              const struct judge_setup *setup,
+                              void (*refer)(struct queues *queues, uint32_t page, bool write),
+                              struct verdict *ret_verdict)
+{
+    if (!queues_begin(queues, references, setup)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < references->count; i++) {
+        uint32_t reference = references->reference[i];
+        refer(queues, reference_page(reference), reference_writes(reference));
+    }
+    queues_end(queues, ret_verdict);
+    return true;
+}
 
 /* PAGE_NONE: the queue is empty. */
 static inline uint32_t queue_oldest(const struct queues *queues, unsigned queue)

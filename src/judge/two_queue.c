@@ -11,8 +11,9 @@
 enum { A1_IN = 1, A1_OUT, AM };
 
 /* `reclaimfor` of the paper. */
-static void reclaim(struct queues *queues, uint32_t frames)
+static void reclaim(struct queues *queues)
 {
+    uint32_t frames = queues->frames;
     uint32_t in_max = MAX_OF(frames / 4, 1), out_max = MAX_OF(frames / 2, 1);
     if (queues->count[A1_IN] + queues->count[AM] < frames) {
         return;
@@ -29,26 +30,22 @@ static void reclaim(struct queues *queues, uint32_t frames)
     }
 }
 
+static void two_queue_refer(struct queues *queues, uint32_t page, bool write)
+{
+    unsigned queue = queues->of[page];
+    if (queue == A1_IN || queue == AM) {
+        page_touch(queues, page, write);
+    } else {
+        reclaim(queues);
+        page_load(queues, page, write);
+    }
+    if (queue != A1_IN) {
+        queue_move(queues, page, queue == QUEUE_NONE ? A1_IN : AM);
+    }
+}
+
 JUDGE(two_queue)
 {
     struct queues queues;
-    if (!queues_begin(&queues, references)) {
-        return false;
-    }
-    for (uint64_t i = 0; i < references->count; i++) {
-        uint32_t page = reference_page(references->reference[i]);
-        bool write = reference_writes(references->reference[i]);
-        unsigned queue = queues.of[page];
-        if (queue == A1_IN || queue == AM) {
-            page_touch(&queues, page, write);
-        } else {
-            reclaim(&queues, setup->frames);
-            page_load(&queues, page, write);
-        }
-        if (queue != A1_IN) {
-            queue_move(&queues, page, queue == QUEUE_NONE ? A1_IN : AM);
-        }
-    }
-    queues_end(&queues, ret_verdict);
-    return true;
+    return queues_run(&queues, references, setup, two_queue_refer, ret_verdict);
 }
