@@ -17,7 +17,10 @@ struct plot {
     char cell[PLOT_ROWS][PLOT_COLUMNS + 1];
 };
 
-/* The last column is the footprint. Between two points what the lower one says. */
+/*
+ * The last column is the footprint. Between two points what the lower one says: of many pages opt,
+ * with its fewer points, may so have more than lru.
+ */
 static double misses_in(const struct judged_trace *trace, const struct curve *curve,
                         unsigned column)
 {
@@ -48,8 +51,9 @@ static void curve_draw(struct plot *plot, const struct judged_trace *trace,
 
 static void plot_print(const struct judged_trace *trace, FILE *file)
 {
+    const double lru = misses_in(trace, &trace->lru, 0), opt = misses_in(trace, &trace->opt, 0);
     struct plot plot = {.least = trace->pages,
-                        .most = MAX_OF(misses_in(trace, &trace->lru, 0), trace->pages + 1.0)};
+                        .most = MAX_OF(MAX_OF(lru, opt), trace->pages + 1.0)};
     char frames[NUMBER_TEXT_BYTES];
 
     for (unsigned row = 0; row < PLOT_ROWS; row++) {

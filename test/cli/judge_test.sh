@@ -95,6 +95,13 @@ shows 'all but lru and opt: by a sample of 4 pages'
 ends 0 "$memman" compare "$t" "$t" --curve
 check 'twenty sizes of two traces' [ "$(grep -c '^ *[0-9]*%' "$out")" -eq 40 ]
 
+# Of 2,050 pages opt has a point for every other size. A 64th of them is all that lru needs for a loop.
+awk 'BEGIN { for (i = 0; i < 660; i++) printf "%x000 R\n", i % 33
+    for (i = 33; i < 2050; i++) printf "%x000 R\n", i }' >"$folder/loop"
+ends 0 "$memman" compare "$folder/loop" --curve --policy lru --frames 132K
+check 'the picture has room for both' grep -qE '^      77.3 \|o *$' "$out"
+check 'opt beside its points' grep -q '^ *132K *33 *76.58 *76.58$' "$out"
+
 # ---- enough frames -------------------------------------------------------------------------------
 
 # 12 accesses and 5 first touches are 17 us; lru with 4 frames has three hard faults, 317 us.
