@@ -2,8 +2,9 @@
 # swap.sh - libmemman beside the kernel's own swap: same program, same disk, same memory limit.
 #
 # Usage: swap.sh TOUCH [--memory SIZE] [--limit SIZE] [--seconds N] [--rounds N] [--folder PATH]
-#                [--store NAME] [--swap file|zram] [--json FILE]
-# --json adds a line for each row to the file.
+#                [--store NAME] [--swap file|zram] [--workload NAME[,NAME...]] [--json FILE]
+# --workload runs only those of uniform, zipf, sequential and scattered (sequential, written first in
+# random order). --json adds a line for each row to the file.
 # TOUCH is memman-bench-touch; beside it lies memman-bench-floor, whose rate under the uniform load on
 # a file is shown too: no pager of our kind can have more than that. Makes a swap file in the folder (or a zram device) and a memory cgroup
 # with the limit, runs both sides alternately in it, prints medians with their range, and takes
@@ -14,6 +15,7 @@
 set -u
 
 touch=${1:-} memory=1G limit=256M seconds=6 rounds=3 folder=/var/tmp store=file swap=file json=
+workloads=uniform,zipf,sequential,scattered
 [ -n "$touch" ] && shift
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || { echo "swap.sh: $1 needs a value" >&2; exit 2; }
@@ -25,12 +27,23 @@ while [ $# -gt 0 ]; do
     --folder) folder=$2 ;;
     --store) store=$2 ;;
     --swap) swap=$2 ;;
+    --workload) workloads=$2 ;;
     --json) json=$2 ;;
     *) echo "swap.sh: no option '$1'; the head of the file lists them" >&2; exit 2 ;;
     esac
     shift 2
 done
 [ -x "$touch" ] || { echo "swap.sh: '$touch' is not memman-bench-touch" >&2; exit 2; }
+
+for workload in $(echo "$workloads" | tr , ' '); do
+    case $workload in
+    uniform | zipf | sequential | scattered) ;;
+    *)
+        echo "swap.sh: --workload '$workload' is none of uniform, zipf, sequential, scattered" >&2
+        exit 2
+        ;;
+    esac
+done
 
 case $store in
 ram* | *over=ram*) in_memory=yes ;;
@@ -144,11 +157,15 @@ floor()
     cat "$results/line" >>"$results/$1"
 }
 
-# row NAME ARGUMENTS...: both sides alternately
+# row NAME ARGUMENTS...: both sides alternately, if it was asked for
 row()
 {
     row=$1
     shift
+    case ,$workloads, in
+    *,"$row",*) ;;
+    *) return ;;
+    esac
     rounds_left=$rounds
     while [ "$rounds_left" -gt 0 ] && [ $wrong -eq 0 ]; do
         echo "$limit_bytes" >"$limit_file"
@@ -169,7 +186,7 @@ commit=$(git -C "$(dirname "$0")" describe --always --dirty 2>/dev/null || echo 
 origin=$(printf '"commit":"%s","kernel":"%s","machine":"%s","cpus":%s' "$commit" "$(uname -r)" \
     "$(uname -m)" "$(nproc)")
 awk -v rounds="$rounds" -v memory="$memory" -v limit="$limit" -v store="$store" -v swap="$swap" \
-    -v json="$json" -v least="$least" -v origin="$origin" '
+    -v json="$json" -v origin="$origin" '
 function number(line, key) {
     return match(line, "\"" key "\":[0-9.]+") ? \
         substr(line, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0
@@ -186,7 +203,9 @@ FNR == 1 { split(FILENAME, part, "/"); file = part[length(part)]; at = 0 }
     reads[file, at] = number($0, "reads") ? number($0, "pages_read") / number($0, "reads") : 0
     writes[file, at] = number($0, "writes") ? number($0, "pages_written") / number($0, "writes") : 0
     out[file, at] = number($0, "pages_written") ? \
-        1e6 * number($0, "worker_cpu_seconds") / number($0, "pages_written") : 0
+        1e6 * number($0, "out_cpu_seconds") / number($0, "pages_written") : 0
+    ahead[file, at] = number($0, "pages_read") ? \
+        1e6 * number($0, "ahead_cpu_seconds") / number($0, "pages_read") : 0
 }
 function median(of, file, i, list) {
     for (i = 1; i <= rounds; i++) list[i] = of[file, i]
@@ -195,15 +214,16 @@ function median(of, file, i, list) {
     return rounds % 2 ? list[(rounds + 1) / 2] : (list[rounds / 2] + list[rounds / 2 + 1]) / 2
 }
 function show(row, name, i, ours, theirs, ratio, r_low, r_high) {
+    if (!((row ".swap", 1) in rate)) return
     theirs = median(rate, row ".swap"); t_low = low; t_high = high
     ours = median(rate, row ".memman"); o_low = low; o_high = high
     for (i = 1; i <= rounds; i++) ratios[row, i] = rate[row ".memman", i] / rate[row ".swap", i]
     ratio = median(ratios, row); r_low = low; r_high = high
     printf "%-34s %9.0f/s [%.0f to %.0f]  %9.0f/s [%.0f to %.0f]  %5.2f x [%.2f to %.2f]\n", \
         name, ours, o_low, o_high, theirs, t_low, t_high, ratio, r_low, r_high
-    printf "%-34s CPU %.1f and %.1f us an access; %.1f pages a read, %.1f a write; workers %.1f us a page out\n", \
+    printf "%-34s CPU %.1f and %.1f us an access; %.1f pages a read, %.1f a write; workers %.1f us a page out, reading ahead %.1f a page read\n", \
         "", median(cpu, row ".memman"), median(cpu, row ".swap"), median(reads, row ".memman"), \
-        median(writes, row ".memman"), median(out, row ".memman")
+        median(writes, row ".memman"), median(out, row ".memman"), median(ahead, row ".memman")
     if (json != "")
         printf "{%s,\"store\":\"%s\",\"swap\":\"%s\",\"memory\":\"%s\",\"limit\":\"%s\",\"row\":\"%s\"," \
             "\"ours\":%.1f,\"ours_min\":%.1f,\"ours_max\":%.1f,\"theirs\":%.1f,\"theirs_min\":%.1f," \
@@ -216,7 +236,7 @@ END {
         memory, limit, store, swap, rounds
     printf "%-34s %s  %s  %s\n", "", "libmemman", "kernel swap", "faster by"
     show("uniform", "uniform, 2 threads")
-    if (least) {
+    if (("uniform.floor", 1) in rate) {
         for (i = 1; i <= rounds; i++) ratios["floor", i] = rate["uniform.floor", i] / rate["uniform.swap", i]
         bound = median(rate, "uniform.floor"); f_low = low; f_high = high
         ratio = median(ratios, "floor")

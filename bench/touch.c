@@ -32,8 +32,8 @@ struct settings {
     uint64_t memory_bytes, frames_bytes;
     uint32_t threads;
     double seconds, write_ratio;
-    const char *store;
-    uint32_t slot_reservation; /* 0: the default */
+    const char *store, *policy; /* NULL: the default */
+    uint32_t slot_reservation;  /* 0: the default */
 };
 
 struct work {
@@ -109,7 +109,8 @@ static void *worker_main(void *argument)
 /* ---- one run ---- */
 
 struct figures {
-    double seconds, cpu_seconds, worker_cpu_seconds;
+    double seconds, cpu_seconds;
+    double out_cpu_seconds, ahead_cpu_seconds; /* workers, those that read ahead apart */
     uint64_t hard, reads, pages_read, pages_written, writes;
 };
 
@@ -125,6 +126,19 @@ static uint64_t counter_of(const mm *manager, const char *group, const char *key
     return 0;
 }
 
+/* Of the threads that read ahead, or of all others: whatever those do is for pages that go out. */
+static double workers_cpu(const mm *manager, bool ahead)
+{
+    struct mm_worker workers[16];
+    size_t count = mm_workers(manager, workers, 16);
+    double seconds = 0;
+    for (size_t i = 0; i < count && i < 16; i++) {
+        bool reads = strcmp(workers[i].name, "mm-prefetch") == 0;
+        seconds += reads == ahead ? (double)workers[i].cpu_ns / 1e9 : 0;
+    }
+    return seconds;
+}
+
 static struct figures figures_now(const mm *manager)
 {
     struct rusage usage;
@@ -133,7 +147,8 @@ static struct figures figures_now(const mm *manager)
     getrusage(RUSAGE_SELF, &usage);
     now.hard = (uint64_t)usage.ru_majflt;
     if (manager != NULL) {
-        now.worker_cpu_seconds = (double)mm_worker_cpu_ns(manager) / 1e9;
+        now.out_cpu_seconds = workers_cpu(manager, false);
+        now.ahead_cpu_seconds = workers_cpu(manager, true);
         now.hard = counter_of(manager, "faults", "hard");
         now.reads = counter_of(manager, "io", "reads");
         now.pages_read = counter_of(manager, "io", "pages_read");
@@ -165,14 +180,16 @@ static void run_threads(struct work *work)
 static void print_line(const struct work *work, const struct figures *a, const struct figures *b)
 {
     uint64_t accesses = atomic_load(&work->accesses);
-    printf("{\"on\":\"%s\",\"accesses\":%" PRIu64
-           ",\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"worker_cpu_seconds\":%.4f,\"hard\":%" PRIu64
-           ",\"reads\":%" PRIu64 ",\"pages_read\":%" PRIu64 ",\"writes\":%" PRIu64
-           ",\"pages_written\":%" PRIu64 ",\"wrong\":%" PRIu64 "}\n",
-           work->settings->plain ? "plain" : "memman", accesses, b->seconds - a->seconds,
-           b->cpu_seconds - a->cpu_seconds, b->worker_cpu_seconds - a->worker_cpu_seconds,
-           b->hard - a->hard, b->reads - a->reads, b->pages_read - a->pages_read,
-           b->writes - a->writes, b->pages_written - a->pages_written, atomic_load(&work->wrong));
+    printf(
+        "{\"on\":\"%s\",\"accesses\":%" PRIu64
+        ",\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"out_cpu_seconds\":%.4f,\"ahead_cpu_seconds\":%.4f,\"hard\":%" PRIu64
+        ",\"reads\":%" PRIu64 ",\"pages_read\":%" PRIu64 ",\"writes\":%" PRIu64
+        ",\"pages_written\":%" PRIu64 ",\"wrong\":%" PRIu64 "}\n",
+        work->settings->plain ? "plain" : "memman", accesses, b->seconds - a->seconds,
+        b->cpu_seconds - a->cpu_seconds, b->out_cpu_seconds - a->out_cpu_seconds,
+        b->ahead_cpu_seconds - a->ahead_cpu_seconds, b->hard - a->hard, b->reads - a->reads,
+        b->pages_read - a->pages_read, b->writes - a->writes, b->pages_written - a->pages_written,
+        atomic_load(&work->wrong));
 }
 
 static int run(const struct settings *settings, uint64_t *memory, const mm *manager)
@@ -209,6 +226,7 @@ static int run_memman(const struct settings *settings)
     options.memory_bytes = settings->memory_bytes;
     options.frames_bytes = settings->frames_bytes;
     options.store = settings->store;
+    options.policy = settings->policy;
     options.threads_max = settings->threads + 1;
     options.latency = false;
     if (settings->slot_reservation != 0) {
@@ -280,6 +298,10 @@ static bool setting(struct settings *s, const char *name, const char *value)
         s->store = value;
         return true;
     }
+    if (strcmp(name, "--policy") == 0) {
+        s->policy = value;
+        return true;
+    }
     if (strcmp(name, "--slot-reservation") == 0) {
         return count_of(value, 1, 64, &s->slot_reservation);
     }
@@ -298,12 +320,12 @@ int main(int count, char **arguments)
     workload_parse("uniform", &settings.workload, &refusal);
     for (int i = 1; i < count; i += 2) {
         if (i + 1 == count || !setting(&settings, arguments[i], arguments[i + 1])) {
-            fprintf(
-                stderr,
-                "memman-bench-touch: '%s %s': there are --on plain|memman, --memory SIZE, "
-                "--frames SIZE, --threads 1..%d, --pattern WORKLOAD, --written "
-                "address|random, --seconds S, --write-ratio 0..1, --store NAME, --slot-reservation N\n",
-                arguments[i], i + 1 == count ? "" : arguments[i + 1], THREADS_MAX);
+            fprintf(stderr,
+                    "memman-bench-touch: '%s %s': there are --on plain|memman, --memory SIZE, "
+                    "--frames SIZE, --threads 1..%d, --pattern WORKLOAD, --written "
+                    "address|random, --seconds S, --write-ratio 0..1, --store NAME, --policy NAME, "
+                    "--slot-reservation N\n",
+                    arguments[i], i + 1 == count ? "" : arguments[i + 1], THREADS_MAX);
             return 2;
         }
     }

@@ -404,6 +404,13 @@ MM_API size_t mm_spans(const mm *manager, uint32_t thread, struct mm_span *ret_s
 
 /* CPU time that the manager's own threads have used. */
 MM_API uint64_t mm_worker_cpu_ns(const mm *manager);
+/* The same by what they do; pages go out by the work of all but "mm-prefetch". */
+struct mm_worker {
+    const char *name; /* of the thread; several of a kind have the same */
+    uint32_t threads;
+    uint64_t cpu_ns;
+};
+MM_API size_t mm_workers(const mm *manager, struct mm_worker *ret_workers, size_t count);
 
 /* ---- audit --------------------------------------------------------------------------------- */
 

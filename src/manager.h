@@ -47,7 +47,8 @@ struct mm {
     uint32_t workers;               /* threads of the engine itself */
     _Atomic uint64_t *claims;       /* a bit for each user thread number in use */
     struct attachment *attachments; /* one for each user thread number */
-    uint64_t retired_cpu_ns;        /* of workers that have ended; life */
+    /* Of workers that have ended; life. */
+    uint64_t retired_cpu_ns[WORKER_KINDS];
 };
 
 /* manager_options.c: resolve every default; 0 or MM_ERROR_OPTION. */

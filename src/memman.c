@@ -325,22 +325,46 @@ void mm_destroy(mm *manager)
     free(manager);
 }
 
-static uint64_t running_cpu_ns(const mm *manager)
+/* Workers lie by kind. */
+static void add_running_cpu_ns(const mm *manager, uint64_t *sums)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < manager->engine->worker_count; i++) {
-        sum += world_thread_cpu_ns(manager->engine->worker_threads[i]);
+    const struct engine *engine = manager->engine;
+    uint32_t at = 0;
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
+        for (uint32_t i = 0; i < engine->config.workers[kind] && at < engine->worker_count; i++) {
+            sums[kind] += world_thread_cpu_ns(engine->worker_threads[at++]);
+        }
     }
-    return sum;
+}
+
+static void all_cpu_ns(const mm *manager, uint64_t ret_sums[WORKER_KINDS])
+{
+    pthread_mutex_t *life = (pthread_mutex_t *)(uintptr_t)&manager->life;
+    pthread_mutex_lock(life);
+    memcpy(ret_sums, manager->retired_cpu_ns, sizeof(manager->retired_cpu_ns));
+    add_running_cpu_ns(manager, ret_sums);
+    pthread_mutex_unlock(life);
 }
 
 uint64_t mm_worker_cpu_ns(const mm *manager)
 {
-    pthread_mutex_t *life = (pthread_mutex_t *)(uintptr_t)&manager->life;
-    pthread_mutex_lock(life);
-    uint64_t used_ns = running_cpu_ns(manager) + manager->retired_cpu_ns;
-    pthread_mutex_unlock(life);
+    uint64_t sums[WORKER_KINDS], used_ns = 0;
+    all_cpu_ns(manager, sums);
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
+        used_ns += sums[kind];
+    }
     return used_ns;
+}
+
+size_t mm_workers(const mm *manager, struct mm_worker *ret_workers, size_t count)
+{
+    uint64_t sums[WORKER_KINDS];
+    all_cpu_ns(manager, sums);
+    for (unsigned kind = 0; kind < WORKER_KINDS && kind < count; kind++) {
+        ret_workers[kind] = (struct mm_worker){engine_worker_name((enum worker_kind)kind),
+                                               manager->engine->config.workers[kind], sums[kind]};
+    }
+    return WORKER_KINDS;
 }
 
 void mm_freeze(mm *manager)
@@ -348,7 +372,7 @@ void mm_freeze(mm *manager)
     pthread_mutex_lock(&manager->life);
     if (!manager->frozen) {
         manager_gate_shut(manager);
-        manager->retired_cpu_ns += running_cpu_ns(manager);
+        add_running_cpu_ns(manager, manager->retired_cpu_ns);
         engine_stop(manager->engine);
         manager_store_pause(manager, true);
         manager->frozen = true;

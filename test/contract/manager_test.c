@@ -290,6 +290,26 @@ static void test_heat(void **state)
     end(manager);
 }
 
+/* What each kind of worker used adds up to what all did, also of those that have ended. */
+static void must_add_up_workers(mm *manager)
+{
+    struct mm_worker workers[16];
+    uint64_t sum = 0;
+    size_t count = mm_workers(manager, NULL, 0);
+    assert_true(count > 0 && count <= 16);
+    mm_freeze(manager);
+    assert_int_equal(mm_workers(manager, workers, 16), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(workers[i].threads > 0 || workers[i].cpu_ns == 0);
+        sum += workers[i].cpu_ns;
+    }
+    assert_string_equal(workers[0].name, "mm-trim");
+    assert_int_equal(mm_worker_cpu_ns(manager), sum);
+    assert_true(sum > 0);
+    assert_int_equal(mm_thaw(manager), MM_OK);
+    assert_true(mm_worker_cpu_ns(manager) >= sum);
+}
+
 static void test_observation(void **state)
 {
     struct mm_options options = options_for(state, PAGES, FRAMES, PAGES);
@@ -308,6 +328,7 @@ static void test_observation(void **state)
     assert_true(mm_latencies(manager, latencies, 16) <= 16);
     assert_true(mm_locks(manager, locks, 32) <= 32);
     assert_true(mm_list_locks(manager, locks, 32) <= 32);
+    must_add_up_workers(manager);
     assert_int_equal(mm_span_threads(manager), 0);
     assert_false(mm_heat(manager, 0, &(struct mm_heat){0}, NULL, 0));
     assert_string_equal(mm_options_of(manager)->policy,
