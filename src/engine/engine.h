@@ -22,6 +22,7 @@
 #define PRIORITY_AHEAD     2   /* read ahead, and not used yet */
 #define BATCH_MAX          512 /* pages in one trim or write batch */
 #define AROUND_MAX         64  /* pages in one fault-around window */
+#define AROUND_NEAR        2   /* windows between two rescues that have to do with each other */
 #define READ_RUN_MAX       256 /* pages that one read brings */
 #define WRITE_RUN_MAX      256 /* pages that one write takes */
 #define REGION_PTES_MAX    512
@@ -58,6 +59,8 @@ struct pte_region {
     _Atomic uint32_t write_history;
     /* Grows with each page that was read ahead and wasted, shrinks with each used; a hint, no lock. */
     _Atomic uint32_t ahead_wasted;
+    /* The page behind the one that was rescued last; 0: none yet. Under the lock. */
+    page_number rescued_next;
 };
 
 /* Virtual address descriptor: a reserved range. Guarded by the space lock; read by sequence. */

@@ -237,11 +237,24 @@ static void map_around(struct engine *engine, struct thread *self, const struct 
     fault_map_pages(engine, self, count, maps);
 }
 
-/* Pages that were read ahead were read to be used: all that can be mapped together, if any are. */
-static uint32_t around_window(const struct engine *engine, bool ahead)
+/*
+ * Of what size the window is in which neighbours come along. Pages that were read ahead were read
+ * to be used: all that can be mapped together, if any are. Else neighbours are worth something where
+ * what is rescued lies close together; a page that is popular alone would only keep others that are
+ * not. Region lock held.
+ */
+static uint32_t around_window(struct engine *engine, page_number page, bool ahead)
 {
-    return ahead && engine->config.fault_around > 1 ? MIN_OF(AROUND_MAX, engine->config.region_ptes)
-                                                    : engine->config.fault_around;
+    struct pte_region *region = page_region(engine, page);
+    uint32_t window = engine->config.fault_around;
+    page_number last = region->rescued_next;
+    page_number apart = last > page ? last - page : page - last;
+    region->rescued_next = page + 1;
+    if (window > 1 && ahead) {
+        return MIN_OF(AROUND_MAX, engine->config.region_ptes);
+    }
+    bool near = last == 0 || apart <= AROUND_NEAR * window || MUTANT(RESCUE_AROUND_ANYWHERE);
+    return near ? window : 1;
 }
 
 /* Region and frame lock held; the PTE names the frame. Both are released. */
@@ -256,7 +269,7 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
         return STEP_YIELD;
     }
     bool ahead = is_ahead(word);
-    uint32_t around = around_window(engine, ahead);
+    uint32_t around = around_window(engine, page, ahead);
     word = rescue_frame(engine, self, frame, write);
     frame_unlock(engine, self, frame);
     rescue_pte(engine, page, frame, word, engine->policy->birth(POLICY_RESCUE), &map);

@@ -191,6 +191,30 @@ static void neighbours_come_along(void **state)
     rig_end(&rig);
 }
 
+/* Where rescues lie far from each other, neighbours stay where they are. */
+static void a_lone_page_comes_alone(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.fault_around = 2});
+    for (page_number page = 16; page < 32; page++)
+        rig_put_clean(&rig, page, page);
+    for (page_number page = 16; page < 32; page++)
+        rig_trim(&rig, TRIMMER, page);
+    rig_expect(&rig, 0, 16, 16);
+    assert_int_equal(rig_form(&rig, 17), PTE_VALID); /* the first of the region */
+    rig_expect(&rig, 0, 26, 26);
+    assert_int_equal(rig_form(&rig, 27), PTE_TRANSITION);
+    rig_expect(&rig, 0, 30, 30);
+    assert_int_equal(rig_form(&rig, 31), PTE_VALID);
+    rig_expect(&rig, 0, 28, 28); /* near, and before it */
+    assert_int_equal(rig_form(&rig, 29), PTE_VALID);
+    assert_int_equal(rig_counter(&rig, COUNT_RESCUE_AROUND), 3);
+    assert_int_equal(rig_counter(&rig, COUNT_FAULT_TRANSITION), 4);
+    rig_end(&rig);
+}
+
 static void pinned_pages_stay(void **state)
 {
     frame_number frame;
@@ -574,6 +598,7 @@ int main(void)
         cmocka_unit_test(access_violations),
         cmocka_unit_test(rights_that_are_taken_away),
         cmocka_unit_test(neighbours_come_along),
+        cmocka_unit_test(a_lone_page_comes_alone),
         cmocka_unit_test(pinned_pages_stay),
         cmocka_unit_test(pinned_pages_are_not_in_the_way),
         cmocka_unit_test(some_frames_stay_unpinned),
