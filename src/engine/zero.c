@@ -2,7 +2,8 @@
  * zero.c - the zero thread: free frames become zeroed ones ahead of need.
  *
  * It takes a batch off the free list, so that only it knows the frames, clears them with no lock
- * held, and puts them on the zeroed list. It starts at eight free frames, as Windows' does.
+ * held, and puts them on the zeroed list. It starts at eight free frames, as Windows' does. Where the
+ * machine has no frames to clear, a free one is as good as a zeroed one, and nothing is to be done.
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
@@ -12,7 +13,7 @@
 
 bool zero_needed(struct engine *engine)
 {
-    return list_count(engine, LIST_FREE) >= ZERO_START &&
+    return engine->machine.ops->zero != NULL && list_count(engine, LIST_FREE) >= ZERO_START &&
            atomic_load_explicit(&engine->waiters, memory_order_seq_cst) == 0;
 }
 
@@ -28,7 +29,7 @@ bool zero_round(struct engine *engine, struct thread *self)
     }
     for (uint32_t i = 0; i < count; i++) {
         bool skipped = MUTANT(ZERO_SKIPS_THE_LAST) && i + 1 == count;
-        if (engine->machine.ops->zero != NULL && !skipped) {
+        if (!skipped) {
             engine->machine.ops->zero(engine->machine.self, frames[i]);
         }
         frame_move(engine, self, frames[i],
