@@ -88,7 +88,7 @@ enum exit_code help_print(FILE *file)
           "                          one of up to 2048 pages, else at up to 2048; the others at\n"
           "                          each of --frames (default: 5%,10%,...,100%), of a trace with\n"
           "                          more than --sample pages (default: 8192) by a sample of as\n"
-          "                          many. --csv and --json have every point\n"
+          "                          many. --csv and --json have every point that says something\n"
           "  memman record -o FILE [--filter N] [--page SIZE] [--references N] [--code] [--quiet]\n"
           "                -- PROGRAM [ARGUMENTS]\n"
           "                          the page trace of a program as it is, by QEMU's user mode;\n"
