@@ -14,7 +14,7 @@
 
 struct plot {
     double least, most; /* misses at its lower and its upper edge */
-    char cell[PLOT_ROWS][PLOT_COLUMNS + 1];
+    char cell[PLOT_ROWS][PLOT_COLUMNS];
 };
 
 /*
@@ -65,7 +65,12 @@ static void plot_print(const struct judged_trace *trace, FILE *file)
     for (unsigned row = 0; row < PLOT_ROWS; row++) {
         const double height = 1 - (double)row / (PLOT_ROWS - 1);
         const double misses = plot.least * pow(plot.most / plot.least, height);
-        fprintf(file, "  %8.3g |%s\n", 100 * misses / (double)trace->references, plot.cell[row]);
+        unsigned width = PLOT_COLUMNS;
+        while (width > 0 && plot.cell[row][width - 1] == ' ') {
+            width--;
+        }
+        fprintf(file, "  %8.3g |%.*s\n", 100 * misses / (double)trace->references, (int)width,
+                plot.cell[row]);
     }
     fprintf(file, "           +%.*s\n", (int)PLOT_COLUMNS,
             "----------------------------------------------------------------");
