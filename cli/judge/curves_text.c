@@ -1,5 +1,5 @@
 /*
- * curves_text.c - curves for readers: a picture of lru and opt, and a table with a row for each size.
+ * curves_text.c - curves for readers: a picture of lru and opt, and a table, a row for each size.
  */
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * enough.c - how much memory a program needs: the frames with which it takes little longer than with
- * as many as it likes, and with one less longer than that.
+ * enough.c - how much memory a program needs: the frames with which it takes little longer than
+ * with as many as it likes, and with one less longer than that.
  *
  * How long a program takes is counted: its accesses, a fault of the soft kind for each first touch,
  * and what its faults and its written pages cost. Only what memory changes is in it, and all faults
@@ -36,8 +36,8 @@ static double slowdown_of(const struct judging *judging, const struct judged_tra
 
 /*
  * By halving between no frames, which never are enough, and twice the pages, which always are: half
- * of them on standby is the most that any policy wants. Where one frame more can make it worse there
- * may be smaller sizes that are enough by chance.
+ * of them on standby is the most that any policy wants. Where one frame more can make it worse
+ * there may be smaller sizes that are enough by chance.
  */
 static bool policy_enough(const struct judging *judging, const struct references *references,
                           const struct judged_trace *trace, const struct judged_policy *policy,

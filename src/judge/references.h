@@ -38,8 +38,8 @@ void references_renumber(struct references *references, const uint32_t *numbers)
 /* Of each reference, where its page is referred to next. The caller frees it; NULL: no memory. */
 uint32_t *references_next_uses(const struct references *references);
 /*
- * Those to so many of the pages, 1 at least: the same ones whenever it is asked, evenly from all over
- * the memory, numbered anew in the same order. False: no memory, and there are none.
+ * Those to so many of the pages, 1 at least: the same ones whenever it is asked, evenly from all
+ * over the memory, numbered anew in the same order. False: no memory, and there are none.
  */
 bool references_sample(const struct references *references, uint32_t pages,
                        struct references *ret_sample);

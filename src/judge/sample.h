@@ -2,11 +2,11 @@
  * sample.h - policies judged on some of a trace's pages, to know what they would do with all.
  *
  * Waldspurger and others, Cache modeling and optimization using miniature simulations, USENIX ATC
- * 2017, after SHARDS, FAST 2015: a share of the pages with as large a share of the frames behaves as the
- * whole. Hits on pages that are always in use do not count in what is scaled up, so that it does
- * not matter how many of those the sample has. One thing is added here: what lru makes of all pages
- * is known exactly (curve.h), and of the sample too. What the sample says of a policy is taken as
- * its difference from lru, which is mostly small, and the sample's error with it.
+ * 2017, after SHARDS, FAST 2015: a share of the pages with as large a share of the frames behaves
+ * as the whole. Hits on pages that are always in use do not count in what is scaled up, so that it
+ * does not matter how many of those the sample has. One thing is added here: what lru makes of all
+ * pages is known exactly (curve.h), and of the sample too. What the sample says of a policy is
+ * taken as its difference from lru, which is mostly small, and the sample's error with it.
  */
 #ifndef MM_JUDGE_SAMPLE_H
 #define MM_JUDGE_SAMPLE_H
