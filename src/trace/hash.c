@@ -3,6 +3,7 @@
  */
 #include "trace/hash.h"
 
+#define XXH_NO_INLINE_HINTS 1 /* -Og, of the build that counts branches, cannot follow them */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

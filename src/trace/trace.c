@@ -122,7 +122,7 @@ static bool format_begin(struct trace *trace)
 static bool begin(struct trace *trace, struct trace_message *ret_message)
 {
     const struct trace_options *options = &trace->options;
-    size_t length;
+    size_t length = 0;
 
     trace->header.format = options->format;
     trace->header.page_bytes = options->page_bytes != 0 ? options->page_bytes : TRACE_PAGE_BYTES;
