@@ -113,6 +113,13 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
+    [OPTION_LIST_COLOURS] = {"list-colours", OPTION_POWER_OF_TWO, 1, 256, NULL, NULL, NULL,
+                             "parts of each page list, with a lock each, a power of two;\n"
+                             "1: one list, in exact order (default: as many as CPUs)"},
+    [OPTION_BALANCE] = {"balance", OPTION_CHOICE, 0, 0, "auto|workers|faults", NULL, NULL,
+                        "who trims and writes ahead of need: workers, or whose fault\n"
+                        "took the frames; auto: faults from 8 colours on, --store ram\n"
+                        "(default: auto)"},
     [OPTION_LIST_LOCK] = {"list-lock", OPTION_CHOICE, 0, 0, "exclusive|shared", NULL, NULL,
                           "how a page is unlinked from a list (default: shared)"},
     [OPTION_BACKOFF] = {"backoff", OPTION_CHOICE, 0, 0, "off|on", NULL, NULL,
@@ -168,6 +175,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_TRANSFER_BATCH, transfer_batch)                                                       \
     X(OPTION_PREFETCH, prefetch)                                                                   \
     X(OPTION_TLB, tlb_entries)                                                                     \
+    X(OPTION_LIST_COLOURS, list_colours)                                                           \
     X(OPTION_SLOT_RESERVATION, slot_reservation)
 
 #define ENGINE_SWITCHES(X)                                                                         \
@@ -178,6 +186,7 @@ const struct option_info option_table[OPTION_COUNT] = {
 
 _Static_assert(MM_FAULTS_SIGNAL == 0 && MM_FAULTS_THREAD == 1, "choices of --faults");
 _Static_assert(MM_SLOTS_NEXT_FIT == 0 && MM_SLOTS_FIRST_FIT == 1, "choices of --slot-search");
+_Static_assert(MM_BALANCE_AUTO == 0 && MM_BALANCE_FAULTS == 2, "choices of --balance");
 _Static_assert(MM_MAP_WRITABLE_AUTO == 0 && MM_MAP_WRITABLE_OFF == 2, "choices of --map-writable");
 _Static_assert(MM_ENCRYPT_AUTO == 0 && MM_ENCRYPT_OFF == 2, "choices of --encrypt");
 
@@ -195,6 +204,9 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     }
     if (value[OPTION_SLOT_SEARCH].present) {
         ret_engine->slot_search = (enum mm_slot_search)value[OPTION_SLOT_SEARCH].number;
+    }
+    if (value[OPTION_BALANCE].present) {
+        ret_engine->balance = (enum mm_balance)value[OPTION_BALANCE].number;
     }
     if (value[OPTION_MAP_WRITABLE].present) {
         ret_engine->map_writable = (enum mm_map_writable)value[OPTION_MAP_WRITABLE].number;
@@ -246,6 +258,7 @@ void options_resolve(struct options *options, const struct mm_options *engine)
     value_set(options, OPTION_MACHINE, engine->machine == MM_MACHINE_LINUX ? 0 : 1);
     value_set(options, OPTION_FAULTS, engine->faults);
     value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
+    value_set(options, OPTION_BALANCE, engine->balance);
     value_set(options, OPTION_MAP_WRITABLE, engine->map_writable);
     value_set(options, OPTION_ENCRYPT, engine->encrypt);
     value_set(options, OPTION_PAGEFILE, engine->pagefile_bytes);

@@ -67,6 +67,9 @@ enum mm_machine { MM_MACHINE_AUTO, MM_MACHINE_SOFT, MM_MACHINE_LINUX };
 enum mm_faults { MM_FAULTS_SIGNAL, MM_FAULTS_THREAD };
 enum mm_slot_search { MM_SLOTS_NEXT_FIT, MM_SLOTS_FIRST_FIT };
 
+/* AUTO: faults where page lists have 8 colours or more and the store is RAM, else workers. */
+enum mm_balance { MM_BALANCE_AUTO, MM_BALANCE_WORKERS, MM_BALANCE_FAULTS };
+
 /* AUTO: where a first write costs a fault of the system, pages of which many were written lately. */
 enum mm_map_writable { MM_MAP_WRITABLE_AUTO, MM_MAP_WRITABLE_ON, MM_MAP_WRITABLE_OFF };
 
@@ -110,6 +113,8 @@ struct mm_options {
     uint32_t read_cluster;   /* pages that one read may bring where faults are sequential; 1: off */
     uint32_t transfer_batch; /* Linux machine: pages whose content one system call moves */
     uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */
+    uint32_t list_colours; /* of each page list, with a lock each, a power of two; 1: exact order */
+    enum mm_balance balance; /* who trims and writes ahead of need */
     bool list_lock_shared;   /* unlink under a shared lock and the neighbours' page locks */
     bool backoff;            /* exponential back-off of spin locks */
     bool dirty_bit;          /* off: every page that is mapped counts as written */

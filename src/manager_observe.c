@@ -2,6 +2,7 @@
  * manager_observe.c - counters, pages, latencies, locks, fragmentation, tables, audit: the
  * looking half of memman.h.
  */
+#include "engine/lists.h"
 #include "manager.h"
 
 #include "engine/heat.h"

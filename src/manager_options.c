@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGES_MAX (1u << 31)
 #define SPANS_MAX (1u << 20)
@@ -65,6 +66,7 @@ void mm_options_init(struct mm_options *options)
         .transfer_batch = BATCH_MAX,
         .prefetch = MM_DEFAULT_COUNT,
         .tlb_entries = 1024,
+        .list_colours = MM_DEFAULT_COUNT,
         .list_lock_shared = true,
         .backoff = true,
         .dirty_bit = true,
@@ -114,6 +116,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("faults", o->faults, 0, MM_FAULTS_THREAD, ret_detail) ||
         !in_range("slot_search", o->slot_search, 0, MM_SLOTS_FIRST_FIT, ret_detail) ||
         !in_range("map_writable", o->map_writable, 0, MM_MAP_WRITABLE_OFF, ret_detail) ||
+        !in_range("balance", o->balance, 0, MM_BALANCE_FAULTS, ret_detail) ||
         !in_range("encrypt", o->encrypt, 0, MM_ENCRYPT_OFF, ret_detail) ||
         !in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
@@ -139,14 +142,17 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         (o->read_cluster != MM_DEFAULT_COUNT &&
          !in_range("read_cluster", o->read_cluster, 1, READ_RUN_MAX, ret_detail)) ||
         (o->prefetch != MM_DEFAULT_COUNT &&
-         !in_range("prefetch", o->prefetch, 0, READ_RUN_MAX, ret_detail))) {
+         !in_range("prefetch", o->prefetch, 0, READ_RUN_MAX, ret_detail)) ||
+        (o->list_colours != MM_DEFAULT_COUNT &&
+         !in_range("list_colours", o->list_colours, 1, LIST_COLOURS_MAX, ret_detail))) {
         return false;
     }
     if (!power_of_two(o->region_ptes) || !power_of_two(o->slot_reservation) ||
         (o->tlb_entries != 0 && !power_of_two(o->tlb_entries)) ||
-        (o->fault_around != MM_DEFAULT_COUNT && !power_of_two(o->fault_around))) {
-        manager_say(ret_detail, "region_ptes, slot_reservation, fault_around and tlb_entries must "
-                                "be powers of two");
+        (o->fault_around != MM_DEFAULT_COUNT && !power_of_two(o->fault_around)) ||
+        (o->list_colours != MM_DEFAULT_COUNT && !power_of_two(o->list_colours))) {
+        manager_say(ret_detail, "region_ptes, slot_reservation, fault_around, tlb_entries and "
+                                "list_colours must be powers of two");
         return false;
     }
     return true;
@@ -205,6 +211,21 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     return error;
 }
 
+#define MANY_COLOURS  8   /* from here on one trimmer and one writer do not do for all */
+#define COLOUR_FRAMES 256 /* fewer are not worth a list of their own */
+
+/* As many as processors, rounded up, so that each finds one that nobody else is at. */
+static uint32_t default_colours(uint64_t frames)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t colours = 1;
+    while (colours < processors && colours < LIST_COLOURS_MAX &&
+           frames / (2 * colours) >= COLOUR_FRAMES) {
+        colours *= 2;
+    }
+    return colours;
+}
+
 void manager_resolve_for(struct mm_options *o)
 {
     uint64_t frames = manager_frames(o);
@@ -223,6 +244,15 @@ void manager_resolve_for(struct mm_options *o)
     }
     if (o->frame_cache == MM_DEFAULT_COUNT) {
         o->frame_cache = 32;
+    }
+    if (o->list_colours == MM_DEFAULT_COUNT) {
+        o->list_colours = default_colours(frames);
+    }
+    if (o->balance == MM_BALANCE_AUTO) {
+        /* Nobody's fault should wait until a device has written. */
+        o->balance = o->list_colours >= MANY_COLOURS && strcmp(o->store, "ram") == 0
+                         ? MM_BALANCE_FAULTS
+                         : MM_BALANCE_WORKERS;
     }
     /* All caches together hold at most an eighth of the frames. */
     o->frame_cache = (uint32_t)MIN_OF(o->frame_cache, frames / 8 / o->threads_max);

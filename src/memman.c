@@ -151,6 +151,8 @@ static struct engine_config engine_options(const mm *manager)
         .write_batch = o->write_batch,
         .region_ptes = o->region_ptes,
         .frame_cache = o->frame_cache,
+        .list_colours = o->list_colours,
+        .balance_in_faults = o->balance == MM_BALANCE_FAULTS,
         .fault_around = o->fault_around,
         .read_cluster = o->read_cluster,
         .prefetch = o->prefetch,

@@ -20,15 +20,26 @@ struct mechanism {
 };
 
 static const struct mechanism mechanisms[] = {
-    {OPTION_TRIM_BATCH, "1", "512", NULL},      {OPTION_WRITE_BATCH, "1", "256", NULL},
-    {OPTION_REGION_PTES, "1", "256", NULL},     {OPTION_FRAME_CACHE, "0", "32", NULL},
-    {OPTION_FAULT_AROUND, "1", "8", NULL},      {OPTION_READ_CLUSTER, "1", "64", NULL},
-    {OPTION_PREFETCH, "off", "on", NULL},       {OPTION_TRANSFER_BATCH, "1", "512", "linux"},
-    {OPTION_TLB, "0", "1024", "soft"},          {OPTION_LIST_LOCK, "exclusive", "shared", NULL},
-    {OPTION_BACKOFF, "off", "on", NULL},        {OPTION_DIRTY_BIT, "off", "on", NULL},
-    {OPTION_MAP_WRITABLE, "off", "on", NULL},   {OPTION_SLOT_SEARCH, "first-fit", "next-fit", NULL},
-    {OPTION_SLOT_RESERVATION, "1", "64", NULL}, {OPTION_POLICY, "fifo", "aging", NULL},
-    {OPTION_ZEROERS, "0", "1", NULL},           {OPTION_DEFRAGMENTERS, "0", "1", NULL},
+    {OPTION_TRIM_BATCH, "1", "512", NULL},
+    {OPTION_WRITE_BATCH, "1", "256", NULL},
+    {OPTION_REGION_PTES, "1", "256", NULL},
+    {OPTION_FRAME_CACHE, "0", "32", NULL},
+    {OPTION_FAULT_AROUND, "1", "8", NULL},
+    {OPTION_READ_CLUSTER, "1", "64", NULL},
+    {OPTION_PREFETCH, "off", "on", NULL},
+    {OPTION_TRANSFER_BATCH, "1", "512", "linux"},
+    {OPTION_TLB, "0", "1024", "soft"},
+    {OPTION_LIST_COLOURS, "1", "4", NULL},
+    {OPTION_BALANCE, "workers", "faults", NULL},
+    {OPTION_LIST_LOCK, "exclusive", "shared", NULL},
+    {OPTION_BACKOFF, "off", "on", NULL},
+    {OPTION_DIRTY_BIT, "off", "on", NULL},
+    {OPTION_MAP_WRITABLE, "off", "on", NULL},
+    {OPTION_SLOT_SEARCH, "first-fit", "next-fit", NULL},
+    {OPTION_SLOT_RESERVATION, "1", "64", NULL},
+    {OPTION_POLICY, "fifo", "aging", NULL},
+    {OPTION_ZEROERS, "0", "1", NULL},
+    {OPTION_DEFRAGMENTERS, "0", "1", NULL},
 };
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 _Static_assert(MECHANISMS + 2 <= CONFIGURATIONS_MAX, "room for a configuration of each");

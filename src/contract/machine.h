@@ -78,11 +78,14 @@ struct machine_ops {
     void (*unmap_near)(void *machine, uint32_t thread, uint32_t count, const page_number *pages,
                        struct machine_unmapped *ret_unmapped);
     /*
-     * Read and clear the accessed bits of pages. NULL: this machine has none.
+     * Read and clear the accessed bits of pages. NULL: this machine has none. From sample_end() on,
+     * at the latest, an access sets them again.
      * May be called with the region's lock held.
      */
     void (*sample_accessed)(void *machine, uint32_t count, const page_number *pages,
                             bool *ret_accessed);
+    /* The samples of a look at many pages have been taken. Present where sample_accessed() is. */
+    void (*sample_end)(void *machine);
     /*
      * The page, which has no mapping, cannot be read back: the fault that the machine reported will
      * end as FAULT_IN_PAGE_ERROR. Lock held: never waits for a device. A later touch must be

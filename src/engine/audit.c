@@ -8,6 +8,7 @@
 #include "base/bitmap.h"
 #include "base/copy.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 struct audit {
     struct engine *engine;
@@ -37,26 +38,30 @@ static void check(struct audit *audit, bool good, struct audit_complaint complai
 #define CHECK_TRUE(audit, what_text, frame_number, page_number, condition)                         \
     CHECK_EQUAL(audit, what_text, frame_number, page_number, SLOT_NONE, 1, !!(condition))
 
-/* Where a frame was found is marked in its (now unused) block field. */
-#define MARK_LISTED 0u
-#define MARK_CACHED 1u
+/*
+ * Where a frame was found is marked in its block field, which says until then which colour has it.
+ * A second walk of the lists restores that.
+ */
+#define MARK_LISTED (BLOCK_NONE - 1)
+#define MARK_CACHED (BLOCK_NONE - 2)
 
-static void mark(struct audit *audit, frame_number frame, uint32_t how)
+static void mark(struct audit *audit, frame_number frame, uint32_t before, uint32_t how)
 {
     struct pfn *pfn = frame_pfn(audit->engine, frame);
-    CHECK_EQUAL(audit, "a frame is on one list or in one cache only", frame, PFN_FIELD(pfn, page),
-                SLOT_NONE, BLOCK_NONE, PFN_FIELD(pfn, block));
+    CHECK_EQUAL(audit,
+                "a frame is on one list or in one cache only, and its entry names the colour",
+                frame, PFN_FIELD(pfn, page), SLOT_NONE, before, PFN_FIELD(pfn, block));
     PFN_SET_FIELD(pfn, block, how);
 }
 
-static void check_listed(struct audit *audit, enum list_id id, frame_number frame)
+static void check_listed(struct audit *audit, enum list_id id, uint32_t colour, frame_number frame)
 {
     struct pfn *pfn = frame_pfn(audit->engine, frame);
     pfn_word word = pfn_load(pfn);
     page_number page = PFN_FIELD(pfn, page);
-    mark(audit, frame, MARK_LISTED);
+    mark(audit, frame, colour, MARK_LISTED);
     CHECK_EQUAL(audit, "a frame's state is its list's", frame, page, SLOT_NONE,
-                audit->engine->lists[id].state, pfn_state(word));
+                list_of(audit->engine, id, colour)->state, pfn_state(word));
     if (id >= LIST_STANDBY) {
         CHECK_EQUAL(audit, "a standby page's priority is its list's (0x1A/0x8884)", frame, page,
                     SLOT_NONE, id - LIST_STANDBY, pfn_priority(word));
@@ -65,14 +70,14 @@ static void check_listed(struct audit *audit, enum list_id id, frame_number fram
                 SLOT_NONE, 0, pfn_references(word) + pfn_pins(word));
     frame_number before = PFN_FIELD(pfn, blink);
     CHECK_TRUE(audit, "the previous frame's link points here (0x4E/0x02)", frame, page,
-               before < audit->engine->config.frames + 2 * LIST_COUNT &&
+               before < engine_pfns(audit->engine) &&
                    PFN_FIELD(frame_pfn(audit->engine, before), flink) == frame);
 }
 
-static void audit_list(struct audit *audit, enum list_id id)
+static void audit_list(struct audit *audit, enum list_id id, uint32_t colour)
 {
     struct engine *engine = audit->engine;
-    struct page_list *list = &engine->lists[id];
+    struct page_list *list = list_of(engine, id, colour);
     uint64_t walked = 0;
     frame_number last = list->head;
     frame_number frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
@@ -81,13 +86,13 @@ static void audit_list(struct audit *audit, enum list_id id)
             CHECK_TRUE(audit, "a list's link is a frame (0x4E/0x02)", frame, PAGE_NONE, false);
             return;
         }
-        check_listed(audit, id, frame);
+        check_listed(audit, id, colour, frame);
         walked++;
         last = frame;
         frame = PFN_FIELD(frame_pfn(engine, frame), flink);
     }
     CHECK_EQUAL(audit, "a list's count is its length (0x4E/0x01)", FRAME_NONE, PAGE_NONE, SLOT_NONE,
-                list_count(engine, id), walked);
+                PFN_FIELD(list, count), walked);
     CHECK_EQUAL(audit, "a sentinel's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
                 PFN_FIELD(frame_pfn(engine, list->head), lock) |
                     PFN_FIELD(frame_pfn(engine, list->tail), lock));
@@ -95,6 +100,18 @@ static void audit_list(struct audit *audit, enum list_id id)
                 SLOT_NONE, last, PFN_FIELD(frame_pfn(engine, list->tail), blink));
     CHECK_EQUAL(audit, "a list's lock is free", FRAME_NONE, PAGE_NONE, SLOT_NONE, 0,
                 PFN_FIELD(list, lock));
+}
+
+/* The marks of a list's frames give way to what was there. */
+static void restore_colours(struct engine *engine, enum list_id id, uint32_t colour)
+{
+    const struct page_list *list = list_of(engine, id, colour);
+    frame_number frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
+    while (frame < engine->config.frames &&
+           PFN_FIELD(frame_pfn(engine, frame), block) == MARK_LISTED) {
+        PFN_SET_FIELD(frame_pfn(engine, frame), block, colour);
+        frame = PFN_FIELD(frame_pfn(engine, frame), flink);
+    }
 }
 
 static void audit_caches(struct audit *audit)
@@ -107,7 +124,7 @@ static void audit_caches(struct audit *audit)
         for (uint32_t i = 0; i < PFN_FIELD(cache, count); i++) {
             frame_number frame = cache->frames[i];
             enum pfn_state state = pfn_state(pfn_load(frame_pfn(engine, frame)));
-            mark(audit, frame, MARK_CACHED);
+            mark(audit, frame, BLOCK_NONE, MARK_CACHED);
             CHECK_TRUE(audit, "a cached frame is free or zeroed", frame, PAGE_NONE,
                        state == PFN_FREE || state == PFN_ZEROED);
         }
@@ -187,8 +204,11 @@ static void audit_frame(struct audit *audit, frame_number frame, uint32_t *ret_p
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn);
     enum pfn_state state = pfn_state(word);
-    bool found = PFN_FIELD(pfn, block) != BLOCK_NONE;
-    PFN_SET_FIELD(pfn, block, BLOCK_NONE);
+    uint32_t mark = PFN_FIELD(pfn, block);
+    bool found = mark == MARK_LISTED || mark == MARK_CACHED;
+    if (mark == MARK_CACHED) {
+        PFN_SET_FIELD(pfn, block, BLOCK_NONE);
+    }
     CHECK_EQUAL(audit, "a frame's lock is free", frame, PFN_FIELD(pfn, page), SLOT_NONE, 0,
                 PFN_FIELD(pfn, lock));
     CHECK_TRUE(audit, "a frame is on a list or active, and nothing is in flight", frame,
@@ -373,12 +393,15 @@ void engine_audit(struct engine *engine, audit_complain *complain, void *context
     struct audit audit = {
         .engine = engine, .self = &engine->threads[0], .complain = complain, .context = context};
     uint32_t pinned = 0;
-    for (unsigned id = 0; id < LIST_COUNT; id++) {
-        audit_list(&audit, (enum list_id)id);
+    for (uint32_t i = 0; i < LIST_COUNT * engine->colours; i++) {
+        audit_list(&audit, (enum list_id)(i % LIST_COUNT), i / LIST_COUNT);
     }
     audit_caches(&audit);
     for (frame_number frame = 0; frame < engine->config.frames; frame++) {
         audit_frame(&audit, frame, &pinned);
+    }
+    for (uint32_t i = 0; i < LIST_COUNT * engine->colours; i++) {
+        restore_colours(engine, (enum list_id)(i % LIST_COUNT), i / LIST_COUNT);
     }
     audit_ptes(&audit);
     audit_slots(&audit);

@@ -8,16 +8,103 @@
 #include "base/mutant.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 #define STUCK_NS 2000000000ull
 
+static struct worker_event *event_of(const struct engine *engine, enum worker_kind kind,
+                                     uint32_t group)
+{
+    return &engine->events[group * WORKER_KINDS + kind];
+}
+
+static bool anybody_sleeps(const struct worker_event *event)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&event->sleepers,
+                                memory_order_seq_cst) > 0;
+}
+
+static void wake_one(struct worker_event *event)
+{
+    atomic_fetch_add_explicit(&event->sequence, 1, memory_order_seq_cst);
+    if (!MUTANT(WORKER_IS_NOT_WOKEN)) {
+        world_wake(&event->sequence, 1);
+    }
+}
+
+/* Groups in turn, the one given first, until there is one where somebody sleeps. */
+static void kick_from(struct engine *engine, enum worker_kind kind, uint32_t first)
+{
+    uint32_t groups = engine->worker_groups[kind];
+    for (uint32_t i = 0; i < groups; i++) {
+        struct worker_event *event = event_of(engine, kind, (first + i) & (groups - 1));
+        if (anybody_sleeps(event)) {
+            wake_one(event);
+            return;
+        }
+    }
+}
+
 void balance_kick(struct engine *engine, enum worker_kind kind)
 {
-    struct worker_event *event = &engine->events[kind];
-    if (atomic_load_explicit(&event->sleepers, memory_order_seq_cst) > 0) {
-        atomic_fetch_add_explicit(&event->sequence, 1, memory_order_seq_cst);
-        if (!MUTANT(WORKER_IS_NOT_WOKEN)) {
-            world_wake(&event->sequence, 1);
+    kick_from(engine, kind, 0);
+}
+
+void balance_kick_near(struct engine *engine, const struct thread *self, enum worker_kind kind)
+{
+    kick_from(engine, kind, worker_colours(engine, kind, self).first);
+}
+
+typedef bool wanted_function(const struct engine *engine, struct colour_set set);
+
+static void kick_if_wanted(struct engine *engine, const struct thread *self, enum worker_kind kind,
+                           wanted_function *wanted)
+{
+    struct colour_set set = worker_colours(engine, kind, self);
+    struct worker_event *event = event_of(engine, kind, set.first);
+    if (anybody_sleeps(event) && wanted(engine, set)) {
+        wake_one(event);
+    }
+}
+
+void balance_after_take(struct engine *engine, struct thread *self)
+{
+    if (engine->config.balance_in_faults) {
+        self->owes = true;
+        return;
+    }
+    kick_if_wanted(engine, self, WORKER_TRIM, trim_wanted);
+    kick_if_wanted(engine, self, WORKER_WRITE, write_wanted);
+}
+
+void balance_pay(struct engine *engine, struct thread *self)
+{
+    self->owes = false;
+    if (trim_due(engine, self)) {
+        trim_round(engine, self);
+    }
+    if (write_is_failing(engine)) {
+        kick_if_wanted(engine, self, WORKER_WRITE, write_wanted); /* it knows how to be patient */
+    } else if (write_due(engine, self)) {
+        write_round(engine, self);
+    }
+}
+
+void balance_kick_writer(struct engine *engine, const struct thread *self)
+{
+    if (!engine->config.balance_in_faults) {
+        kick_if_wanted(engine, self, WORKER_WRITE, write_wanted);
+    }
+}
+
+/* The tick: every worker whose colours ask for it. */
+static void kick_all_wanted(struct engine *engine, enum worker_kind kind, wanted_function *wanted)
+{
+    for (uint32_t group = 0; group < engine->worker_groups[kind]; group++) {
+        struct colour_set set = {group, engine->worker_groups[kind]};
+        struct worker_event *event = event_of(engine, kind, group);
+        if (anybody_sleeps(event) && wanted(engine, set)) {
+            wake_one(event);
         }
     }
 }
@@ -121,12 +208,8 @@ bool balance_round(struct engine *engine, struct thread *self)
 {
     uint32_t missing = ahead_missing(engine);
     bool any = missing > 0 && frames_repurpose_ahead(engine, self, missing) > 0;
-    if (trim_needed(engine)) {
-        balance_kick(engine, WORKER_TRIM);
-    }
-    if (write_needed(engine)) {
-        balance_kick(engine, WORKER_WRITE);
-    }
+    kick_all_wanted(engine, WORKER_TRIM, trim_wanted);
+    kick_all_wanted(engine, WORKER_WRITE, write_wanted);
     if (zero_needed(engine)) {
         balance_kick(engine, WORKER_ZERO);
     }

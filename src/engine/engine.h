@@ -26,6 +26,7 @@
 #define READ_RUN_MAX       256 /* pages that one read brings */
 #define WRITE_RUN_MAX      256 /* pages that one write takes */
 #define REGION_PTES_MAX    512
+#define LIST_COLOURS_MAX   256
 #define ERRORS_MAX         64   /* in-page errors that are remembered */
 #define AHEAD_REQUESTS     32   /* ranges that wait to be read ahead */
 #define AHEAD_KEPT         1024 /* pages read ahead that are not given out before others */
@@ -41,7 +42,10 @@ enum list_id {
 };
 _Static_assert(LIST_COUNT == (unsigned)LOCK_LISTS, "a class of locks for each list");
 
-/* A page list. Head and tail are frame-database entries of their own, so no link is special. */
+/*
+ * One colour of a page list. Head and tail are frame-database entries of their own, so no link is
+ * special. While a frame is on one, its entry's `block` is the colour.
+ */
 struct page_list {
     CACHE_ALIGNED lock_word lock; /* shared/exclusive */
     _Atomic uint32_t count;       /* changed under the lock, read by anybody */
@@ -94,9 +98,14 @@ struct error_record {
     int error; /* -errno */
 };
 
+/* Some of the colours: every `step`-th, a power of two, from `first` on. */
+struct colour_set {
+    uint32_t first, step;
+};
+
 /* Pages on their way out of the working set, or out of existence. */
 struct trim_batch {
-    uint32_t count;
+    uint32_t count, counted; /* pages, and how many of them are counted as in flight */
     page_number pages[BATCH_MAX];
     frame_number frames[BATCH_MAX];
     uint32_t generations[BATCH_MAX]; /* of the frames; a reference keeps the owner */
@@ -198,6 +207,7 @@ struct engine_config {
     uint32_t workers[WORKER_KINDS];
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
     uint32_t prefetch; /* pages that a stream is read ahead at once; 0: only what is asked for */
+    uint32_t list_colours;     /* of each page list, a power of two; 0 is 1 */
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
     slot_number growth_step;   /* slots by which the page file grows at least; 0: as few as do */
@@ -206,6 +216,8 @@ struct engine_config {
     uint64_t defrag_rest_ns;   /* between two rounds that moved any */
     uint32_t spans;            /* that each thread keeps of itself; 0: none */
     uint32_t heat;             /* stretches of memory whose faults are counted, at most; 0: none */
+    /* Who takes frames trims and writes its share itself; workers are for those who wait. */
+    bool balance_in_faults;
     bool list_lock_shared, backoff, dirty_bit, latency, slots_next_fit;
     enum map_writable map_writable;
     /* Told in one line who has made no progress; may be NULL. */
@@ -220,12 +232,14 @@ struct engine {
     const struct policy *policy;
 
     pte *ptes;
-    struct pfn *pfns; /* config.frames, then two sentinels a list */
+    struct pfn *pfns; /* config.frames, then two sentinels for each colour of a list */
     struct pte_region *regions;
+    /* A hint, by region: the colour of the threads that fault there. All trims read it. */
+    _Atomic uint8_t *region_colours;
     struct thread *threads;
     union scratch *scratches; /* one for each thread */
     struct inpage *blocks;
-    struct page_list *lists;
+    struct page_list *lists; /* LIST_COUNT of them for each colour */
     struct slot_area *slot_areas;
     uint64_t *slot_bits;
     /* The reverse map: by slot - 1, the page that took it last; the bitmap says whether it still has it. */
@@ -239,6 +253,9 @@ struct engine {
     _Atomic uint64_t *heat;  /* by thread, kind and stretch (heat.h); written by the thread alone */
     uint32_t region_count, region_shift, slot_area_count, block_count, heat_shift;
     uint32_t slots_per_area;
+    uint32_t colours; /* of page lists, a power of two */
+    /* The workers of a kind share the colours: as many shares, no more than there are workers. */
+    uint32_t worker_groups[WORKER_KINDS];
     uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
     bool track_dirty;   /* the machine can, and the option is on */
 
@@ -259,20 +276,23 @@ struct engine {
 
     CACHE_ALIGNED lock_word wait_lock;
     struct thread *wait_head, *wait_tail; /* wait lock */
-    _Atomic uint32_t waiters;             /* queued */
-    _Atomic uint32_t grants;              /* promised and not yet taken */
     uint32_t block_free;                  /* pool of in-page blocks; wait lock */
 
+    /* Every fault reads these; they change when somebody waits, and when frames are pinned. */
+    CACHE_ALIGNED _Atomic uint32_t waiters; /* queued */
+    _Atomic uint32_t grants;                /* promised and not yet taken */
+    _Atomic uint32_t retired;               /* frames out of service, or on their way */
+    _Atomic uint32_t pinned;                /* frames with pins */
+    _Atomic uint32_t write_error;           /* errno of the last round, if it wrote none */
+    _Atomic uint32_t standby_used;          /* a bit for each priority that ever had a page */
+
     CACHE_ALIGNED _Atomic uint32_t in_flight; /* frames being trimmed or written */
-    _Atomic uint32_t retired;                 /* frames out of service, or on their way */
-    _Atomic uint32_t near_unmaps;             /* unmaps that may hit pages in between */
-    _Atomic uint32_t pinned;                  /* frames with pins */
-    _Atomic uint32_t trim_hand;               /* region the next trim looks at */
+    CACHE_ALIGNED _Atomic uint32_t trim_hand; /* region the next trim looks at */
     _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
+    _Atomic uint32_t near_unmaps;             /* unmaps that may hit pages in between */
     /* Low half: rounds of writing that prove that the store works; high half: rounds with errors. */
     _Atomic uint64_t write_outcomes;
-    _Atomic uint32_t write_error;                  /* errno of the last round, if it wrote none */
-    _Atomic uint64_t move_sequence;                /* checked builds */
+    uint64_t move_sequence;                        /* checked builds; by __atomic builtins alone */
     _Atomic uint64_t served;                       /* frames promised so far */
     _Atomic uint64_t watch_served, watch_since_ns; /* the watch in balance.c */
 
@@ -288,7 +308,7 @@ struct engine {
     CACHE_ALIGNED _Atomic uint64_t ahead_requests[AHEAD_REQUESTS];
     _Atomic uint32_t ahead_hand; /* where the next look for one begins */
 
-    struct worker_event events[WORKER_KINDS];
+    struct worker_event *events; /* WORKER_KINDS of them for each colour of page lists */
     _Atomic bool stopping;
     struct world_thread **worker_threads;
     uint32_t worker_count;
@@ -407,23 +427,6 @@ struct audit_result {
 void engine_audit(struct engine *engine, audit_complain *complain, void *context,
                   struct audit_result *ret_result);
 
-/* ---- lists.c ---- */
-/* Frame lock held (or nobody else knows the frame); its state is the list's already. */
-void list_insert(struct engine *engine, struct thread *self, enum list_id list, frame_number frame);
-/* Many at once, in order, at the tail. All frame locks held. */
-void list_insert_many(struct engine *engine, struct thread *self, enum list_id list,
-                      const frame_number *frames, uint32_t count);
-/* Frame lock held; the frame is on the list. */
-void list_unlink(struct engine *engine, struct thread *self, enum list_id list, frame_number frame);
-/* Up to `count` frames from the head, oldest first; returned with their frame locks held. */
-uint32_t list_take(struct engine *engine, struct thread *self, enum list_id list, uint32_t count,
-                   frame_number *ret_frames);
-
-static inline uint32_t list_count(const struct engine *engine, enum list_id list)
-{
-    return atomic_load_explicit(&engine->lists[list].count, memory_order_seq_cst);
-}
-
 /* ---- frames.c ---- */
 /*
  * A frame for the caller, on no list, known to nobody else, FREE or ZEROED; `zeroed` says which is
@@ -449,9 +452,11 @@ void frames_grant(struct engine *engine, struct thread *self);
 /* Move standby pages to the free list ahead of need; returns how many. */
 uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count);
 /* Nobody waits, and there are several times as many as the caller wants: it may take ahead. */
-bool frames_plenty(const struct engine *engine, uint32_t wanted);
+bool frames_plenty(const struct engine *engine, const struct thread *self, uint32_t wanted);
 /* Zeroed + free + standby. */
 uint32_t frames_available(const struct engine *engine);
+/* As list_count_near(). */
+uint32_t frames_available_near(const struct engine *engine, struct colour_set set);
 /*
  * A reference to a frame is dropped; frame lock held. The last one queues a frame in transition.
  * Returns the list it must join, its state set accordingly, or LIST_COUNT for none.
@@ -556,6 +561,8 @@ void fault_learn(struct engine *engine, page_number page, bool written);
 /* The frame, referenced and locked, joins the batch; `word` is its word. */
 void trim_batch_add(struct engine *engine, struct trim_batch *batch, frame_number frame,
                     pfn_word word);
+/* From here on the pages of the batch are frames to come. */
+void trim_batch_count(struct engine *engine, struct trim_batch *batch);
 /* Frame lock held: it is still the frame that joined. */
 static inline void generation_check(struct engine *engine, frame_number frame, uint32_t generation)
 {
@@ -569,6 +576,9 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
 
 /* ---- trim.c, write.c, zero.c, balance.c, growth.c, prefetch.c: a bounded round; true if it got anywhere ---- */
 bool trim_needed(struct engine *engine);
+/* As the caller's colours have it, unless somebody waits: each cares for its own share. */
+bool trim_due(struct engine *engine, struct thread *self);
+bool write_due(struct engine *engine, struct thread *self);
 /* Trim up to `wanted` pages in batches, less if others meet the goal meanwhile; how many. */
 uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted);
 bool trim_round(struct engine *engine, struct thread *self);
@@ -591,10 +601,23 @@ void balance_help(struct engine *engine, struct thread *self);
  * a worker that looked before saw no need, and will not look again by itself for long.
  */
 void balance_call(struct engine *engine);
-/* Wake one sleeping worker of the kind. */
+/*
+ * Frames were taken from the lists: wake trimmers and writers where it is time. A hint, from what
+ * the lists of the caller's colour say of all; waiters and the balance worker ask exactly.
+ */
+void balance_after_take(struct engine *engine, struct thread *self);
+/* Where faults do the work of trimmers and writers: what its colours are short of. No lock held. */
+void balance_pay(struct engine *engine, struct thread *self);
+/* Pages were trimmed. */
+void balance_kick_writer(struct engine *engine, const struct thread *self);
+/* Wake one sleeping worker of the kind; where there are several, rather one that is near. */
 void balance_kick(struct engine *engine, enum worker_kind kind);
+void balance_kick_near(struct engine *engine, const struct thread *self, enum worker_kind kind);
 /* How many pages the trimmers should take from the working set now. */
 uint32_t trim_goal(const struct engine *engine);
+/* As trim_needed() and write_needed(), were all colours like these; a batch is their share of one. */
+bool trim_wanted(const struct engine *engine, struct colour_set set);
+bool write_wanted(const struct engine *engine, struct colour_set set);
 
 /* ---- small helpers ---- */
 /*
@@ -611,6 +634,12 @@ static inline bool write_is_failing(const struct engine *engine)
 {
     return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->write_error,
                                 memory_order_relaxed) != 0;
+}
+/* Threads in the queue for frames. */
+static inline uint32_t waiters_now(const struct engine *engine)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->waiters,
+                                memory_order_seq_cst);
 }
 /* Frames that are not retired, nor about to be. */
 static inline uint32_t frames_in_service(const struct engine *engine)
@@ -637,9 +666,8 @@ static inline void region_unlock(struct engine *engine, struct thread *self, pag
 }
 static inline void region_count_resident(struct engine *engine, page_number page, int change)
 {
-    _Atomic uint32_t *resident = &page_region(engine, page)->resident;
-    PFN_SET_FIELD(page_region(engine, page), resident,
-                  atomic_load_explicit(resident, memory_order_relaxed) + (uint32_t)change);
+    struct pte_region *region = page_region(engine, page);
+    PFN_SET_FIELD(region, resident, PFN_FIELD(region, resident) + (uint32_t)change);
 }
 
 /* What an invalid PTE of the frame's owner must become when the frame is taken away. */

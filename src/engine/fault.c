@@ -10,6 +10,7 @@
 #include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/heat.h"
+#include "engine/lists.h"
 #include "engine/phases.h"
 
 pfn_word fault_dirty(struct engine *engine, struct thread *self, frame_number frame, pfn_word word)
@@ -85,6 +86,7 @@ void fault_map(struct engine *engine, struct thread *self, page_number page, fra
     pte_store(&engine->ptes[page],
               pte_make_valid(frame, protection, writable, engine->policy->birth(birth)));
     region_count_resident(engine, page, 1);
+    region_set_colour(engine, self, page);
     fault_map_pages(engine, self, 1, &map);
 }
 
@@ -273,6 +275,7 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
     word = rescue_frame(engine, self, frame, write);
     frame_unlock(engine, self, frame);
     rescue_pte(engine, page, frame, word, engine->policy->birth(POLICY_RESCUE), &map);
+    region_set_colour(engine, self, page);
     if (around > 1) {
         map_around(engine, self, &map, around);
     } else {
@@ -293,6 +296,7 @@ static enum fault_step transition(struct engine *engine, struct thread *self, pa
 {
     frame_number frame = pte_frame(seen);
     struct pfn *pfn = frame_pfn(engine, frame);
+    pfn_prefetch(pfn);         /* its line and the region's come together */
     if (*hand != FRAME_NONE) { /* nothing is held while somebody is waited for */
         frames_give_back(engine, self, *hand);
         *hand = FRAME_NONE;
@@ -368,6 +372,7 @@ static enum protection protection_of(struct engine *engine, page_number page, pt
 static enum fault_step resolve(struct engine *engine, struct thread *self, page_number page,
                                bool write, frame_number *hand)
 {
+    __builtin_prefetch(&engine->ptes[page], 1); /* it will be written; one journey of the line */
     pte_word seen = pte_load(&engine->ptes[page]);
     enum pte_form form = pte_form(seen);
     if (form == PTE_VALID) {
@@ -417,6 +422,9 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
         frames_give_back(engine, self, hand);
     }
     frames_wait_end(engine, self);
+    if (self->owes && !MUTANT(FAULT_OWES_FOR_EVER)) {
+        balance_pay(engine, self);
+    }
     return step;
 }
 

@@ -7,28 +7,60 @@
  * new arrival goes behind the queue unless there is more than the queue needs. No wake-up is lost:
  * a producer makes the frame visible and then looks for waiters, a waiter makes itself visible and
  * then looks for frames (both sequentially consistent), so one of them sees the other.
+ *
+ * With lists in colours the waiter's look is at every colour, one after another. That does: a
+ * producer changes one count, and either the look at that one follows the change, or the producer's
+ * look for waiters follows the waiter's. A frame that leaves a colour already looked at for another
+ * is on its way meanwhile, and whoever puts it on its list looks for waiters again. Only priorities
+ * that ever had a page are looked at: the bit is set before the first count, in the same order. A
+ * frame seen twice is a promise too many, which ends as any promise does that somebody else was
+ * faster for: back to the head of the queue.
+ *
+ * Nothing else need be exact, as long as nobody waits: then faults and workers judge by their own
+ * colours, and the worst is that they trim or write too early or too late. As soon as somebody waits
+ * everybody counts all colours, takes from all and trims all regions (trim.c, balance.c), and a
+ * waiter wakes a worker of any share: a worker that goes to sleep makes itself known and then looks
+ * for waiters, a waiter makes itself known and then looks for sleepers.
  */
 #include "base/mutant.h"
 #include "base/probe.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 #include "engine/spans.h"
 
 /* ---- availability ---- */
 
+/* Pages of other priorities there never were: their lists need not be looked at. */
+static uint32_t standby_used(const struct engine *engine)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->standby_used,
+                                memory_order_seq_cst);
+}
+
 uint32_t frames_available(const struct engine *engine)
 {
     uint32_t sum = list_count(engine, LIST_ZEROED) + list_count(engine, LIST_FREE);
-    for (unsigned p = 0; p < STANDBY_PRIORITIES; p++) {
-        sum += list_count(engine, (enum list_id)(LIST_STANDBY + p));
+    for (uint32_t used = standby_used(engine); used != 0; used &= used - 1) {
+        sum += list_count(engine, (enum list_id)(LIST_STANDBY + __builtin_ctz(used)));
     }
     return sum;
 }
 
-bool frames_plenty(const struct engine *engine, uint32_t wanted)
+uint32_t frames_available_near(const struct engine *engine, struct colour_set set)
 {
-    return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&engine->waiters,
-                                memory_order_seq_cst) == 0 &&
-           frames_available(engine) >= 4 * wanted;
+    uint32_t sum =
+        list_count_near(engine, set, LIST_ZEROED) + list_count_near(engine, set, LIST_FREE);
+    for (uint32_t used = standby_used(engine); used != 0; used &= used - 1) {
+        sum += list_count_near(engine, set, (enum list_id)(LIST_STANDBY + __builtin_ctz(used)));
+    }
+    return sum;
+}
+
+bool frames_plenty(const struct engine *engine, const struct thread *self, uint32_t wanted)
+{
+    return waiters_now(engine) == 0 &&
+           (frames_available_near(engine, thread_colours(self)) >= 4 * wanted ||
+            frames_available(engine) >= 4 * wanted);
 }
 
 static uint32_t cached_frames(const struct engine *engine)
@@ -40,11 +72,6 @@ static uint32_t cached_frames(const struct engine *engine)
     return sum;
 }
 
-static inline uint32_t waiters_now(struct engine *engine)
-{
-    return atomic_load_explicit(&engine->waiters, memory_order_seq_cst);
-}
-
 /* ---- the queue ---- */
 
 /* Promise frames to the first in the queue, at most `room` of them; they must then be woken. */
@@ -53,7 +80,9 @@ static uint32_t promise_frames(struct engine *engine, struct thread *self, uint3
 {
     uint32_t count = 0;
     lock_acquire(self, &engine->wait_lock, RANK_WAIT);
-    uint32_t available = frames_available(engine) + cached_frames(engine);
+    uint32_t available = MUTANT(PROMISE_COUNTS_OWN_COLOUR)
+                             ? frames_available_near(engine, thread_colours(self))
+                             : frames_available(engine) + cached_frames(engine);
     while (count < room && engine->wait_head != NULL &&
            atomic_load_explicit(&engine->grants, memory_order_relaxed) < available) {
         struct thread *first = engine->wait_head;
@@ -172,8 +201,8 @@ static bool woken_since(const struct thread *self, uint32_t seen)
 static void wait_in_queue(struct engine *engine, struct thread *self, uint32_t seen)
 {
     while (!woken_since(self, seen)) {
-        balance_kick(engine, WORKER_TRIM);
-        balance_kick(engine, WORKER_WRITE);
+        balance_kick_near(engine, self, WORKER_TRIM);
+        balance_kick_near(engine, self, WORKER_WRITE);
         if (!MUTANT(QUEUE_WITHOUT_SECOND_LOOK)) {
             frames_grant(engine, self);
         }
@@ -381,26 +410,35 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     PROBE(repurpose, self->number, page, frame);
 }
 
-static uint32_t ahead_kept(const struct engine *engine)
+/* Of the pages that were read ahead, without the youngest. */
+static uint32_t ahead_to_take(const struct engine *engine)
 {
-    return MIN_OF(AHEAD_KEPT, engine->config.frames / 16);
+    uint32_t have = list_count(engine, (enum list_id)(LIST_STANDBY + PRIORITY_AHEAD));
+    uint32_t kept = MIN_OF(AHEAD_KEPT, engine->config.frames / 16);
+    return MIN_OF(have - MIN_OF(have, kept), FRAME_CACHE_MAX);
 }
 
+/* list_take() or list_take_near(). */
+typedef uint32_t take_function(struct engine *engine, struct thread *self, enum list_id list,
+                               uint32_t count, frame_number *ret_frames);
+
 /* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
-static uint32_t repurpose(struct engine *engine, struct thread *self, uint32_t count,
-                          frame_number *ret_frames)
+static uint32_t repurpose(struct engine *engine, struct thread *self, take_function *take,
+                          uint32_t count, frame_number *ret_frames)
 {
     uint32_t taken = 0;
-    for (unsigned p = 0; p <= STANDBY_PRIORITIES && taken == 0; p++) {
+    unsigned looks = STANDBY_PRIORITIES + (engine->colours == 1 || take == list_take);
+    uint32_t used = standby_used(engine);
+    for (unsigned p = 0; p < looks && taken == 0; p++) {
         /* The youngest that were read ahead come last: else streams would take them from each other. */
-        enum list_id list =
-            (enum list_id)(LIST_STANDBY + (p < STANDBY_PRIORITIES ? p : PRIORITY_AHEAD));
-        uint32_t kept = p == PRIORITY_AHEAD ? ahead_kept(engine) : 0,
-                 have = list_count(engine, list);
-        taken = list_take(engine, self, list,
-                          MIN_OF(MIN_OF(count, FRAME_CACHE_MAX), have - MIN_OF(have, kept)),
-                          ret_frames);
-        self->cache.ahead = PFN_FIELD(frame_pfn(engine, engine->lists[list].head), flink);
+        unsigned priority = p < STANDBY_PRIORITIES ? p : PRIORITY_AHEAD;
+        if ((used & 1u << priority) != 0) {
+            enum list_id list = (enum list_id)(LIST_STANDBY + priority);
+            taken =
+                take(engine, self, list,
+                     MIN_OF(count, p == PRIORITY_AHEAD ? ahead_to_take(engine) : FRAME_CACHE_MAX),
+                     ret_frames);
+        }
     }
     bool releases = engine->machine.ops->release != NULL;
     for (uint32_t i = 0; i < taken; i++) {
@@ -423,42 +461,85 @@ static uint32_t repurpose(struct engine *engine, struct thread *self, uint32_t c
     return taken;
 }
 
+static uint32_t refill_batch(const struct engine *engine)
+{
+    return 1 + engine->config.frame_cache / 2;
+}
+
 /* How many frames to take at once from something that holds `have`. */
 static uint32_t refill_count(const struct engine *engine, uint32_t have)
 {
-    uint32_t batch = 1 + engine->config.frame_cache / 2;
-    return have >= batch * 8 ? batch : 1;
+    return have >= refill_batch(engine) * 8 ? refill_batch(engine) : 1;
 }
 
-static uint32_t take_ownerless(struct engine *engine, struct thread *self, enum list_id list,
-                               frame_number *ret_frames)
+/* Frames of nobody, of the better kind first, from lists that hold so many at least. */
+static uint32_t take_unused(struct engine *engine, struct thread *self, take_function *take,
+                            bool zeroed, uint32_t least, frame_number *ret_frames)
 {
-    uint32_t count = refill_count(engine, list_count(engine, list));
-    uint32_t taken = list_take(engine, self, list, count, ret_frames);
-    self->cache.ahead = PFN_FIELD(frame_pfn(engine, engine->lists[list].head), flink);
+    const enum list_id kinds[2] = {zeroed ? LIST_ZEROED : LIST_FREE,
+                                   zeroed ? LIST_FREE : LIST_ZEROED};
+    uint32_t taken = 0;
+    for (unsigned i = 0; i < ARRAY_COUNT(kinds) && taken == 0; i++) {
+        uint32_t have = take == list_take ? list_count(engine, kinds[i])
+                                          : list_count_near(engine, thread_colours(self), kinds[i]);
+        if (have >= least) {
+            taken = take(engine, self, kinds[i], refill_count(engine, have), ret_frames);
+        }
+    }
     unlock_frames(engine, self, ret_frames, taken);
+    return taken;
+}
+
+static uint32_t take_standby(struct engine *engine, struct thread *self, take_function *take,
+                             frame_number *ret_frames)
+{
+    uint32_t have = frames_available_near(engine, thread_colours(self));
+    return repurpose(engine, self, take, refill_count(engine, have), ret_frames);
+}
+
+/*
+ * Fewer of nobody are not worth a look at every colour: they are left to whose colour has them.
+ * Where a page's content must be given up first, which takes a call of the system, any are.
+ */
+static uint32_t few_unused(const struct engine *engine)
+{
+    return engine->machine.ops->release != NULL
+               ? 0
+               : MIN_OF(engine->config.frames / 64, engine->colours * refill_batch(engine));
+}
+
+/*
+ * From the thread's own colour; but as long as there are frames of nobody elsewhere no page loses
+ * its frame for want of them here, unless they are few.
+ */
+static uint32_t take_some(struct engine *engine, struct thread *self, bool zeroed,
+                          frame_number *ret_frames)
+{
+    bool others = engine->colours > 1;
+    uint32_t taken = take_unused(engine, self, list_take_near, zeroed, 0, ret_frames);
+    if (taken == 0 && others && !MUTANT(FRAMES_FROM_PAGES_NEARBY)) {
+        taken = take_unused(engine, self, list_take, zeroed, few_unused(engine), ret_frames);
+    }
+    if (taken == 0) {
+        taken = take_standby(engine, self, list_take_near, ret_frames);
+    }
+    if (taken == 0 && others) {
+        taken = take_unused(engine, self, list_take, zeroed, 0, ret_frames);
+    }
+    if (taken == 0 && others) {
+        taken = take_standby(engine, self, list_take, ret_frames);
+    }
     return taken;
 }
 
 static frame_number take_uncached(struct engine *engine, struct thread *self, bool zeroed)
 {
     frame_number frames[FRAME_CACHE_MAX];
-    uint32_t taken = take_ownerless(engine, self, zeroed ? LIST_ZEROED : LIST_FREE, frames);
-    if (taken == 0) {
-        taken = take_ownerless(engine, self, zeroed ? LIST_FREE : LIST_ZEROED, frames);
-    }
-    if (taken == 0) {
-        taken = repurpose(engine, self, refill_count(engine, frames_available(engine)), frames);
-    }
+    uint32_t taken = take_some(engine, self, zeroed, frames);
     if (taken > 1) {
         keep_or_insert(engine, self, frames + 1, taken - 1);
     }
-    if (trim_needed(engine)) {
-        balance_kick(engine, WORKER_TRIM);
-    }
-    if (write_needed(engine)) {
-        balance_kick(engine, WORKER_WRITE);
-    }
+    balance_after_take(engine, self);
     return taken > 0 ? frames[0] : FRAME_NONE;
 }
 
@@ -485,7 +566,7 @@ frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed
 uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count)
 {
     frame_number frames[FRAME_CACHE_MAX];
-    uint32_t taken = repurpose(engine, self, count, frames);
+    uint32_t taken = repurpose(engine, self, list_take, count, frames);
     if (taken > 0) {
         list_insert_many(engine, self, LIST_FREE, frames, taken);
         frames_grant(engine, self);

@@ -149,7 +149,7 @@ static void run_plan(struct engine *engine, struct thread *self, page_number pag
         wanted += run_fits(pte_load(&engine->ptes[page + i]), pte_slot(seen) + i);
     }
     phase_enter(engine, self, wanted > 0 ? PHASE_FRAME : PHASE_ENGINE);
-    while (run->spare < wanted && frames_plenty(engine, wanted)) {
+    while (run->spare < wanted && frames_plenty(engine, self, wanted)) {
         frame_number taken = frames_take(engine, self, false);
         if (taken == FRAME_NONE) {
             break;

@@ -163,14 +163,32 @@ void lock_acquire_exclusive(struct thread *self, lock_word *word, uint32_t class
     lock_count_acquired(self, class);
 }
 
+bool lock_try_exclusive(struct thread *self, lock_word *word, uint32_t class)
+{
+    uint32_t unlocked = MUTANT(LOCK_TRY_DURING_READ) ? 1 : 0;
+    if (!atomic_compare_exchange_strong_explicit(word, &unlocked, LOCK_EXCLUSIVE,
+                                                 memory_order_acquire, memory_order_relaxed)) {
+        return false;
+    }
+    lock_check_acquire(self, lock_rank_of(class), false);
+    lock_count_acquired(self, class);
+    return true;
+}
+
 void lock_release_exclusive(struct thread *self, lock_word *word, uint32_t class)
 {
     lock_check_release(self, lock_rank_of(class));
     if (UNLIKELY(self->locks[class].sample_begin_ns != 0)) {
         lock_sample_end(self, class);
     }
-    uint32_t before = atomic_fetch_and_explicit(word, ~LOCK_EXCLUSIVE, memory_order_release);
-    MUST((before & ~LOCK_WRITER_WAITS) == LOCK_EXCLUSIVE);
+    uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    MUST((seen & ~LOCK_WRITER_WAITS) == LOCK_EXCLUSIVE);
+    if (seen == LOCK_EXCLUSIVE) {
+        atomic_store_explicit(word, 0,
+                              memory_order_release); /* a writer that came now says so again */
+    } else {
+        atomic_fetch_and_explicit(word, ~LOCK_EXCLUSIVE, memory_order_release);
+    }
 }
 
 void lock_acquire_sleeping(struct thread *self, lock_word *word, enum lock_rank rank)

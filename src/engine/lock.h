@@ -131,6 +131,8 @@ static inline void lock_release(struct thread *self, lock_word *word, enum lock_
 void lock_acquire_shared(struct thread *self, lock_word *word, uint32_t class);
 void lock_release_shared(struct thread *self, lock_word *word, uint32_t class);
 void lock_acquire_exclusive(struct thread *self, lock_word *word, uint32_t class);
+/* Take it if nobody has it in any way. In its place in the order all the same. */
+bool lock_try_exclusive(struct thread *self, lock_word *word, uint32_t class);
 void lock_release_exclusive(struct thread *self, lock_word *word, uint32_t class);
 
 /* Sleeping lock (0 free, 1 held, 2 held and waited for); machine calls are allowed under it. */

@@ -9,6 +9,7 @@
 #include "base/mutant.h"
 #include "base/probe.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 static uint32_t pin_limit(const struct engine *engine)
 {

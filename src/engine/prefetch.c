@@ -26,6 +26,7 @@
 #include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/heat.h"
+#include "engine/lists.h"
 #include "engine/spans.h"
 
 #define AHEAD_BEGINS   4  /* faults that follow each other and read so far are a stream */
@@ -181,7 +182,7 @@ static uint32_t count_room(const struct engine *engine)
 {
     uint32_t half = frames_available(engine) / 2;
     uint32_t unused = list_count(engine, (enum list_id)(LIST_STANDBY + PRIORITY_AHEAD));
-    bool waited_for = !frames_plenty(engine, 0) && !MUTANT(AHEAD_TAKES_WHAT_OTHERS_WAIT_FOR);
+    bool waited_for = waiters_now(engine) > 0 && !MUTANT(AHEAD_TAKES_WHAT_OTHERS_WAIT_FOR);
     return waited_for || half < unused ? 0 : half - unused;
 }
 

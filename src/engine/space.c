@@ -11,6 +11,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 /* ---- VADs ---- */
 
@@ -395,6 +396,7 @@ static void finish_deletes(struct engine *engine, struct thread *self, struct tr
         return;
     }
     lock_check_none_held(self);
+    trim_batch_count(engine, batch);
     if (!MUTANT(DECOMMIT_LEAVES_MAPPED)) {
         machine->unmap(engine->machine.self, self->number, batch->count, batch->pages, NULL);
     }
@@ -409,7 +411,7 @@ static void finish_deletes(struct engine *engine, struct thread *self, struct tr
     }
     let_go_flush(engine, self, &going);
     atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
-    batch->count = 0;
+    batch->count = batch->counted = 0;
     frames_grant(engine, self);
 }
 

@@ -72,6 +72,12 @@ struct thread {
     enum latency latency;          /* (o) what the fault under way turned out to be */
     uint32_t block;                /* (o) in-page block in reserve, or BLOCK_NONE */
     uint32_t slot_area;            /* (o) where its last search for free slots ended */
+    uint32_t colour;               /* (o) of page lists: the one it is at */
+    uint32_t colour_step;          /* (o) it serves every so-manieth colour */
+    uint32_t strange;              /* (o) its faults in regions of other colours */
+    uint32_t turn;                 /* (o) the colour that it looks at beside its own, next time */
+    bool owes;                     /* (o) it took frames, and looks after the balance itself */
+    uint32_t trim_hand, trims;     /* (o) the region it trims next, of its colours; its trims */
     uint64_t spans;                /* (o) so many there were (spans.h) */
     uint64_t phase_begin_ns;       /* (o) 0: the fault under way is not timed by phase (phases.h) */
     enum fault_phase phase;        /* (o) that it is at */

@@ -12,6 +12,7 @@
 #include "base/mutant.h"
 #include "base/probe.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 #include "engine/spans.h"
 
 /* Frames that trimming keeps available, and how many are or will be without it. */
@@ -25,22 +26,56 @@ static uint32_t load_seq_cst(const _Atomic uint32_t *value)
     return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)value, memory_order_seq_cst);
 }
 
-uint32_t trim_goal(const struct engine *engine)
+static const struct colour_set all_colours = {0, 1};
+
+/* Of all colours, were they like these. */
+static uint32_t goal_near(const struct engine *engine, struct colour_set set)
 {
     bool writable = !write_is_failing(engine) || MUTANT(TRIM_COUNTS_ON_WRITES);
-    uint32_t supply = frames_available(engine) +
-                      (writable ? list_count(engine, LIST_MODIFIED) : 0) +
+    uint32_t supply = frames_available_near(engine, set) +
+                      (writable ? list_count_near(engine, set, LIST_MODIFIED) : 0) +
                       load_seq_cst(&engine->in_flight);
     uint32_t target = MAX_OF(target_frames(engine), load_seq_cst(&engine->waiters));
     return target > supply ? target - supply : 0;
 }
 
+uint32_t trim_goal(const struct engine *engine)
+{
+    return goal_near(engine, all_colours);
+}
+
+/* While somebody waits all work for all, else each for its share. */
+static struct colour_set colours_now(const struct engine *engine, const struct thread *self)
+{
+    return load_seq_cst(&engine->waiters) > 0 ? all_colours : thread_colours(self);
+}
+
+/* A share is a batch at least: the regions are searched for few pages as for many. */
+static uint32_t goal_of(const struct engine *engine, const struct thread *self)
+{
+    struct colour_set set = colours_now(engine, self);
+    uint32_t goal = goal_near(engine, set);
+    return set.step == 1 || goal == 0
+               ? goal
+               : MAX_OF(goal / set.step, share_of_batch(engine, set, engine->config.trim_batch));
+}
+
 /* A flush costs the same for one page and for many: below a batch it can wait, unless it is late. */
+bool trim_wanted(const struct engine *engine, struct colour_set set)
+{
+    uint32_t goal = goal_near(engine, set), target = target_frames(engine);
+    uint32_t batch = share_of_batch(engine, set, engine->config.trim_batch) * set.step;
+    return goal > 0 && (goal >= batch || goal > target / 2 || load_seq_cst(&engine->waiters) > 0);
+}
+
 bool trim_needed(struct engine *engine)
 {
-    uint32_t goal = trim_goal(engine), target = target_frames(engine);
-    return goal > 0 && (goal >= engine->config.trim_batch || goal > target / 2 ||
-                        load_seq_cst(&engine->waiters) > 0);
+    return trim_wanted(engine, all_colours);
+}
+
+bool trim_due(struct engine *engine, struct thread *self)
+{
+    return trim_wanted(engine, colours_now(engine, self));
 }
 
 void trim_batch_add(struct engine *engine, struct trim_batch *batch, frame_number frame,
@@ -50,7 +85,19 @@ void trim_batch_add(struct engine *engine, struct trim_batch *batch, frame_numbe
     batch->frames[batch->count] = frame;
     batch->generations[batch->count] = pfn_generation(word);
     batch->count++;
-    atomic_fetch_add_explicit(&engine->in_flight, 1, memory_order_seq_cst);
+}
+
+/*
+ * Once for many, as every trimmer and fault reads the count. What is not counted yet is missing from
+ * the supply: somebody else may trim a batch too many, and nobody too few.
+ */
+void trim_batch_count(struct engine *engine, struct trim_batch *batch)
+{
+    if (batch->count > batch->counted) {
+        atomic_fetch_add_explicit(&engine->in_flight, batch->count - batch->counted,
+                                  memory_order_seq_cst);
+        batch->counted = batch->count;
+    }
 }
 
 bool trim_detach(struct engine *engine, struct thread *self, page_number page,
@@ -129,6 +176,7 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
         return;
     }
     lock_check_none_held(self);
+    trim_batch_count(engine, batch);
     uint64_t begin_ns = span_begin(engine);
     if (!MUTANT(TRIM_UNMAPS_TOO_LATE)) {
         unmap_batch(engine, self, batch, unmapped);
@@ -154,7 +202,7 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     if (!MUTANT(TRIM_STAYS_IN_FLIGHT)) {
         atomic_fetch_sub_explicit(&engine->in_flight, batch->count, memory_order_seq_cst);
     }
-    batch->count = 0;
+    batch->count = batch->counted = 0;
     if (!MUTANT(TRIM_WAKES_NOBODY)) {
         frames_grant(engine, self);
     }
@@ -219,6 +267,7 @@ static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t
         }
     }
     region_unlock(engine, self, first);
+    trim_batch_count(engine, batch);
     return batch->count - before;
 }
 
@@ -229,44 +278,76 @@ static bool flush_full(struct engine *engine, struct thread *self, struct trim_b
         return true;
     }
     trim_finish(engine, self, batch);
-    return trim_goal(engine) > 0;
+    return goal_of(engine, self) > 0;
+}
+
+#define TRIMS_AT_ALL                                                                               \
+    32 /* so often a trim is of all regions, not of those of the caller's colours first */
+
+/* The next region, or UINT32_MAX: it is not for us now. */
+static uint32_t next_region(struct engine *engine, struct thread *self, bool near)
+{
+    struct colour_set set = thread_colours(self);
+    if (!near) {
+        return atomic_fetch_add_explicit(&engine->trim_hand, 1, memory_order_relaxed) %
+               engine->region_count;
+    }
+    uint32_t region = self->trim_hand++ % engine->region_count;
+    return (region_colour(engine, region) & (set.step - 1)) == set.first ? region : UINT32_MAX;
+}
+
+/* Look at every region once in each pass until there is enough. Returns whether to go on. */
+static bool trim_passes(struct engine *engine, struct thread *self, uint32_t wanted, bool near,
+                        uint32_t *taken)
+{
+    struct trim_batch *batch = &self->scratch->trim.batch;
+    bool on = true, any = true;
+    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && on && any; pass++) {
+        any = false;
+        for (uint32_t i = 0; i < engine->region_count && *taken < wanted && on; i++) {
+            uint32_t region = next_region(engine, self, near);
+            if (region != UINT32_MAX && PFN_FIELD(&engine->regions[region], resident) > 0) {
+                any = true;
+                uint32_t room = engine->config.trim_batch - batch->count;
+                *taken +=
+                    trim_region(engine, self, region, MIN_OF(wanted - *taken, room), pass, batch);
+                on = flush_full(engine, self, batch);
+            }
+        }
+    }
+    return on && *taken < wanted;
 }
 
 /*
  * All batches of one trim are one look at the pages: were each a look of its own, registers would
  * age by the size of the shortage and not by time, and their accessed bits, cleared again and
  * again, would cost every thread the line of each entry it walks.
+ *
+ * Where there are several colours, pages that threads of the caller's colours used go first: their
+ * lines are near, and nobody else is held up. Now and then it is everybody's turn, so that memory
+ * that nobody uses any more comes free whoever used it.
  */
 uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     struct trim_batch *batch = &self->scratch->trim.batch;
+    bool near = self->colour_step > 1 && ++self->trims % TRIMS_AT_ALL != 0;
     uint32_t taken = 0;
-    bool on = true;
-    batch->count = 0;
-    for (unsigned pass = 0; pass <= POLICY_PASS_LAST && on; pass++) {
-        for (uint32_t i = 0; i < engine->region_count && taken < wanted && on; i++) {
-            uint32_t region =
-                atomic_fetch_add_explicit(&engine->trim_hand, 1, memory_order_relaxed) %
-                engine->region_count;
-            if (PFN_FIELD(&engine->regions[region], resident) > 0) {
-                uint32_t room = engine->config.trim_batch - batch->count;
-                taken +=
-                    trim_region(engine, self, region, MIN_OF(wanted - taken, room), pass, batch);
-                on = flush_full(engine, self, batch);
-            }
-        }
+    batch->count = batch->counted = 0;
+    if (!near || trim_passes(engine, self, wanted, true, &taken)) {
+        trim_passes(engine, self, wanted, false, &taken);
     }
     trim_finish(engine, self, batch);
-    if (write_needed(engine)) {
-        balance_kick(engine, WORKER_WRITE);
+    if (engine->machine.ops->sample_end != NULL && !MUTANT(TRIM_ENDS_NO_SAMPLE)) {
+        engine->machine.ops->sample_end(engine->machine.self);
     }
+    balance_kick_writer(engine, self);
     return taken;
 }
 
 bool trim_round(struct engine *engine, struct thread *self)
 {
     bool waited_for = load_seq_cst(&engine->waiters) > 0;
-    uint32_t taken = trim_pages(engine, self, trim_goal(engine));
+    uint32_t taken = trim_pages(engine, self, goal_of(engine, self));
     if (taken > 0) {
         count_one(self, waited_for ? COUNT_TRIM_WAITED_FOR : COUNT_TRIM_AHEAD);
         count_add(self, waited_for ? COUNT_TRIM_PAGES_WAITED_FOR : COUNT_TRIM_PAGES_AHEAD, taken);

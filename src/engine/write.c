@@ -14,25 +14,38 @@
 #include "base/mutant.h"
 #include "base/probe.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 #define WRITE_NO_SLOT (-1) /* not an errno of a store: the page was not written at all */
 #define BRIDGE_MAX    4    /* unchanged pages in a row that are written to save an I/O */
 #define WRITE_ALONE   1 /* its run failed: it is to be written once more, with nobody beside it */
 
-bool write_needed(struct engine *engine)
+bool write_wanted(const struct engine *engine, struct colour_set set)
 {
-    uint32_t modified = list_count(engine, LIST_MODIFIED);
+    uint32_t modified = list_count_near(engine, set, LIST_MODIFIED);
     if (modified == 0 || engine_slots(engine) == 0) {
         return false;
     }
-    if (atomic_load_explicit(&engine->waiters, memory_order_seq_cst) > 0) {
+    if (waiters_now(engine) > 0) {
         return true;
     }
     uint32_t frames = frames_in_service(engine);
     uint32_t target = (uint32_t)((uint64_t)frames * engine->config.standby_percent / 100);
-    uint32_t available = frames_available(engine);
+    uint32_t available = frames_available_near(engine, set);
+    uint32_t batch = share_of_batch(engine, set, engine->config.write_batch) * set.step;
     return available < target / 2 || modified > frames / 4 ||
-           (available < target && modified >= engine->config.write_batch);
+           (available < target && modified >= batch);
+}
+
+bool write_needed(struct engine *engine)
+{
+    return write_wanted(engine, (struct colour_set){0, 1});
+}
+
+bool write_due(struct engine *engine, struct thread *self)
+{
+    return waiters_now(engine) > 0 ? write_needed(engine)
+                                   : write_wanted(engine, thread_colours(self));
 }
 
 /* ---- slots ---- */
@@ -162,7 +175,10 @@ static void sort_pages(struct write_batch *batch)
 
 static void begin_batch(struct engine *engine, struct thread *self, struct write_batch *batch)
 {
-    uint32_t wanted = MIN_OF(engine->config.write_batch, list_count(engine, LIST_MODIFIED));
+    struct colour_set set = thread_colours(self);
+    uint32_t own = list_count_near(engine, set, LIST_MODIFIED) / set.step;
+    uint32_t wanted =
+        MIN_OF(engine->config.write_batch, own > 0 ? own : list_count(engine, LIST_MODIFIED));
     uint32_t room = count_room(engine, self, wanted), taken = 1;
     while (batch->count < wanted && room > 0 && taken > 0) {
         taken =
@@ -404,6 +420,7 @@ bool write_round(struct engine *engine, struct thread *self)
     struct let_go_batch going = {0};
     uint64_t outcomes = atomic_load_explicit(&engine->write_outcomes, memory_order_seq_cst);
     batch->count = batch->requests = 0;
+    thread_next_colour(engine, self);
     begin_batch(engine, self, batch);
     if (batch->count == 0) {
         return false;

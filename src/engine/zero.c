@@ -7,6 +7,7 @@
  */
 #include "base/mutant.h"
 #include "engine/engine.h"
+#include "engine/lists.h"
 
 #define ZERO_START 8
 #define ZERO_BATCH 32
@@ -23,6 +24,7 @@ bool zero_round(struct engine *engine, struct thread *self)
     if (!zero_needed(engine)) {
         return false;
     }
+    thread_next_colour(engine, self);
     uint32_t count = list_take(engine, self, LIST_FREE, ZERO_BATCH, frames);
     for (uint32_t i = 0; i < count; i++) {
         frame_unlock(engine, self, frames[i]);

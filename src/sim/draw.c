@@ -170,6 +170,13 @@ static void draw_prefetchers(struct draw *draw)
     set(draw, SIM_OP_PREFETCH, chance(draw, 50) ? 0 : skewed(draw, 1, 20));
 }
 
+static void draw_colours(struct draw *draw)
+{
+    set(draw, SIM_LIST_COLOURS, chance(draw, 40) ? 1 : 2 * power(draw, 2));
+    set(draw, SIM_BALANCE, chance(draw, 40));
+    set(draw, SIM_SHARED, chance(draw, 70) ? 100 : between(draw, 0, 99));
+}
+
 /* ---- what goes together ---- */
 
 static void fit(struct sim_options *options)
@@ -200,5 +207,6 @@ void sim_draw(struct sim_options *options)
     draw_growth(&draw);
     draw_defragmenters(&draw);
     draw_prefetchers(&draw);
+    draw_colours(&draw);
     fit(options);
 }

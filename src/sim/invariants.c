@@ -5,6 +5,7 @@
  * A look sees every state in between, so each check names whose locks protect what it compares and
  * leaves out what somebody holds. Numbers such as 0x4E/0x9A are the Windows bug checks for the same.
  */
+#include "engine/lists.h"
 #include "sim/sim.h"
 
 #include <errno.h>
@@ -95,10 +96,10 @@ static bool region_unlocked(struct engine *engine, page_number page)
 /* ---- lists ---- */
 
 /* The list's lock is free: its links and its count are what they should be. */
-static void look_at_list(struct sim *sim, enum list_id id)
+static void look_at_list(struct sim *sim, enum list_id id, uint32_t colour)
 {
     struct engine *engine = sim->assembly.engine;
-    struct page_list *list = &engine->lists[id];
+    struct page_list *list = list_of(engine, id, colour);
     frame_number before = list->head, frame = PFN_FIELD(frame_pfn(engine, list->head), flink);
     uint32_t walked = 0;
 
@@ -114,6 +115,8 @@ static void look_at_list(struct sim *sim, enum list_id id)
         HOLDS(sim, sim->invariants->listed[frame] == 0, "a frame is on one list only", frame,
               PAGE_NONE);
         sim->invariants->listed[frame] = (uint8_t)(1 + id);
+        HOLDS(sim, PFN_FIELD(pfn, block) == colour, "a listed frame names its list's colour", frame,
+              PAGE_NONE);
         if (frame_unlocked(engine, frame)) {
             pfn_word word = pfn_load(pfn);
 
@@ -126,7 +129,7 @@ static void look_at_list(struct sim *sim, enum list_id id)
         }
         walked++;
     }
-    HOLDS(sim, walked == list_count(engine, id), "a list's count is its length (0x4E/0x01)",
+    HOLDS(sim, walked == PFN_FIELD(list, count), "a list's count is its length (0x4E/0x01)",
           FRAME_NONE, PAGE_NONE);
 }
 
@@ -136,10 +139,15 @@ static void look_at_lists(struct sim *sim)
 
     memset(sim->invariants->listed, 0, engine->config.frames);
     for (unsigned id = 0; id < LIST_COUNT; id++) {
-        if (PFN_FIELD(&engine->lists[id], lock) != 0)
-            continue;
-        look_at_list(sim, (enum list_id)id);
-        sim->invariants->walked |= 1u << id;
+        bool all = true;
+
+        for (uint32_t colour = 0; colour < engine->colours; colour++) {
+            if (PFN_FIELD(list_of(engine, (enum list_id)id, colour), lock) == 0)
+                look_at_list(sim, (enum list_id)id, colour);
+            else
+                all = false;
+        }
+        sim->invariants->walked |= (uint32_t)all << id;
     }
 }
 

@@ -30,6 +30,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(PAUSES, "pauses", SIM_NUMBER, 1, 64, 1, NULL, "full audits on the way")                      \
     X(WORKLOAD, "workload", SIM_CHOICE, 0, 2, 0, "uniform|zipf|sequential",                        \
       "which pages are used")                                                                      \
+    X(SHARED, "shared", SIM_NUMBER, 0, 100, 100, NULL,                                             \
+      "percent of the accesses to any page, not to one's own part")                                \
     X(POLICY, "policy", SIM_CHOICE, 0, 7, 3, /* as policies[] */                                   \
       "aging|age|clock|fifo|segfifo|mglru|clock2q|2q", "which pages are trimmed")                  \
     X(TRIMMERS, "trimmers", SIM_NUMBER, 1, 8, 1, NULL, "threads that trim")                        \
@@ -51,6 +53,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(STANDBY_PERCENT, "standby-percent", SIM_NUMBER, 0, 100, 25, NULL,                            \
       "of the frames that trimming keeps available")                                               \
     X(TLB, "tlb", SIM_POWER, 0, 1024, 0, NULL, "TLB entries per thread; 0: off")                   \
+    X(LIST_COLOURS, "list-colours", SIM_POWER, 1, 256, 1, NULL, "parts of each page list")         \
+    X(BALANCE, "balance", SIM_CHOICE, 0, 1, 0, "workers|faults", "who trims and writes ahead")     \
     X(LIST_LOCK, "list-lock", SIM_CHOICE, 0, 1, 0, "exclusive|shared",                             \
       "how a page is unlinked from a list")                                                        \
     X(BACKOFF, "backoff", SIM_CHOICE, 0, 1, 0, "off|on", "exponential back-off of spin locks")     \

@@ -2,6 +2,7 @@
  * places.c - what an address in an assembly is, in words.
  */
 #include "sim/places.h"
+#include "engine/lists.h"
 
 #include "machine/soft/access.h"
 
@@ -33,27 +34,26 @@ static bool on_line(uintptr_t line, const void *field)
     return (uintptr_t)field / CACHE_LINE == line / CACHE_LINE;
 }
 
-static void name_list(uint64_t list, char *ret_name)
+static void name_list(uint64_t index, char *ret_name)
 {
+    unsigned list = (unsigned)(index % LIST_COUNT), colour = (unsigned)(index / LIST_COUNT);
+
     if (list >= LIST_STANDBY)
-        snprintf(ret_name, PLACE_BYTES, "lock of standby list %u", (unsigned)(list - LIST_STANDBY));
+        snprintf(ret_name, PLACE_BYTES, "lock of standby list %u, colour %u", list - LIST_STANDBY,
+                 colour);
     else
-        snprintf(ret_name, PLACE_BYTES, "lock of the %s list", list_names[list]);
+        snprintf(ret_name, PLACE_BYTES, "lock of the %s list, colour %u", list_names[list], colour);
 }
 
 /* A line of the engine's own structure. */
 static void name_engine(const struct engine *engine, uintptr_t line, char *ret_name)
 {
-    for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {
-        if (on_line(line, &engine->events[kind])) {
-            snprintf(ret_name, PLACE_BYTES, "event of the %s", worker_names[kind]);
-            return;
-        }
-    }
     snprintf(ret_name, PLACE_BYTES, "%s",
              on_line(line, &engine->space_lock)  ? "space lock and commit charge"
-             : on_line(line, &engine->wait_lock) ? "wait lock, waiters and grants"
-             : on_line(line, &engine->in_flight) ? "counts of frames in flight, and the hands"
+             : on_line(line, &engine->wait_lock) ? "wait lock"
+             : on_line(line, &engine->waiters)   ? "waiters and grants"
+             : on_line(line, &engine->in_flight) ? "count of frames in flight"
+             : on_line(line, &engine->trim_hand) ? "hands of the trimmers and writers"
                                                  : "constants of the engine");
 }
 
@@ -65,8 +65,12 @@ static bool name_in_engine(const struct engine *engine, uintptr_t line, char *re
 
     if (in_array(line, engine, sizeof(*engine), 1, &at))
         name_engine(engine, line, ret_name);
-    else if (in_array(line, engine->lists, sizeof(*engine->lists), LIST_COUNT, &at))
+    else if (in_array(line, engine->lists, sizeof(*engine->lists), LIST_COUNT * engine->colours,
+                      &at))
         name_list(at, ret_name);
+    else if (in_array(line, engine->events, sizeof(*engine->events), WORKER_KINDS * engine->colours,
+                      &at))
+        snprintf(ret_name, PLACE_BYTES, "event of the %s", worker_names[at % WORKER_KINDS]);
     else if (in_array(line, engine->slot_areas, sizeof(*engine->slot_areas),
                       engine->slot_area_count, &at))
         snprintf(ret_name, PLACE_BYTES, "lock of slot area %u", (unsigned)at);
@@ -74,8 +78,7 @@ static bool name_in_engine(const struct engine *engine, uintptr_t line, char *re
         snprintf(ret_name, PLACE_BYTES, "locks of PTE regions from %u on", (unsigned)at);
     else if (in_array(line, engine->ptes, sizeof(*engine->ptes), config->pages, &at))
         snprintf(ret_name, PLACE_BYTES, "PTEs from page %u on", (unsigned)at);
-    else if (in_array(line, engine->pfns, sizeof(*engine->pfns), config->frames + 2 * LIST_COUNT,
-                      &at))
+    else if (in_array(line, engine->pfns, sizeof(*engine->pfns), engine_pfns(engine), &at))
         snprintf(ret_name, PLACE_BYTES,
                  at < config->frames ? "PFN entry of frame %u" : "ends of lists", (unsigned)at);
     else if (in_array(line, engine->threads, sizeof(*engine->threads), config->threads, &at))
@@ -92,9 +95,7 @@ static bool name_in_soft(const struct soft *soft, uintptr_t line, char *ret_name
 {
     uint64_t at;
 
-    if (on_line(line, &soft->generation))
-        snprintf(ret_name, PLACE_BYTES, "generation of translations");
-    else if (on_line(line, &soft->unmaps))
+    if (on_line(line, &soft->unmaps))
         snprintf(ret_name, PLACE_BYTES, "count of unmaps under way");
     else if (in_array(line, soft->entries, sizeof(*soft->entries), soft->pages, &at))
         snprintf(ret_name, PLACE_BYTES, "page table from page %u on", (unsigned)at);

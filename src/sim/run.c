@@ -6,6 +6,7 @@
  * store is healed, the schedule is fair, and whoever makes no progress within a bound of steps has
  * failed. Then every page is read back.
  */
+#include "engine/lists.h"
 #include "sim/faults.h"
 #include "sim/moves.h"
 #include "sim/trace.h"
@@ -39,6 +40,8 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .read_cluster = (uint32_t)value[SIM_READ_CLUSTER],
         .prefetch = (uint32_t)value[SIM_PREFETCH],
         .standby_percent = (uint32_t)value[SIM_STANDBY_PERCENT],
+        .list_colours = (uint32_t)value[SIM_LIST_COLOURS],
+        .balance_in_faults = value[SIM_BALANCE] != 0,
         .list_lock_shared = value[SIM_LIST_LOCK] != 0,
         .backoff = value[SIM_BACKOFF] != 0,
         .dirty_bit = value[SIM_DIRTY_BIT] != 0,

@@ -1,8 +1,10 @@
 /*
  * scaling.c - what more processors would do: the same work for each thread, on virtual processors.
  *
- * Weak scaling: each user brings its own share of memory and frames and works in all of it, so
- * the same faults happen to everybody, and what grows is what they cost each other.
+ * Weak scaling: each processor brings a user, workers, and a share of memory and frames. A user works in
+ * its own share, or by --shared in all of the memory: the same faults happen to everybody, and what grows
+ * is what they cost each other. In shared memory a line that is changed comes from somebody else nearly
+ * every time; that is the machine's price, and the engine cannot lower it.
  */
 #include "sim/scaling.h"
 
@@ -13,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USER_PAGES    256u
-#define USER_FRAMES   64u
-#define USER_ACCESSES 2000u
+#define USER_PAGES    4096u
+#define USER_FRAMES   1024u
+#define USER_ACCESSES 6000u
 
 struct scaling_user {
     struct scaling_world *world;
@@ -27,7 +29,7 @@ struct scaling_world {
     const struct sim_options *options;
     uint32_t cpus;
     uint64_t accesses; /* of each user */
-    uint32_t write_percent;
+    uint32_t write_percent, shared_percent;
     uint64_t begin_cpu_ns;
     struct scaling_user users[SIM_ACCESSORS_MAX];
     struct world_thread *threads[SIM_ACCESSORS_MAX];
@@ -42,6 +44,7 @@ bool scaling_reads(enum sim_option option)
         [SIM_BALANCERS] = true,    [SIM_TRIM_BATCH] = true,       [SIM_WRITE_BATCH] = true,
         [SIM_REGION_PTES] = true,  [SIM_FRAME_CACHE] = true,      [SIM_FAULT_AROUND] = true,
         [SIM_READ_CLUSTER] = true, [SIM_STANDBY_PERCENT] = true,  [SIM_TLB] = true,
+        [SIM_LIST_COLOURS] = true, [SIM_BALANCE] = true,          [SIM_SHARED] = true,
         [SIM_LIST_LOCK] = true,    [SIM_BACKOFF] = true,          [SIM_DIRTY_BIT] = true,
         [SIM_SLOT_SEARCH] = true,  [SIM_SLOT_RESERVATION] = true, [SIM_OP_READ] = true,
         [SIM_OP_WRITE] = true,     [SIM_MAP_WRITABLE] = true,     [SIM_DEFRAGMENTERS] = true,
@@ -59,7 +62,16 @@ static uint64_t given_or(const struct sim_options *options, enum sim_option opti
     return options->given[option] ? options->value[option] : otherwise;
 }
 
-/* What is not given is as in `memman run`. */
+static uint32_t power_of_two(uint32_t least)
+{
+    uint32_t power = 1;
+
+    while (power < least)
+        power *= 2;
+    return power;
+}
+
+/* What is not given is as in `memman run` on a machine with so many processors. */
 static struct engine_config config_of(const struct sim_options *options, uint32_t cpus)
 {
     uint64_t frames = given_or(options, SIM_FRAMES, USER_FRAMES) * cpus;
@@ -69,15 +81,17 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .frames = (frame_number)frames,
         .slots = (slot_number)given_or(options, SIM_PAGEFILE, pages),
         .vads_max = 4,
-        .workers = {[WORKER_TRIM] = (uint32_t)given_or(options, SIM_TRIMMERS, 1),
-                    [WORKER_WRITE] = (uint32_t)given_or(options, SIM_WRITERS, 1),
-                    [WORKER_ZERO] = (uint32_t)given_or(options, SIM_ZEROERS, 1),
+        .workers = {[WORKER_TRIM] = (uint32_t)given_or(options, SIM_TRIMMERS, cpus),
+                    [WORKER_WRITE] = (uint32_t)given_or(options, SIM_WRITERS, cpus),
+                    [WORKER_ZERO] = (uint32_t)given_or(options, SIM_ZEROERS, cpus),
                     [WORKER_BALANCE] = (uint32_t)given_or(options, SIM_BALANCERS, 1),
                     [WORKER_DEFRAG] = (uint32_t)given_or(options, SIM_DEFRAGMENTERS, 0),
                     [WORKER_PREFETCH] = (uint32_t)given_or(options, SIM_PREFETCHERS, 0)},
         .trim_batch =
             (uint32_t)given_or(options, SIM_TRIM_BATCH, MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16))),
         .write_batch = (uint32_t)given_or(options, SIM_WRITE_BATCH, 256),
+        .list_colours = (uint32_t)given_or(options, SIM_LIST_COLOURS, power_of_two(cpus)),
+        .balance_in_faults = given_or(options, SIM_BALANCE, 1) != 0,
         .region_ptes = (uint32_t)given_or(options, SIM_REGION_PTES, 256),
         .fault_around = (uint32_t)given_or(options, SIM_FAULT_AROUND, 1),
         .read_cluster = (uint32_t)given_or(options, SIM_READ_CLUSTER, 1),
@@ -133,7 +147,8 @@ static void access_main(void *argument)
     struct scaling_world *world = user->world;
     struct soft *soft = world->assembly.soft;
     struct random_generator random;
-    page_number page = user->number * (world->assembly.config.engine.pages / world->cpus);
+    page_number share = world->assembly.config.engine.pages / world->cpus;
+    page_number page = user->number * share;
 
     random_seed(&random, world->options->seed, user->number);
     soft_attach(soft, user->number);
@@ -142,6 +157,8 @@ static void access_main(void *argument)
         enum fault_result result;
 
         page = next_page(world, &random, page);
+        if (random_below(&random, 100) >= world->shared_percent)
+            page = page % share + share * user->number;
         offset = ((uint64_t)page << PAGE_SHIFT) + user->number % 512 * sizeof(word);
         result = random_below(&random, 100) < world->write_percent
                      ? soft_write(soft, user->number, offset, &word, sizeof(word))
@@ -190,6 +207,7 @@ void scaling_run(const struct sim_options *options, uint32_t cpus, struct scalin
     world = (struct scaling_world){.options = options, .cpus = cpus};
     world.accesses = given_or(options, SIM_OPERATIONS, USER_ACCESSES);
     world.write_percent = reads + writes == 0 ? 0 : (uint32_t)(100 * writes / (reads + writes));
+    world.shared_percent = (uint32_t)given_or(options, SIM_SHARED, 0);
     error = assembly_create(&world.assembly, &config);
     if (error != 0) {
         snprintf(ret_scaling->text, sizeof(ret_scaling->text), "%s", strerror(-error));

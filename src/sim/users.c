@@ -16,8 +16,20 @@ static uint32_t draw(struct sim_user *user, uint64_t bound)
     return (uint32_t)random_below(&user->random, bound);
 }
 
+/* Some of the accesses fall into the user's own part of the memory. */
+static page_number part_of(struct sim_user *user, page_number page)
+{
+    struct sim *sim = user->sim;
+    page_number part = sim->oracle.page_count / (page_number)sim_value(sim, SIM_THREADS);
+    uint64_t shared = sim_value(sim, SIM_SHARED);
+
+    if (part == 0 || shared == 100 || draw(user, 100) < shared)
+        return page;
+    return page % part + part * (user->number % (uint32_t)sim_value(sim, SIM_THREADS));
+}
+
 /* Two thirds of the choices fall on an eighth of the pages. */
-static page_number draw_page(struct sim_user *user)
+static page_number any_page(struct sim_user *user)
 {
     page_number pages = user->sim->oracle.page_count;
 
@@ -30,6 +42,11 @@ static page_number draw_page(struct sim_user *user)
     default:
         return draw(user, pages);
     }
+}
+
+static page_number draw_page(struct sim_user *user)
+{
+    return part_of(user, any_page(user));
 }
 
 static uint64_t offset_of(page_number page, uint32_t word)

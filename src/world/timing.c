@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define QUANTUM_NS   40u
-#define LINES_MAX    (1u << 18)
+#define LINES_MAX    (1u << 20)
 #define LINE_SHIFT   6
 #define HOLDER_WORDS (FIBERS_CPUS_MAX / 64)
 
@@ -204,7 +204,8 @@ static void place(struct world_thread *fiber, uint64_t ready_ns)
 
 void timing_begin(void)
 {
-    memset(lines, 0, sizeof(lines));
+    if (line_count > 0)
+        memset(lines, 0, sizeof(lines));
     line_count = 0;
     for (uint32_t i = 0; i < FIBERS_CPUS_MAX; i++)
         cpus[i] = (struct cpu){.runs = NOBODY, .first = NOBODY, .last = NOBODY};

@@ -242,7 +242,7 @@ test_help()
         status 0 $words
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
-            write-batch region-ptes frame-cache fault-around read-cluster prefetch tlb list-lock backoff \
+            write-batch region-ptes frame-cache fault-around read-cluster prefetch tlb list-colours balance list-lock backoff \
             dirty-bit transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
@@ -356,7 +356,7 @@ test_json()
     json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
         workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers trim_batch
-        write_batch region_ptes frame_cache fault_around read_cluster prefetch tlb list_lock backoff dirty_bit
+        write_batch region_ptes frame_cache fault_around read_cluster prefetch tlb list_colours balance list_lock backoff dirty_bit
         slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
         'rescues standby modified writing' \

@@ -80,7 +80,7 @@ test_ablation()
     compared $small --ablate || return
     cp "$out" "$folder/table"
     for row in 'as given' 'the same again' '--trim-batch 1' '--write-batch 1' '--region-ptes 1' \
-        '--tlb 0' '--fault-around 8' '--list-lock exclusive' '--backoff off' '--dirty-bit off' \
+        '--tlb 0' '--fault-around 8' '--list-colours 4' '--balance faults' '--list-lock exclusive' '--backoff off' '--dirty-bit off' \
         '--map-writable on' '--slot-search first-fit' '--slot-reservation 1' '--policy fifo' \
         '--zeroers 0' '--defragmenters 1'; do
         check "row $row" grep -qE -e "^$row +[0-9]+\.[0-9]+ " "$folder/table"

@@ -80,13 +80,13 @@ check 'what is given is not drawn' grep -qF 'frames 32K' "$out"
 ends 0 "$memman" sim --seed 7 --faults none --quiet
 check 'quiet is one line' [ "$(wc -l <"$out")" -eq 1 ]
 check 'no faults, none injected' grep -qF ' 0 injected faults' "$out"
-ends 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 512K --pagefile 1M --pagefile-start 1M \
-    --op-write 50 --operations 1500 --fault-lost 200000 --fault-write-error 200000
+ends 0 "$memman" sim --seed 3 --quiet --threads 4 --frames 64K --memory 512K --pagefile 1M --pagefile-start 1M \
+    --op-write 50 --operations 300 --fault-lost 200000 --fault-write-error 200000
 check 'faults that are asked for are injected' sh -c "! grep -qF ' 0 injected faults' '$out'"
 for order in '--faults none --fault-slow 200000' '--fault-slow 200000 --faults none'; do
     # shellcheck disable=SC2086 # words of a command
-    ends 0 "$memman" sim --seed 7 --quiet --threads 4 --frames 64K --memory 512K --pagefile 1M --pagefile-start 1M \
-        --op-write 50 --operations 1500 $order
+    ends 0 "$memman" sim --seed 3 --quiet --threads 4 --frames 64K --memory 512K --pagefile 1M --pagefile-start 1M \
+        --op-write 50 --operations 300 $order
     check "$order: of the classes that are given only" grep -qE ' [0-9]+ injected faults \([0-9]+ slow\)' "$out"
 done
 ends 0 "$memman" sim --seed 7 --shrink --quiet

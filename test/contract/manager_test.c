@@ -488,6 +488,10 @@ static void test_bad_options(void **state)
     REFUSE(slot_reservation, 128);
     REFUSE(tlb_entries, 100);
     REFUSE(tlb_entries, 1u << 30);
+    REFUSE(list_colours, 0);
+    REFUSE(list_colours, 3);
+    REFUSE(list_colours, 512);
+    REFUSE(balance, (enum mm_balance)77);
     REFUSE(spans, (1u << 20) + 1);
     REFUSE(heat, 4097);
     REFUSE(machine, (enum mm_machine)77);

@@ -74,6 +74,7 @@ static const struct killer killers[] = {
     {"prefetch", {"test/mutant-prefetch"}, 77},
     {"engine", {"test/mutant-engine"}, 77},
     {"audit", {"test/mutant-audit"}, 77},
+    {"colours", {"test/mutant-colours"}, 77},
     {"growth", {"test/mutant-growth"}, 77},
     {"model", {"test/mutant-model"}, 77},
     {"slots", {"test/mutant-slots"}, 77},

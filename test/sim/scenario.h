@@ -91,6 +91,8 @@ struct scenario {
     slot_number slots;
     uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation,
         prefetch;
+    uint32_t colours;               /* of page lists */
+    bool balances;                  /* faults trim and write ahead */
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */
     bool no_slots, list_lock_plain;
     bool grows; /* the page file begins with slots_first; each commit lets it grow */

@@ -6,6 +6,8 @@
  */
 #include "scenario.h"
 
+#include "engine/lists.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -77,7 +79,7 @@ static void trim_page(uint32_t thread, page_number page)
     struct thread *self = engine_thread(thread);
     struct trim_batch *batch = &self->scratch->trim.batch;
 
-    batch->count = 0;
+    batch->count = batch->counted = 0;
     region_lock(engine, self, page);
     if (pte_form(pte_load(&engine->ptes[page])) == PTE_VALID)
         trim_detach(engine, self, page, batch);
@@ -195,7 +197,7 @@ static void read_failed(uint32_t thread, const void *buffer)
 
     if ((const unsigned char *)buffer < frames || frame >= assembly.config.engine.frames)
         return; /* of a page that is being moved, which stays where it is */
-    page = frame_pfn(assembly.engine, (frame_number)frame)->page;
+    page = PFN_FIELD(frame_pfn(assembly.engine, (frame_number)frame), page);
     if (thread - 1 < SCENARIO_FIBERS && step_under_way[thread - 1] != NULL)
         step_under_way[thread - 1]->reads_failed |= 1u << page;
 }
@@ -456,6 +458,8 @@ void scenario_create(struct scenario *row)
                    .write_batch = or_else(row->batch, 1),
                    .region_ptes = or_else(row->region_ptes, 2),
                    .frame_cache = row->frame_cache,
+                   .list_colours = row->colours,
+                   .balance_in_faults = row->balances,
                    .fault_around = or_else(row->fault_around, 1),
                    .read_cluster = or_else(row->read_cluster, 1),
                    .prefetch = row->prefetch,

@@ -43,6 +43,25 @@ static const struct scenario scenarios[] = {
      .fibers = {{{DECOMMIT, 0}, {WRITE, 1}, {LEAVE}}, {{WRITE, 2}, {LEAVE}}},
      .sees = {SEE(DELETED)}},
 
+    /* ---- lists in two colours: each user at another one, the only frame in one of them ---- */
+    {"two_first_touches_one_frame_two_colours", .pages = 2, .frames = 1, .slots = 4, .colours = 2,
+     SERVED, .preemptions = 1, .fibers = {{{WRITE, 0}}, {{WRITE, 1}}},
+     .sees = {SEE(FRAME_WAITS), SEE(REPURPOSED)}},
+    {"a_waiter_and_a_rescuer_of_one_frame_two_colours", .pages = 2, .frames = 1, .slots = 4,
+     .start = {MODIFIED, UNTOUCHED}, .region_ptes = 1, .colours = 2,
+     .fibers = {{{WRITE, 1}}, {{READ, 0}}}, SERVED, .preemptions = 1,
+     .sees = {SEE(FRAME_WAITS), SEE(RESCUE_MODIFIED), SEE(FAULT_HARD)}},
+    {"faults_look_after_the_balance", .pages = 4, .frames = 4, .slots = 4, .colours = 2,
+     .start = {ACTIVE, ACTIVE, ACTIVE, UNTOUCHED}, .region_ptes = 1, .balances = true,
+     .preemptions = 1, .fibers = {{{WRITE, 3}}, {{READ, 0}}},
+     .sees = {SEE(FAULT_DEMAND_ZERO), SEE(TRIM_AHEAD)}},
+    {"rescue_against_repurpose_two_colours", .start = {STANDBY, STANDBY, STANDBY}, .frames = 3,
+     .region_ptes = 1, .colours = 2, .fibers = {{{REPURPOSE}, {REPURPOSE}}, {{READ, 1}, {TRIM, 1}}},
+     .sees = {SEE(REPURPOSED), SEE(RESCUE_STANDBY), SEE_MOVE(TRIM_CLEAN)}},
+    {"two_neighbours_leave_two_colours", .start = {STANDBY, STANDBY, STANDBY}, .region_ptes = 1,
+     .colours = 2, .fibers = {{{READ, 0}}, {{READ, 1}}},
+     .sees = {SEE(UNLINK_SHARED), SEE(UNLINK_EXCLUSIVE)}},
+
     /* ---- frames out of service ---- */
     {"retire_against_first_touch", .pages = 1, .frames = 2, .fibers = {{{RETIRE}}, {{WRITE, 0}}},
      .sees = {SEE_MOVE(RETIRE_ZEROED), SEE(FAULT_DEMAND_ZERO)}},

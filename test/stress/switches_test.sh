@@ -38,6 +38,8 @@ both_ends()
 --transfer-batch 1 512
 --slot-reservation 1 64
 --list-lock shared exclusive
+--list-colours 1 16
+--balance workers faults
 --backoff on off
 --dirty-bit on off
 --slot-search next-fit first-fit

@@ -46,6 +46,8 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .fault_around = or_default(config->fault_around, 1),
         .read_cluster = or_default(config->read_cluster, 1),
         .standby_percent = or_default(config->standby_percent, 25),
+        .list_colours = config->list_colours,
+        .balance_in_faults = config->balance_in_faults,
         .list_lock_shared = !config->list_lock_plain,
         .backoff = true,
         .dirty_bit = !config->no_dirty_bit,

@@ -13,6 +13,7 @@
 #define MM_TEST_ENGINE_RIG_H
 
 #include "engine/engine.h"
+#include "engine/lists.h"
 #include "machine/soft/soft.h"
 
 #include <pthread.h>
@@ -86,11 +87,12 @@ struct rig_config {
     slot_number slots_first; /* with `grows`: usable from the start */
     slot_number growth_step;
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
-        standby_percent, slot_reservation, defrag_rounds, defrag_batch, spans, heat, prefetch;
+        standby_percent, slot_reservation, defrag_rounds, defrag_batch, spans, heat, prefetch,
+        list_colours;
     uint32_t workers[WORKER_KINDS];
     enum map_writable map_writable;
     bool grows;
-    bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain;
+    bool no_commit, no_slots, no_dirty_bit, first_fit, list_lock_plain, balance_in_faults;
     bool blind_machine; /* it cannot tell what was written */
     const struct policy *policy;
 };

@@ -244,6 +244,25 @@ static void waiter_leave(struct waiter *waiter)
     pthread_join(waiter->id, NULL);
 }
 
+static void try_exclusive_fails_when_held_in_any_way(void **state)
+{
+    lock_word word = 0;
+
+    (void)state;
+    records_begin();
+    lock_acquire_shared(&records[0], &word, RANK_LIST);
+    assert_false(lock_try_exclusive(&records[1], &word, RANK_LIST));
+    lock_release_shared(&records[0], &word, RANK_LIST);
+    assert_true(lock_try_exclusive(&records[1], &word, RANK_LIST));
+    assert_false(lock_try_exclusive(&records[0], &word, RANK_LIST));
+#ifdef MM_CHECKED
+    assert_int_equal(records[0].held[RANK_LIST], 0);
+    assert_int_equal(records[1].held[RANK_LIST], 1);
+#endif
+    lock_release_exclusive(&records[1], &word, RANK_LIST);
+    assert_int_equal(word, 0);
+}
+
 static void readers_together(void **state)
 {
     lock_word word = 0;
@@ -476,6 +495,7 @@ int main(void)
 #endif
         cmocka_unit_test(exclusive_kinds_exclude),
         cmocka_unit_test(try_fails_when_held),
+        cmocka_unit_test(try_exclusive_fails_when_held_in_any_way),
         cmocka_unit_test(readers_together),
         cmocka_unit_test(writer_excludes_readers_and_writers),
         cmocka_unit_test(readers_do_not_starve_a_writer),

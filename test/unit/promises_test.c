@@ -118,6 +118,41 @@ static void a_look_is_remembered(void **state)
     rig_end(&rig);
 }
 
+static bool looked_used;
+
+static uint8_t watching_birth(enum policy_birth how)
+{
+    (void)how;
+    return 0;
+}
+
+/* Takes nobody. */
+static uint32_t watching_choose(const struct policy_look *look)
+{
+    if (look->pass == 0)
+        looked_used = look->accessed[0];
+    return 0;
+}
+
+/* The translation is in the TLB: the next use is seen all the same. */
+static void a_use_between_two_looks_is_seen(void **state)
+{
+    static const struct policy watching = {"watching", "takes nobody", .birth = watching_birth,
+                                           .choose = watching_choose};
+    static const bool used[] = {true, true, false, true};
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.policy = &watching});
+    for (unsigned look = 0; look < ARRAY_COUNT(used); look++) {
+        if (used[look])
+            assert_int_equal(rig_read(&rig, 0, 0), FAULT_RESOLVED);
+        assert_int_equal(trim_pages(rig.engine, rig_thread(&rig, TRIMMER), 1), 0);
+        assert_true(looked_used == used[look]);
+    }
+    rig_end(&rig);
+}
+
 /* ---- a commit that is refused ---------------------------------------------------------------- */
 
 /* A machine with rights, which refuses one call. */
@@ -322,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_kick_wakes_a_worker),
         cmocka_unit_test(a_new_owner_is_a_new_generation),
         cmocka_unit_test(a_look_is_remembered),
+        cmocka_unit_test(a_use_between_two_looks_is_seen),
         cmocka_unit_test(a_refused_commit_changes_nothing),
         cmocka_unit_test(regions_are_read_in_one_moment),
         cmocka_unit_test(a_right_taken_away_is_gone_at_once),

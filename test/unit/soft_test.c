@@ -192,6 +192,7 @@ static void sampling_reads_and_clears(void **state)
             assert_true(accessed[0] && !accessed[1] && !accessed[2]);
             alone.machine.ops->sample_accessed(alone.soft, 3, sampled, accessed);
             assert_true(!accessed[0] && !accessed[1] && !accessed[2]);
+            alone.machine.ops->sample_end(alone.soft);
             assert_true(alone_read(&alone, 0) == 1); /* the TLB must not hide it */
         }
         assert_true(alone_unmap(&alone, 0).written); /* sampling leaves dirty alone */

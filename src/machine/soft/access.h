@@ -24,11 +24,14 @@ struct tlb_entry {
 };
 
 struct soft_thread {
-    _Atomic uint64_t sequence; /* odd: inside an access */
-    _Atomic uint64_t faults;   /* odd: inside a fault */
+    _Atomic uint64_t sequence CACHE_ALIGNED; /* odd: inside an access */
+    /* What others look at, and change, in a shootdown: apart from what each access writes. */
+    _Atomic uint64_t faults CACHE_ALIGNED; /* odd: inside a fault */
+    /* Of its translations. One for each thread: all would queue for a common one. */
+    _Atomic uint64_t generation;
     struct tlb_entry *tlb;
     uint64_t tlb_mask; /* entries - 1 */
-} CACHE_ALIGNED;
+};
 
 struct soft {
     /* Constant after soft_bind(). */
@@ -46,7 +49,8 @@ struct soft {
     bool has_tlb, impatient;
     struct soft_memory memory_of_frames, memory_of_entries, memory_of_tlbs;
 
-    _Atomic uint64_t generation CACHE_ALIGNED;
+    _Atomic uint32_t
+        sampled; /* accessed bits were cleared that old translations do not set again */
     _Atomic uint32_t unmaps CACHE_ALIGNED; /* calls of unmap() whose flush is not finished */
 };
 
@@ -69,9 +73,9 @@ static inline void access_end(struct soft_thread *self, uint64_t sequence)
 }
 
 /* What a translation of the page must be tagged with now. Inside an access. */
-static inline uint64_t tag_now(struct soft *soft, uint64_t page)
+static inline uint64_t tag_now(const struct soft_thread *self, uint64_t page)
 {
-    return atomic_load_explicit(&soft->generation, memory_order_acquire) | page;
+    return atomic_load_explicit(&self->generation, memory_order_acquire) | page;
 }
 
 /* The page's memory if the TLB has it with the right wanted, else NULL. Until access_end(). */
@@ -104,7 +108,7 @@ static inline bool soft_read_word(struct soft *soft, uint32_t thread, uint64_t o
         return false;
     page = (page_number)(offset >> PAGE_SHIFT);
     sequence = access_begin(self);
-    memory = tlb_find(self, page, tag_now(soft, page), false);
+    memory = tlb_find(self, page, tag_now(self, page), false);
     if (UNLIKELY(memory == NULL)) {
         access_end(self, sequence);
         return false;
@@ -130,7 +134,7 @@ static inline bool soft_write_word(struct soft *soft, uint32_t thread, uint64_t 
     memcpy(&word, at, sizeof(word));
     page = (page_number)(offset >> PAGE_SHIFT);
     sequence = access_begin(self);
-    memory = tlb_find(self, page, tag_now(soft, page), true);
+    memory = tlb_find(self, page, tag_now(self, page), true);
     if (UNLIKELY(memory == NULL)) {
         access_end(self, sequence);
         return false;

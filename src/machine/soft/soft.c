@@ -6,16 +6,17 @@
  *
  *   entry        map, make_writable, unmap, sample_accessed (any thread) and walks (set accessed
  *                and dirty); only by compare-exchange, exchange or fetch-and
- *   generation   only grows; a TLB entry of another generation is no translation
+ *   generation   of each thread's translations, only grows; a TLB entry of another generation is no
+ *                translation
  *   TLB          its thread alone
  *   sequence     its thread alone: odd while inside an access, even outside
  *   faults       its thread alone: odd while inside a fault; even, by a full fence, outside
  *
- * Access:     sequence odd | compiler barrier | load generation (acquire) | TLB, else walk the
+ * Access:     sequence odd | compiler barrier | load own generation (acquire) | TLB, else walk the
  *             entry (acquire) | copy | sequence even (release)
- * Shootdown:  entries to zero | generation + 1 (release) | full fence | a thread that is in a
- *             fault, or begins one within a moment, has fenced itself | for the others
- *             world_fence_all() and, where the sequence is odd, wait until it changes (acquire)
+ * Shootdown:  entries to zero | full fence | for each thread: generation + 1 (seq_cst), and if it is
+ *             in a fault, or begins one within a moment, it fences itself | if one did not,
+ *             world_fence_all() and, where a sequence is odd, wait until it changes (acquire)
  *
  * Why no old translation outlives unmap(): the fence falls somewhere into each thread's program.
  * An access whose odd sequence was stored before that point is visible as odd, and waited for; it
@@ -24,8 +25,8 @@
  * having acquired the generation it sees the zeroed entry. The costly fence is the unmapper's, once
  * a batch; an access pays two plain stores, on x86 and on arm.
  *
- * A thread whose faults are odd or changed after our full fence is outside every access that could
- * know the old generation, and its own fence lets its next access see the new one. Threads that
+ * A thread whose faults are odd or changed after it got its generation is outside every access that
+ * could know the old one, and its own fence lets its next access see the new one. Threads that
  * fault all the time, the ones that need pages trimmed, so cost the unmapper a few loads; a fence
  * in all processors is an interrupt on each, 100 us and more in a virtual machine.
  *
@@ -128,7 +129,7 @@ static unsigned char *walk(struct soft *soft, struct soft_thread *self, page_num
 static unsigned char *translate(struct soft *soft, struct soft_thread *self, page_number page,
                                 bool write)
 {
-    uint64_t tag = tag_now(soft, page);
+    uint64_t tag = tag_now(self, page);
     unsigned char *memory = tlb_find(self, page, tag, write);
 
     return memory != NULL ? memory : walk(soft, self, page, tag, write);
@@ -165,6 +166,9 @@ static enum fault_result take_fault(struct soft *soft, uint32_t thread, uint64_t
     uint64_t faults = atomic_load_explicit(&self->faults, memory_order_relaxed);
     enum fault_result result;
 
+    /* The engine will map the page: the line is here by then. */
+    if (LIKELY(offset >> PAGE_SHIFT < soft->pages))
+        __builtin_prefetch(&soft->entries[offset >> PAGE_SHIFT], 1);
     /* Whoever sees it odd sees our accesses done; the fence is needed before the next one only. */
     atomic_store_explicit(&self->faults, faults + 1, memory_order_release);
     result = soft->fault(soft->engine, thread, (page_number)(offset >> PAGE_SHIFT), write);
@@ -211,20 +215,10 @@ enum fault_result soft_write(struct soft *soft, uint32_t thread, uint64_t offset
 
 /* ---- shootdown ----------------------------------------------------------------------------- */
 
-static void generation_begin(struct soft *soft)
+static void generation_begin(struct soft *soft, struct soft_thread *thread)
 {
     if (!MUTANT(SOFT_GENERATION_STANDS))
-        atomic_fetch_add_explicit(&soft->generation, soft->generation_step, memory_order_acq_rel);
-}
-
-/* The attached threads of one word of the bitmap, without `thread`, which is not in an access. */
-static uint64_t attached_others(struct soft *soft, uint32_t word, uint32_t thread)
-{
-    uint64_t others = atomic_load_explicit(&soft->attached[word], memory_order_acquire);
-
-    if (thread / THREADS_PER_WORD == word)
-        others &= ~(1ull << (thread % THREADS_PER_WORD));
-    return others;
+        atomic_fetch_add_explicit(&thread->generation, soft->generation_step, memory_order_seq_cst);
 }
 
 static void thread_wait(struct soft_thread *other)
@@ -239,8 +233,8 @@ static void thread_wait(struct soft_thread *other)
 }
 
 /*
- * The thread is in a fault, or comes to one while there is patience: it has fenced itself since our
- * own fence.
+ * The thread is in a fault, or comes to one while there is patience: it has fenced itself since it
+ * got its new generation, or will before its next access.
  */
 static bool fences_itself(struct soft_thread *other, unsigned *patience)
 {
@@ -257,32 +251,77 @@ static bool fences_itself(struct soft_thread *other, unsigned *patience)
     return false;
 }
 
+typedef void thread_function(struct soft *soft, struct soft_thread *thread, void *context);
+
+static void for_attached(struct soft *soft, thread_function *function, void *context)
+{
+    for (uint32_t word = 0; word < soft->attached_words; word++) {
+        uint64_t all = atomic_load_explicit(&soft->attached[word], memory_order_acquire);
+
+        for (; all != 0; all &= all - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(all);
+
+            function(soft, &soft->threads[word * THREADS_PER_WORD + bit], context);
+        }
+    }
+}
+
+static void generation_of(struct soft *soft, struct soft_thread *thread, void *context)
+{
+    (void)context;
+    generation_begin(soft, thread);
+}
+
+static void generations_begin(struct soft *soft)
+{
+    atomic_store_explicit(&soft->sampled, 0, memory_order_relaxed);
+    for_attached(soft, generation_of, NULL);
+}
+
+/* A shootdown under way. */
+struct hunt {
+    const struct soft_thread *self; /* it is in no access */
+    unsigned patience;
+    bool stubborn; /* somebody has not fenced itself */
+};
+
+/* Both with one visit of the thread's line. */
+static void outdate(struct soft *soft, struct soft_thread *thread, void *context)
+{
+    struct hunt *hunt = context;
+
+    if (thread == hunt->self || !MUTANT(SOFT_SPARES_OTHER_THREADS))
+        generation_begin(soft, thread);
+    if (thread != hunt->self && !fences_itself(thread, &hunt->patience))
+        hunt->stubborn = true;
+}
+
+static void wait_for(struct soft *soft, struct soft_thread *thread, void *context)
+{
+    const struct hunt *hunt = context;
+
+    (void)soft;
+    if (thread != hunt->self)
+        thread_wait(thread);
+}
+
 /*
  * The entries are zero. The full fence here and the one in soft_attach() make sure that either we
- * see a thread that attaches, or that thread sees the new generation: nobody else attached needs
- * no fence in all processors.
+ * see a thread that attaches, or that thread, whose TLB is empty, sees the zeroed entries: nobody
+ * else attached needs no fence in all processors.
  */
 static void shootdown(struct soft *soft, uint32_t thread)
 {
-    bool fenced = false;
-    unsigned patience = soft->impatient ? 0 : FENCE_PATIENCE;
+    struct hunt hunt = {.self = &soft->threads[thread],
+                        .patience = soft->impatient ? 0 : FENCE_PATIENCE};
 
-    generation_begin(soft);
+    atomic_store_explicit(&soft->sampled, 0, memory_order_relaxed);
     fence_full();
-    for (uint32_t word = 0; word < soft->attached_words; word++) {
-        uint64_t others = attached_others(soft, word, thread);
-
-        for (; others != 0; others &= others - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(others);
-            struct soft_thread *other = &soft->threads[word * THREADS_PER_WORD + bit];
-
-            if (!fenced && fences_itself(other, &patience))
-                continue;
-            if (!fenced && !MUTANT(SOFT_SKIPS_FENCE))
-                world_fence_all();
-            fenced = true;
-            thread_wait(other);
-        }
+    for_attached(soft, outdate, &hunt);
+    if (hunt.stubborn) {
+        if (!MUTANT(SOFT_SKIPS_FENCE))
+            world_fence_all();
+        for_attached(soft, wait_for, &hunt);
     }
 }
 
@@ -431,8 +470,9 @@ static void soft_unmap(void *machine, uint32_t thread, uint32_t count, const pag
 }
 
 /*
- * A new generation makes the TLBs walk again and set the bits anew. Nobody waits: an access that
- * still hits an old translation is only counted a moment later.
+ * A new generation makes the TLBs walk again and set the bits anew: that of the next unmap(), which
+ * mostly follows at once, or of sample_end(). Nobody waits: an access that still hits an old
+ * translation is only counted a moment later.
  */
 static void soft_sample_accessed(void *machine, uint32_t count, const page_number *pages,
                                  bool *ret_accessed)
@@ -451,7 +491,16 @@ static void soft_sample_accessed(void *machine, uint32_t count, const page_numbe
         all |= before;
     }
     if ((all & ENTRY_ACCESSED) && !MUTANT(SOFT_SAMPLE_KEEPS_GENERATION))
-        generation_begin(soft);
+        atomic_store_explicit(&soft->sampled, 1, memory_order_release);
+}
+
+/* Cleared first, so that a sample of somebody else meanwhile is not forgotten. */
+static void soft_sample_end(void *machine)
+{
+    struct soft *soft = machine;
+
+    if (atomic_load_explicit(&soft->sampled, memory_order_acquire) != 0)
+        generations_begin(soft);
 }
 
 static const struct machine_ops soft_ops = {
@@ -463,6 +512,7 @@ static const struct machine_ops soft_ops = {
     .make_writable = soft_make_writable,
     .unmap = soft_unmap,
     .sample_accessed = soft_sample_accessed,
+    .sample_end = soft_sample_end,
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -494,6 +544,8 @@ static int parts_create(struct soft *soft, const struct soft_config *config)
     if (soft->attached == NULL || soft->threads == NULL)
         return -ENOMEM;
     memset(soft->threads, 0, (size_t)config->threads_max * sizeof(*soft->threads));
+    for (uint32_t i = 0; i < soft->threads_max; i++)
+        atomic_init(&soft->threads[i].generation, soft->generation_step);
     error = soft_memory_reserve((size_t)config->pages * sizeof(*soft->entries),
                                 &soft->memory_of_entries);
     if (error == 0)
@@ -521,7 +573,6 @@ int soft_create(const struct soft_config *config, struct soft **ret_soft,
     soft->generation_step = 1;
     while (soft->generation_step < config->pages)
         soft->generation_step <<= 1;
-    atomic_init(&soft->generation, soft->generation_step);
     error = parts_create(soft, config);
     if (error != 0) {
         soft_destroy(soft);
@@ -551,9 +602,10 @@ void soft_reset(struct soft *soft)
     for (uint32_t i = 0; i < soft->threads_max; i++) {
         atomic_init(&soft->threads[i].sequence, 0);
         atomic_init(&soft->threads[i].faults, 0);
+        atomic_init(&soft->threads[i].generation, soft->generation_step);
         tlb_empty(&soft->threads[i]);
     }
-    atomic_init(&soft->generation, soft->generation_step);
+    atomic_init(&soft->sampled, 0);
     atomic_init(&soft->unmaps, 0);
 }
 
