@@ -40,7 +40,8 @@ def predicted(program, load):
     weight = round(100 * writes)
     figures = run_json([program, "sim", "--cpus", "1,2", "--frames", str(frames), "--memory", str(memory),
                         "--operations", str(accesses), "--op-write", str(weight),
-                        "--op-read", str(100 - weight), "--json", "-"])
+                        "--op-read", str(100 - weight), "--shared", "100", "--trimmers", "1",
+                        "--writers", "1", "--zeroers", "1", "--balance", "workers", "--json", "-"])
     return [row["cpu_ns_per_access"] for row in figures["cpus"]]
 
 
