@@ -102,8 +102,8 @@ static inline uint32_t engine_pfns(const struct engine *engine)
 static inline void region_set_colour(struct engine *engine, struct thread *self, page_number page)
 {
     _Atomic uint8_t *colour = &engine->region_colours[page >> engine->region_shift];
-    if (atomic_load_explicit(colour, memory_order_relaxed) != self->colour &&
-        self->strange++ % STRANGE_FAULTS == 0) {
+    uint32_t seen = atomic_load_explicit(colour, memory_order_relaxed);
+    if (seen != self->colour && self->strange++ % STRANGE_FAULTS == 0) {
         atomic_store_explicit(colour, (uint8_t)self->colour, memory_order_relaxed);
     }
 }
