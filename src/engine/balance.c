@@ -207,6 +207,7 @@ static void watch(struct engine *engine)
 bool balance_round(struct engine *engine, struct thread *self)
 {
     uint32_t missing = ahead_missing(engine);
+    thread_next_colour(engine, self); /* else pages of the first always went first */
     bool any = missing > 0 && frames_repurpose_ahead(engine, self, missing) > 0;
     kick_all_wanted(engine, WORKER_TRIM, trim_wanted);
     kick_all_wanted(engine, WORKER_WRITE, write_wanted);

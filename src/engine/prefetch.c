@@ -369,6 +369,7 @@ bool prefetch_round(struct engine *engine, struct thread *self)
     if (!take_request(engine, &first, &count)) {
         return false;
     }
+    thread_next_colour(engine, self); /* whose pages lose their frames for it */
     page_number end = (first | (engine->config.region_ptes - 1)) + 1;
     page_number part = MIN_OF(MIN_OF(count, end - first), READ_RUN_MAX);
     if (part < count && count_room(engine) > 0) { /* else there is none for the rest either */
