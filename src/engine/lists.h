@@ -63,7 +63,7 @@ static inline struct colour_set worker_colours(const struct engine *engine, enum
 
 /*
  * What list_count() might be, from lines that hardly anybody else writes: as if all colours were
- * like these. It is the count where these are all there are.
+ * like these, and no more than there are frames. It is the count where these are all there are.
  */
 static inline uint32_t list_count_near(const struct engine *engine, struct colour_set set,
                                        enum list_id list)
@@ -72,7 +72,7 @@ static inline uint32_t list_count_near(const struct engine *engine, struct colou
     for (uint32_t colour = set.first; colour < engine->colours; colour += set.step) {
         sum += atomic_load_explicit(&list_of(engine, list, colour)->count, memory_order_seq_cst);
     }
-    return sum * set.step;
+    return (uint32_t)MIN_OF((uint64_t)sum * set.step, engine->config.frames);
 }
 
 /* A batch is as large as is worth while; of some of the colours smaller, as they have less. */
