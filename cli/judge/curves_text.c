@@ -100,7 +100,7 @@ static void table_print(const struct judging *judging, const struct judged_trace
 {
     char pages[NUMBER_TEXT_BYTES];
 
-    if (trace->frames[0] < WINDOWS_MIN * trace->window) {
+    if (trace->window > 0) { /* of the picture at least: it begins with hardly any */
         fprintf(file,
                 "  below %u frames, few beside the filter's window, the program itself would fault "
                 "less\n",
