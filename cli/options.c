@@ -113,9 +113,10 @@ const struct option_info option_table[OPTION_COUNT] = {
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
-    [OPTION_LIST_COLOURS] = {"list-colours", OPTION_POWER_OF_TWO, 1, 256, NULL, NULL, NULL,
-                             "parts of each page list, with a lock each, a power of two;\n"
-                             "1: one list, in exact order (default: as many as CPUs)"},
+    [OPTION_LIST_COLOURS] =
+        {"list-colours", OPTION_POWER_OF_TWO, 1, 256, NULL, NULL, NULL,
+         "parts of each page list, with a lock each, a power of two;\n"
+         "1: one list, in exact order (default: as many as CPUs, of 256 frames each)"},
     [OPTION_BALANCE] = {"balance", OPTION_CHOICE, 0, 0, "auto|workers|faults", NULL, NULL,
                         "who trims and writes ahead of need: workers, or whose fault\n"
                         "took the frames; auto: faults from 8 colours on, --store ram\n"

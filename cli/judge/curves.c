@@ -100,7 +100,7 @@ static struct point point_of(const struct judging *judging, const struct judged_
                          : (struct point){trace->frames[number], trace->verdict[number][policy]};
 }
 
-/* A point between two like it says nothing; those of other sizes are all of interest. */
+/* A curve holds until its next point: one like it says nothing. Those of other sizes all do. */
 static bool point_counts(const struct judging *judging, const struct judged_trace *trace,
                          unsigned policy, uint32_t number)
 {

@@ -1,7 +1,8 @@
 /*
  * balance.c - the balance-set manager: wakes whom the state of memory asks for, and watches.
  *
- * Faults kick the trimmers and writers themselves; the balance worker is the tick behind them. It
+ * Faults kick the trimmers and writers themselves, or do their work (--balance faults); the balance
+ * worker is the tick behind them. It
  * keeps a few frames free ahead of need where giving up content costs a system call, and it names
  * whoever has made no progress while somebody waits for a frame.
  */

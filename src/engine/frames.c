@@ -18,9 +18,9 @@
  *
  * Nothing else need be exact, as long as nobody waits: then faults and workers judge by their own
  * colours, and the worst is that they trim or write too early or too late. As soon as somebody waits
- * everybody counts all colours, takes from all and trims all regions (trim.c, balance.c), and a
- * waiter wakes a worker of any share: a worker that goes to sleep makes itself known and then looks
- * for waiters, a waiter makes itself known and then looks for sleepers.
+ * everybody counts all colours, takes from all and, where its own are not enough, trims all regions
+ * (trim.c, balance.c), and a waiter wakes a worker of any share: a worker that goes to sleep makes
+ * itself known and then looks for waiters, a waiter makes itself known and then looks for sleepers.
  */
 #include "base/mutant.h"
 #include "base/probe.h"

@@ -31,7 +31,7 @@ struct pfn {
     _Atomic uint32_t slot;  /* holds a valid copy of the content; SLOT_NONE during a write */
     _Atomic uint32_t flink; /* next on the list */
     _Atomic uint32_t blink; /* previous on the list */
-    _Atomic uint32_t block; /* in-page block while it is being read */
+    _Atomic uint32_t block; /* in-page block while it is being read; colour while on a list */
 };
 
 _Static_assert(sizeof(struct pfn) == 32, "two frames to a cache line, none across two");

@@ -7,7 +7,8 @@
  * rescued it meanwhile, which needs no cooperation: the rescuer simply makes it active, and the
  * late unmap costs it one spurious fault. Only after the flush is the dirty bit believed.
  *
- * Any number of trimmers may run: they share one clock hand over the regions.
+ * Any number of trimmers may run: they share one clock hand over the regions, and each has one of
+ * its own for those of its colours.
  */
 #include "base/mutant.h"
 #include "base/probe.h"
@@ -281,8 +282,7 @@ static bool flush_full(struct engine *engine, struct thread *self, struct trim_b
     return goal_of(engine, self) > 0;
 }
 
-#define TRIMS_AT_ALL                                                                               \
-    32 /* so often a trim is of all regions, not of those of the caller's colours first */
+#define TRIMS_TO_ALL 32 /* one in so many is of all regions, not of the caller's colours first */
 
 /* The next region, or UINT32_MAX: it is not for us now. */
 static uint32_t next_region(struct engine *engine, struct thread *self, bool near)
@@ -330,7 +330,7 @@ static bool trim_passes(struct engine *engine, struct thread *self, uint32_t wan
 uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     struct trim_batch *batch = &self->scratch->trim.batch;
-    bool near = self->colour_step > 1 && ++self->trims % TRIMS_AT_ALL != 0;
+    bool near = self->colour_step > 1 && ++self->trims % TRIMS_TO_ALL != 0;
     uint32_t taken = 0;
     batch->count = batch->counted = 0;
     if (!near || trim_passes(engine, self, wanted, true, &taken)) {

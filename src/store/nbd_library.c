@@ -22,15 +22,17 @@ static int refuse(char *ret_text, size_t text_bytes)
 
 int nbd_library_load(struct nbd_library *ret_library, char *ret_text, size_t text_bytes)
 {
+    struct nbd_library loaded;
     void *library = dlopen(NBD_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
     if (library == NULL)
         return refuse(ret_text, text_bytes);
 #define NBD_LOAD(name)                                                                             \
-    ret_library->name = (__typeof__(ret_library->name))dlsym(library, "nbd_" #name);               \
-    if (ret_library->name == NULL)                                                                 \
+    loaded.name = (__typeof__(loaded.name))dlsym(library, "nbd_" #name);                           \
+    if (loaded.name == NULL)                                                                       \
         return refuse(ret_text, text_bytes);
     NBD_CALLS(NBD_LOAD)
 #undef NBD_LOAD
+    *ret_library = loaded;
     return 0;
 }

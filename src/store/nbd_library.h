@@ -4,7 +4,8 @@
  * It brings fifteen other libraries along (TLS, XML, Unicode), whose loading takes longer than all
  * else that happens before main(). Programs that page to no server have nothing to do with them.
  */
-#pragma once
+#ifndef MM_STORE_NBD_LIBRARY_H
+#define MM_STORE_NBD_LIBRARY_H
 
 #include <libnbd.h>
 #include <stddef.h>
@@ -44,3 +45,5 @@ struct nbd_library {
  * what to do. Thread-safe.
  */
 int nbd_library_load(struct nbd_library *ret_library, char *ret_text, size_t text_bytes);
+
+#endif
