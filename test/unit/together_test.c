@@ -149,9 +149,13 @@ static void two_writers_and_two_trimmers_by_hand(void **state)
 
 /* ---- the same with threads ------------------------------------------------------------------ */
 
-#define LOAD_PAGES  12u
-#define LOAD_USERS  2u
-#define LOAD_ROUNDS (UNDER_THREAD_SANITIZER ? 5000u : 50000u)
+#define LOAD_PAGES 12u
+#define LOAD_USERS 2u
+#ifdef MM_SANITIZED
+#define LOAD_ROUNDS 5000u
+#else
+#define LOAD_ROUNDS 50000u
+#endif
 
 struct load {
     struct rig rig;
