@@ -32,7 +32,17 @@ typedef uint32_t slot_number;
 #define LIKELY(x)      __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)    __builtin_expect(!!(x), 0)
 
-#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
-#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+/*
+ * Each operand is evaluated once: it may be a count that others change. Of the type that both have in
+ * common; no constant expression. The names differ where one stands in another.
+ */
+#define MIN_OF(a, b)        OF_TWO(<, a, b, __COUNTER__)
+#define MAX_OF(a, b)        OF_TWO(>, a, b, __COUNTER__)
+#define OF_TWO(op, a, b, n) OF_TWO_NAMED(op, a, b, n)
+#define OF_TWO_NAMED(op, a, b, n)                                                                  \
+    ({                                                                                             \
+        const __typeof__(1 ? (a) : (b)) of_a_##n = (a), of_b_##n = (b);                            \
+        of_a_##n op of_b_##n ? of_a_##n : of_b_##n;                                                \
+    })
 
 #endif

@@ -58,14 +58,19 @@ void balance_kick_near(struct engine *engine, const struct thread *self, enum wo
 
 typedef bool wanted_function(const struct engine *engine, struct colour_set set);
 
-static void kick_if_wanted(struct engine *engine, const struct thread *self, enum worker_kind kind,
-                           wanted_function *wanted)
+static void kick_group(struct engine *engine, enum worker_kind kind, struct colour_set set,
+                       wanted_function *wanted)
 {
-    struct colour_set set = worker_colours(engine, kind, self);
     struct worker_event *event = event_of(engine, kind, set.first);
     if (anybody_sleeps(event) && wanted(engine, set)) {
         wake_one(event);
     }
+}
+
+static void kick_if_wanted(struct engine *engine, const struct thread *self, enum worker_kind kind,
+                           wanted_function *wanted)
+{
+    kick_group(engine, kind, worker_colours(engine, kind, self), wanted);
 }
 
 void balance_after_take(struct engine *engine, struct thread *self)
@@ -102,11 +107,7 @@ void balance_kick_writer(struct engine *engine, const struct thread *self)
 static void kick_all_wanted(struct engine *engine, enum worker_kind kind, wanted_function *wanted)
 {
     for (uint32_t group = 0; group < engine->worker_groups[kind]; group++) {
-        struct colour_set set = {group, engine->worker_groups[kind]};
-        struct worker_event *event = event_of(engine, kind, group);
-        if (anybody_sleeps(event) && wanted(engine, set)) {
-            wake_one(event);
-        }
+        kick_group(engine, kind, (struct colour_set){group, engine->worker_groups[kind]}, wanted);
     }
 }
 

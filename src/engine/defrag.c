@@ -367,8 +367,7 @@ static void count_emptied(struct engine *engine, struct thread *self,
 /* A round leaves half of the slots that it finds free to others. */
 static uint32_t room_for_moves(const struct engine *engine)
 {
-    uint64_t half = slots_free(engine) / 2; /* MIN_OF reads twice */
-    return (uint32_t)MIN_OF(engine->config.defrag_batch, half);
+    return (uint32_t)MIN_OF(engine->config.defrag_batch, slots_free(engine) / 2);
 }
 
 /* One of the sets of buffers; 64: none is left. */

@@ -423,6 +423,7 @@ static enum fault_step resolve_until_done(struct engine *engine, struct thread *
     }
     frames_wait_end(engine, self);
     if (self->owes && !MUTANT(FAULT_OWES_FOR_EVER)) {
+        phase_enter(engine, self, PHASE_FRAME); /* it is what its frame costs */
         balance_pay(engine, self);
     }
     return step;

@@ -39,11 +39,7 @@ static uint32_t standby_used(const struct engine *engine)
 
 uint32_t frames_available(const struct engine *engine)
 {
-    uint32_t sum = list_count(engine, LIST_ZEROED) + list_count(engine, LIST_FREE);
-    for (uint32_t used = standby_used(engine); used != 0; used &= used - 1) {
-        sum += list_count(engine, (enum list_id)(LIST_STANDBY + __builtin_ctz(used)));
-    }
-    return sum;
+    return frames_available_near(engine, ALL_COLOURS);
 }
 
 uint32_t frames_available_near(const struct engine *engine, struct colour_set set)
@@ -418,16 +414,19 @@ static uint32_t ahead_to_take(const struct engine *engine)
     return MIN_OF(have - MIN_OF(have, kept), FRAME_CACHE_MAX);
 }
 
-/* list_take() or list_take_near(). */
-typedef uint32_t take_function(struct engine *engine, struct thread *self, enum list_id list,
-                               uint32_t count, frame_number *ret_frames);
+static uint32_t take(struct engine *engine, struct thread *self, bool near, enum list_id list,
+                     uint32_t count, frame_number *ret_frames)
+{
+    return near ? list_take_near(engine, self, list, count, ret_frames)
+                : list_take(engine, self, list, count, ret_frames);
+}
 
 /* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
-static uint32_t repurpose(struct engine *engine, struct thread *self, take_function *take,
-                          uint32_t count, frame_number *ret_frames)
+static uint32_t repurpose(struct engine *engine, struct thread *self, bool near, uint32_t count,
+                          frame_number *ret_frames)
 {
     uint32_t taken = 0;
-    unsigned looks = STANDBY_PRIORITIES + (engine->colours == 1 || take == list_take);
+    unsigned looks = STANDBY_PRIORITIES + (engine->colours == 1 || !near);
     uint32_t used = standby_used(engine);
     for (unsigned p = 0; p < looks && taken == 0; p++) {
         /* The youngest that were read ahead come last: else streams would take them from each other. */
@@ -435,7 +434,7 @@ static uint32_t repurpose(struct engine *engine, struct thread *self, take_funct
         if ((used & 1u << priority) != 0) {
             enum list_id list = (enum list_id)(LIST_STANDBY + priority);
             taken =
-                take(engine, self, list,
+                take(engine, self, near, list,
                      MIN_OF(count, p == PRIORITY_AHEAD ? ahead_to_take(engine) : FRAME_CACHE_MAX),
                      ret_frames);
         }
@@ -473,28 +472,28 @@ static uint32_t refill_count(const struct engine *engine, uint32_t have)
 }
 
 /* Frames of nobody, of the better kind first, from lists that hold so many at least. */
-static uint32_t take_unused(struct engine *engine, struct thread *self, take_function *take,
-                            bool zeroed, uint32_t least, frame_number *ret_frames)
+static uint32_t take_unused(struct engine *engine, struct thread *self, bool near, bool zeroed,
+                            uint32_t least, frame_number *ret_frames)
 {
     const enum list_id kinds[2] = {zeroed ? LIST_ZEROED : LIST_FREE,
                                    zeroed ? LIST_FREE : LIST_ZEROED};
+    struct colour_set set = near ? thread_colours(self) : ALL_COLOURS;
     uint32_t taken = 0;
     for (unsigned i = 0; i < ARRAY_COUNT(kinds) && taken == 0; i++) {
-        uint32_t have = take == list_take ? list_count(engine, kinds[i])
-                                          : list_count_near(engine, thread_colours(self), kinds[i]);
+        uint32_t have = list_count_near(engine, set, kinds[i]);
         if (have >= least) {
-            taken = take(engine, self, kinds[i], refill_count(engine, have), ret_frames);
+            taken = take(engine, self, near, kinds[i], refill_count(engine, have), ret_frames);
         }
     }
     unlock_frames(engine, self, ret_frames, taken);
     return taken;
 }
 
-static uint32_t take_standby(struct engine *engine, struct thread *self, take_function *take,
+static uint32_t take_standby(struct engine *engine, struct thread *self, bool near,
                              frame_number *ret_frames)
 {
     uint32_t have = frames_available_near(engine, thread_colours(self));
-    return repurpose(engine, self, take, refill_count(engine, have), ret_frames);
+    return repurpose(engine, self, near, refill_count(engine, have), ret_frames);
 }
 
 /*
@@ -516,18 +515,18 @@ static uint32_t take_some(struct engine *engine, struct thread *self, bool zeroe
                           frame_number *ret_frames)
 {
     bool others = engine->colours > 1;
-    uint32_t taken = take_unused(engine, self, list_take_near, zeroed, 0, ret_frames);
+    uint32_t taken = take_unused(engine, self, true, zeroed, 0, ret_frames);
     if (taken == 0 && others && !MUTANT(FRAMES_FROM_PAGES_NEARBY)) {
-        taken = take_unused(engine, self, list_take, zeroed, few_unused(engine), ret_frames);
+        taken = take_unused(engine, self, false, zeroed, few_unused(engine), ret_frames);
     }
     if (taken == 0) {
-        taken = take_standby(engine, self, list_take_near, ret_frames);
+        taken = take_standby(engine, self, true, ret_frames);
     }
     if (taken == 0 && others) {
-        taken = take_unused(engine, self, list_take, zeroed, 0, ret_frames);
+        taken = take_unused(engine, self, false, zeroed, 0, ret_frames);
     }
     if (taken == 0 && others) {
-        taken = take_standby(engine, self, list_take, ret_frames);
+        taken = take_standby(engine, self, false, ret_frames);
     }
     return taken;
 }
@@ -566,7 +565,7 @@ frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed
 uint32_t frames_repurpose_ahead(struct engine *engine, struct thread *self, uint32_t count)
 {
     frame_number frames[FRAME_CACHE_MAX];
-    uint32_t taken = repurpose(engine, self, list_take, count, frames);
+    uint32_t taken = repurpose(engine, self, false, count, frames);
     if (taken > 0) {
         list_insert_many(engine, self, LIST_FREE, frames, taken);
         frames_grant(engine, self);

@@ -38,19 +38,17 @@ static inline struct page_list *list_of(const struct engine *engine, enum list_i
     return &engine->lists[colour * LIST_COUNT + list];
 }
 
-/* Of all colours; each is read on its own. */
-static inline uint32_t list_count(const struct engine *engine, enum list_id list)
-{
-    uint32_t sum = 0;
-    for (uint32_t colour = 0; colour < engine->colours; colour++) {
-        sum += atomic_load_explicit(&list_of(engine, list, colour)->count, memory_order_seq_cst);
-    }
-    return sum;
-}
+#define ALL_COLOURS ((struct colour_set){0, 1})
 
 static inline struct colour_set thread_colours(const struct thread *self)
 {
     return (struct colour_set){self->colour & (self->colour_step - 1), self->colour_step};
+}
+
+/* While somebody waits all work for all, else each for its share. */
+static inline struct colour_set colours_now(const struct engine *engine, const struct thread *self)
+{
+    return waiters_now(engine) > 0 ? ALL_COLOURS : thread_colours(self);
 }
 
 /* The colours of the worker of that kind that looks after the thread's. */
@@ -73,6 +71,12 @@ static inline uint32_t list_count_near(const struct engine *engine, struct colou
         sum += atomic_load_explicit(&list_of(engine, list, colour)->count, memory_order_seq_cst);
     }
     return (uint32_t)MIN_OF((uint64_t)sum * set.step, engine->config.frames);
+}
+
+/* Of all colours; each is read on its own. */
+static inline uint32_t list_count(const struct engine *engine, enum list_id list)
+{
+    return list_count_near(engine, ALL_COLOURS, list);
 }
 
 /* A batch is as large as is worth while; of some of the colours smaller, as they have less. */

@@ -27,8 +27,6 @@ static uint32_t load_seq_cst(const _Atomic uint32_t *value)
     return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)value, memory_order_seq_cst);
 }
 
-static const struct colour_set all_colours = {0, 1};
-
 /* Of all colours, were they like these. */
 static uint32_t goal_near(const struct engine *engine, struct colour_set set)
 {
@@ -36,19 +34,13 @@ static uint32_t goal_near(const struct engine *engine, struct colour_set set)
     uint32_t supply = frames_available_near(engine, set) +
                       (writable ? list_count_near(engine, set, LIST_MODIFIED) : 0) +
                       load_seq_cst(&engine->in_flight);
-    uint32_t target = MAX_OF(target_frames(engine), load_seq_cst(&engine->waiters));
+    uint32_t target = MAX_OF(target_frames(engine), waiters_now(engine));
     return target > supply ? target - supply : 0;
 }
 
 uint32_t trim_goal(const struct engine *engine)
 {
-    return goal_near(engine, all_colours);
-}
-
-/* While somebody waits all work for all, else each for its share. */
-static struct colour_set colours_now(const struct engine *engine, const struct thread *self)
-{
-    return load_seq_cst(&engine->waiters) > 0 ? all_colours : thread_colours(self);
+    return goal_near(engine, ALL_COLOURS);
 }
 
 /* A share is a batch at least: the regions are searched for few pages as for many. */
@@ -66,12 +58,12 @@ bool trim_wanted(const struct engine *engine, struct colour_set set)
 {
     uint32_t goal = goal_near(engine, set), target = target_frames(engine);
     uint32_t batch = share_of_batch(engine, set, engine->config.trim_batch) * set.step;
-    return goal > 0 && (goal >= batch || goal > target / 2 || load_seq_cst(&engine->waiters) > 0);
+    return goal > 0 && (goal >= batch || goal > target / 2 || waiters_now(engine) > 0);
 }
 
 bool trim_needed(struct engine *engine)
 {
-    return trim_wanted(engine, all_colours);
+    return trim_wanted(engine, ALL_COLOURS);
 }
 
 bool trim_due(struct engine *engine, struct thread *self)
@@ -346,7 +338,7 @@ uint32_t trim_pages(struct engine *engine, struct thread *self, uint32_t wanted)
 
 bool trim_round(struct engine *engine, struct thread *self)
 {
-    bool waited_for = load_seq_cst(&engine->waiters) > 0;
+    bool waited_for = waiters_now(engine) > 0;
     uint32_t taken = trim_pages(engine, self, goal_of(engine, self));
     if (taken > 0) {
         count_one(self, waited_for ? COUNT_TRIM_WAITED_FOR : COUNT_TRIM_AHEAD);

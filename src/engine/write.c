@@ -39,13 +39,12 @@ bool write_wanted(const struct engine *engine, struct colour_set set)
 
 bool write_needed(struct engine *engine)
 {
-    return write_wanted(engine, (struct colour_set){0, 1});
+    return write_wanted(engine, ALL_COLOURS);
 }
 
 bool write_due(struct engine *engine, struct thread *self)
 {
-    return waiters_now(engine) > 0 ? write_needed(engine)
-                                   : write_wanted(engine, thread_colours(self));
+    return write_wanted(engine, colours_now(engine, self));
 }
 
 /* ---- slots ---- */
@@ -177,8 +176,8 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
 {
     struct colour_set set = thread_colours(self);
     uint32_t own = list_count_near(engine, set, LIST_MODIFIED) / set.step;
-    uint32_t modified = own > 0 ? own : list_count(engine, LIST_MODIFIED); /* MIN_OF reads twice */
-    uint32_t wanted = MIN_OF(engine->config.write_batch, modified);
+    uint32_t wanted =
+        MIN_OF(engine->config.write_batch, own > 0 ? own : list_count(engine, LIST_MODIFIED));
     uint32_t room = count_room(engine, self, wanted), taken = 1;
     while (batch->count < wanted && room > 0 && taken > 0) {
         taken =
