@@ -201,7 +201,7 @@ static void run_done(const struct window *window, uint32_t bit)
 }
 
 /* The run with the least, or the most, in it of those that have `least` slots in use and room. */
-static bool find_run(const struct window *window, uint32_t least, bool fullest, uint32_t *ret_bit)
+static bool pick_run(const struct window *window, uint32_t least, bool fullest, uint32_t *ret_bit)
 {
     uint32_t best = fullest ? 0 : UINT32_MAX;
     bool found = false;
@@ -278,8 +278,8 @@ static bool add_targets_for(struct engine *engine, struct defrag_batch *batch,
 {
     uint32_t bit = 0;
     while (batch->space < wanted && batch->targets < DEFRAG_TARGETS) {
-        bool empty = find_run(window, 0, false, &bit) && run_used(window, bit) == 0;
-        if (!empty && !find_run(window, least, true, &bit)) {
+        bool empty = pick_run(window, 0, false, &bit) && run_used(window, bit) == 0;
+        if (!empty && !pick_run(window, least, true, &bit)) {
             break;
         }
         if (empty) {
@@ -311,7 +311,7 @@ static void choose_runs(struct engine *engine, struct thread *self, struct defra
     bool fits = !is_tidy(window);
     add_open_run(engine, self, batch, window);
     while (fits && batch->count < room && batch->sources < DEFRAG_SOURCES &&
-           find_run(window, 1, false, &bit)) {
+           pick_run(window, 1, false, &bit)) {
         uint32_t used = run_used(window, bit), before = batch->count;
         bool in_order = run_is_in_order(engine, window, bit);
         if (!in_order) {

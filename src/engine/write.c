@@ -85,7 +85,7 @@ static uint32_t reclaim_slots(struct engine *engine, struct thread *self, uint32
 }
 
 /* How many of `wanted` pages may take a slot. */
-static uint32_t count_room(struct engine *engine, struct thread *self, uint32_t wanted)
+static uint32_t slot_room(struct engine *engine, struct thread *self, uint32_t wanted)
 {
     bool aside = PFN_FIELD(engine, slots_aside) > 0;
     if (aside) {
@@ -178,7 +178,7 @@ static void begin_batch(struct engine *engine, struct thread *self, struct write
     uint32_t own = list_count_near(engine, set, LIST_MODIFIED) / set.step;
     uint32_t wanted =
         MIN_OF(engine->config.write_batch, own > 0 ? own : list_count(engine, LIST_MODIFIED));
-    uint32_t room = count_room(engine, self, wanted), taken = 1;
+    uint32_t room = slot_room(engine, self, wanted), taken = 1;
     while (batch->count < wanted && room > 0 && taken > 0) {
         taken =
             list_take(engine, self, LIST_MODIFIED, MIN_OF(MIN_OF(32, room), wanted - batch->count),

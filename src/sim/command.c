@@ -15,8 +15,7 @@
 #define LINE_BYTES 1024
 
 /* What the user wrote may hold anything; on the terminal it must not be more than one line. */
-__attribute__((format(printf, 2, 3))) static bool complain(const char *word, const char *format,
-                                                           ...)
+__attribute__((format(printf, 2, 3))) static bool refuse(const char *word, const char *format, ...)
 {
     char line[LINE_BYTES];
     int used = snprintf(line, sizeof(line), "%.*s: ", LINE_BYTES / 2, word);
@@ -37,7 +36,7 @@ static bool complain_value(const char *word, const char *text, const char *wante
     char shown[LINE_BYTES / 4];
 
     snprintf(shown, sizeof(shown), strchr(word, '=') != NULL ? "%s" : "%s %s", word, text);
-    return complain(shown, "must be %s", wanted);
+    return refuse(shown, "must be %s", wanted);
 }
 
 /* ---- values ---- */
@@ -136,7 +135,7 @@ static bool take_drawn(struct command *command, enum sim_option option, const ch
 static bool take_seed(struct command *command, const char *word, const char *text, bool many)
 {
     if (command->seeded)
-        return complain(word, "the seeds are given already; give --seed or --seeds, once");
+        return refuse(word, "the seeds are given already; give --seed or --seeds, once");
     command->seeded = true;
     command->many = many;
     if (many)
@@ -151,7 +150,7 @@ static bool take_seed(struct command *command, const char *word, const char *tex
 static bool take_trace(struct command *command, const char *word, const char *text)
 {
     if (command->trace)
-        return complain(word, "one page or frame is traced at a time; give it once");
+        return refuse(word, "one page or frame is traced at a time; give it once");
     return parse_trace(command, text) ||
            complain_value(word, text, "page:N or frame:N, N a whole number");
 }
@@ -161,7 +160,7 @@ static bool take_cpus(struct command *command, const char *word, const char *tex
     char wanted[96];
 
     if (command->cpu_count > 0)
-        return complain(word, "is given twice; give all numbers at once, such as 1,2,4,8");
+        return refuse(word, "is given twice; give all numbers at once, such as 1,2,4,8");
     snprintf(wanted, sizeof(wanted), "up to %u numbers from 1 to %u, such as 1,2,4,8", CPUS_MAX,
              SIM_ACCESSORS_MAX);
     return parse_cpus(command, text) || complain_value(word, text, wanted);
@@ -214,11 +213,11 @@ static bool take_option(struct command *command, int count, char *const words[],
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
 
     if (take_flag(command, name, length))
-        return value == NULL || complain(word, "takes no value");
+        return value == NULL || refuse(word, "takes no value");
     if (!takes_value(name, length))
-        return complain(word, "no such option; 'memman sim --help' lists them");
+        return refuse(word, "no such option; 'memman sim --help' lists them");
     if (value == NULL && *at + 1 == count)
-        return complain(word, "needs a value; 'memman sim --help' says which");
+        return refuse(word, "needs a value; 'memman sim --help' says which");
     return take_value(command, name, length, word, value != NULL ? value : words[++*at]);
 }
 
@@ -245,8 +244,8 @@ static bool fits_trace(const struct command *command)
     drawn.seed = command->first;
     sim_draw(&drawn);
     return command->trace_number < drawn.value[bound] ||
-           complain("--trace", "this world has %" PRIu64 " %s, numbered from 0", drawn.value[bound],
-                    command->trace_frame ? "frames" : "pages");
+           refuse("--trace", "this world has %" PRIu64 " %s, numbered from 0", drawn.value[bound],
+                  command->trace_frame ? "frames" : "pages");
 }
 
 /* What --cpus would not look at must not look as if it did. */
@@ -256,25 +255,24 @@ static bool fits_cpus(const struct command *command)
     uint64_t pages;
 
     if (command->trace || command->shrink || command->many)
-        return complain("--cpus",
-                        "predicts, it searches for nothing: it goes with neither --seeds, "
-                        "--trace nor --shrink");
+        return refuse("--cpus", "predicts, it searches for nothing: it goes with neither --seeds, "
+                                "--trace nor --shrink");
     if (command->faults != NULL)
-        return complain("--faults", "is not for --cpus, where no fault is injected; leave it out");
+        return refuse("--faults", "is not for --cpus, where no fault is injected; leave it out");
     for (unsigned option = 0; option < SIM_OPTION_COUNT; option++) {
         char word[40];
 
         snprintf(word, sizeof(word), "--%s", sim_option_table[option].name);
         if (options->given[option] && !scaling_reads((enum sim_option)option))
-            return complain(word, "is not for --cpus, which does not look at it; leave it out");
+            return refuse(word, "is not for --cpus, which does not look at it; leave it out");
     }
     for (uint32_t i = 0; i < command->cpu_count; i++) {
         pages = scaling_pages_needed(options, command->cpus[i]);
         if (pages > 0)
-            return complain("--pagefile",
-                            "too small for the memory of %u users; it must be "
-                            "%" PRIu64 "K or more",
-                            command->cpus[i], pages * (MM_PAGE_SIZE / 1024));
+            return refuse("--pagefile",
+                          "too small for the memory of %u users; it must be "
+                          "%" PRIu64 "K or more",
+                          command->cpus[i], pages * (MM_PAGE_SIZE / 1024));
     }
     return true;
 }
@@ -284,9 +282,9 @@ static bool fits_together(const struct command *command)
     if (command->cpu_count > 0)
         return fits_cpus(command);
     if (command->many && (command->trace || command->shrink))
-        return complain(command->trace ? "--trace" : "--shrink", "is for one world: give --seed");
+        return refuse(command->trace ? "--trace" : "--shrink", "is for one world: give --seed");
     if (command->trace && command->shrink)
-        return complain("--trace", "cannot go with --shrink; trace what --shrink leaves");
+        return refuse("--trace", "cannot go with --shrink; trace what --shrink leaves");
     return !command->trace || fits_trace(command);
 }
 
@@ -298,7 +296,7 @@ bool command_parse(struct command *ret_command, int count, char *const words[])
         if (ret_command->help)
             return true;
         if (strncmp(words[i], "--", 2) != 0 || words[i][2] == '\0')
-            return complain(words[i], "sim takes options only; 'memman sim --help' lists them");
+            return refuse(words[i], "sim takes options only; 'memman sim --help' lists them");
         if (!take_option(ret_command, count, words, &i))
             return false;
     }

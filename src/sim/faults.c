@@ -169,8 +169,8 @@ static void set_rates(struct faults *faults)
     faulty_set_growth(&faults->faulty, (uint32_t)sim_value(faults->sim, SIM_GROWTH_REFUSED));
 }
 
-static int create_ram(struct faults *faults, unsigned number, slot_number ready, slot_number slots,
-                      uint32_t queues)
+static int create_part(struct faults *faults, unsigned number, slot_number ready, slot_number slots,
+                       uint32_t queues)
 {
     int error = ram_create(slots, queues, &faults->ram[number]);
 
@@ -186,7 +186,7 @@ static int create_device(struct faults *faults, slot_number slots, uint32_t queu
 {
     uint64_t kind = sim_value(faults->sim, SIM_STORE);
     slot_number ready = faults->slots_ready, first = kind == 2 ? ready / 3 : ready;
-    int error = create_ram(faults, 0, first, slots, queues);
+    int error = create_part(faults, 0, first, slots, queues);
 
     faults->device = &faults->ram[0];
     if (error == 0 && kind == 1) {
@@ -195,7 +195,7 @@ static int create_device(struct faults *faults, slot_number slots, uint32_t queu
                                   &faults->compressed);
     } else if (error == 0 && kind == 2) {
         faults->device = &faults->joined;
-        error = create_ram(faults, 1, ready - first, slots, queues);
+        error = create_part(faults, 1, ready - first, slots, queues);
         if (error == 0)
             error = joined_create(faults->ram, 2, slots, queues, &faults->joined);
     }

@@ -170,7 +170,7 @@ static void access_main(void *argument)
     engine_leave(world->assembly.engine, user->number);
 }
 
-static void main_fiber(void *argument)
+static void scaling_main(void *argument)
 {
     struct scaling_world *world = argument;
     struct engine *engine = world->assembly.engine;
@@ -213,7 +213,7 @@ void scaling_run(const struct sim_options *options, uint32_t cpus, struct scalin
         snprintf(ret_scaling->text, sizeof(ret_scaling->text), "%s", strerror(-error));
         return;
     }
-    fibers_run(&fibers, main_fiber, &world, &result);
+    fibers_run(&fibers, scaling_main, &world, &result);
     if (result.outcome != FIBERS_DONE)
         snprintf(ret_scaling->text, sizeof(ret_scaling->text), "%.250s", result.text);
     ret_scaling->accesses = world.accesses * cpus;

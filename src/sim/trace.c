@@ -94,7 +94,7 @@ static const struct move_record *next_move(const struct trace *trace, const stru
 }
 
 /* A record is complete some points after its number was drawn: only what was printed is done with. */
-static void look_at_moves(struct trace *trace, struct sim *sim)
+static void take_moves(struct trace *trace, struct sim *sim)
 {
     const struct engine *engine = sim->assembly.engine;
     const struct move_record *record;
@@ -145,7 +145,7 @@ void trace_look(struct trace *trace, struct sim *sim)
     struct engine *engine = sim->assembly.engine;
     frame_number frame = trace->number;
 
-    look_at_moves(trace, sim);
+    take_moves(trace, sim);
     if (trace->of_frame) {
         look_at_words(trace, sim, frame);
     } else {
