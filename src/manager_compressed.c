@@ -37,7 +37,7 @@ static bool take_size(const char **text, uint64_t *ret_bytes)
 }
 
 /* Its parts; false: it is no such name. The budget is 0 where none is given. */
-static bool parse(const char *rest, struct compressed_name *ret_name)
+static bool compressed_parse(const char *rest, struct compressed_name *ret_name)
 {
     *ret_name = (struct compressed_name){.over = OVER_DEFAULT};
     if (rest != NULL && strncmp(rest, "budget=", 7) == 0) {
@@ -68,7 +68,7 @@ int manager_compressed_check(const char *rest, const struct mm_options *options,
                              struct mm_detail *ret_detail)
 {
     struct compressed_name name;
-    if (!parse(rest, &name)) {
+    if (!compressed_parse(rest, &name)) {
         manager_say(ret_detail,
                     "store 'compressed:%s' is unknown; compressed takes budget=SIZE[,over=STORE]",
                     rest);
@@ -96,13 +96,13 @@ int manager_compressed_check(const char *rest, const struct mm_options *options,
 uint64_t manager_compressed_frames(const char *rest, const struct mm_options *options)
 {
     struct compressed_name name;
-    return parse(rest, &name) ? budget_of(&name, options) : 0;
+    return compressed_parse(rest, &name) ? budget_of(&name, options) : 0;
 }
 
 const char *manager_compressed_over(const char *rest)
 {
     struct compressed_name name;
-    return parse(rest, &name) ? name.over : OVER_DEFAULT;
+    return compressed_parse(rest, &name) ? name.over : OVER_DEFAULT;
 }
 
 int manager_compressed_push(mm *manager, const char *rest, uint32_t queues,

@@ -43,7 +43,7 @@ static bool take_word(struct file_name *name)
     return false;
 }
 
-static int parse(const char *rest, struct file_name *ret_name, struct mm_detail *ret_detail)
+static int file_parse(const char *rest, struct file_name *ret_name, struct mm_detail *ret_detail)
 {
     *ret_name = (struct file_name){.way = FILE_WAY_AUTO};
     if (rest == NULL) {
@@ -71,14 +71,14 @@ int manager_file_check(const char *rest, const struct mm_options *options,
 {
     struct file_name name;
     (void)options;
-    return parse(rest, &name, ret_detail);
+    return file_parse(rest, &name, ret_detail);
 }
 
 int manager_file_push(mm *manager, const char *rest, uint32_t queues, struct mm_detail *ret_detail)
 {
     char text[sizeof(ret_detail->text)];
     struct file_name name;
-    int error = parse(rest, &name, ret_detail);
+    int error = file_parse(rest, &name, ret_detail);
     if (error != MM_OK) {
         return error;
     }

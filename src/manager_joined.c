@@ -31,7 +31,8 @@ static const char *find_end(const char *name)
     return plus == NULL ? name + strlen(name) : plus;
 }
 
-static int parse(const char *rest, struct joined_name *ret_name, struct mm_detail *ret_detail)
+static int joined_parse(const char *rest, struct joined_name *ret_name,
+                        struct mm_detail *ret_detail)
 {
     ret_name->count = 0;
     if (rest == NULL || *rest == '\0' || strlen(rest) >= NAME_BYTES_MAX) {
@@ -93,7 +94,7 @@ int manager_joined_check(const char *rest, const struct mm_options *options,
                          struct mm_detail *ret_detail)
 {
     struct joined_name name;
-    int error = parse(rest, &name, ret_detail);
+    int error = joined_parse(rest, &name, ret_detail);
     for (unsigned i = 0; error == MM_OK && i < name.count; i++) {
         struct mm_options share = share_of(options, &name, i);
         error = check_part(&share, ret_detail);
@@ -105,7 +106,7 @@ uint64_t manager_joined_memory(const char *rest, const struct mm_options *option
 {
     struct joined_name name;
     uint64_t sum = 0, grown = manager_store_grown(options);
-    if (parse(rest, &name, NULL) != MM_OK) {
+    if (joined_parse(rest, &name, NULL) != MM_OK) {
         return 0;
     }
     for (unsigned i = 0; i < name.count; i++) {
@@ -132,7 +133,7 @@ int manager_joined_push(mm *manager, const char *rest, uint32_t queues,
     slot_number slots = manager->slots;
     struct store parts[PARTS_MAX];
     struct joined_name name;
-    int error = parse(rest, &name, ret_detail);
+    int error = joined_parse(rest, &name, ret_detail);
     for (unsigned i = 0; error == MM_OK && i < name.count; i++) {
         struct mm_options share = share_of(&manager->options, &name, i);
         error = push_part(manager, &share, queues, ret_detail);

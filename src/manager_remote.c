@@ -37,7 +37,7 @@ static bool add_escaped(char *uri, const char *path)
 }
 
 /* The URI; false: the name has none. */
-static bool parse(const char *rest, char ret_uri[URI_BYTES])
+static bool remote_parse(const char *rest, char ret_uri[URI_BYTES])
 {
     if (rest == NULL || strlen(rest) >= URI_BYTES - 8) {
         return false;
@@ -55,10 +55,10 @@ int manager_remote_check(const char *rest, const struct mm_options *options,
                          struct mm_detail *ret_detail)
 {
     char uri[URI_BYTES];
-    if (parse(rest, uri) && options->pagefile_bytes == options->pagefile_max_bytes) {
+    if (remote_parse(rest, uri) && options->pagefile_bytes == options->pagefile_max_bytes) {
         return MM_OK;
     }
-    if (parse(rest, uri)) {
+    if (remote_parse(rest, uri)) {
         manager_say(ret_detail,
                     "store 'nbd:%.200s': what a server exports does not grow; give the page file "
                     "one size, or use another --store",
@@ -76,7 +76,7 @@ int manager_remote_push(mm *manager, const char *rest, uint32_t queues,
                         struct mm_detail *ret_detail)
 {
     char uri[URI_BYTES], text[sizeof(ret_detail->text)];
-    if (!parse(rest, uri)) {
+    if (!remote_parse(rest, uri)) {
         return MM_ERROR_OPTION;
     }
     struct remote_config config = {

@@ -26,7 +26,7 @@ static void uses_free(struct last_uses *uses)
     free(uses->place);
 }
 
-static bool uses_begin(struct last_uses *uses, uint32_t pages)
+static bool last_uses_begin(struct last_uses *uses, uint32_t pages)
 {
     *uses = (struct last_uses){.places = (size_t)pages * 2};
     uses->sum = calloc(uses->places + 1, sizeof(uses->sum[0]));
@@ -80,7 +80,7 @@ static uint32_t depth_of(const struct last_uses *uses, uint32_t page)
 }
 
 /* The depth it had, 0 at its first use; now it is 1. */
-static uint32_t page_use(struct last_uses *uses, uint32_t page)
+static uint32_t lru_use(struct last_uses *uses, uint32_t page)
 {
     uint32_t depth = 0;
     if (uses->used == uses->places) {
@@ -102,13 +102,13 @@ static uint32_t page_use(struct last_uses *uses, uint32_t page)
 bool curve_lru(const struct references *references, struct curve *ret_curve)
 {
     struct last_uses uses;
-    if (!uses_begin(&uses, references->pages) || !curve_begin(ret_curve, references, 1)) {
+    if (!last_uses_begin(&uses, references->pages) || !curve_begin(ret_curve, references, 1)) {
         uses_free(&uses);
         return false;
     }
     for (uint64_t i = 0; i < references->count; i++) {
         uint32_t page = reference_page(references->reference[i]);
-        uint32_t depth = page_use(&uses, page);
+        uint32_t depth = lru_use(&uses, page);
         curve_count(ret_curve, page, depth, reference_writes(references->reference[i]));
     }
     for (uint32_t page = 0; page < references->pages; page++) {

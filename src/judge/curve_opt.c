@@ -123,7 +123,7 @@ static uint64_t layer_exchange(struct layers *layers, uint32_t layer, uint64_t n
 }
 
 /* The layer it was in, 0 at its first use; now it is in the first. */
-static uint32_t page_use(struct layers *layers, uint64_t need, uint64_t now)
+static uint32_t opt_use(struct layers *layers, uint64_t need, uint64_t now)
 {
     uint32_t depth = layers->layer[page_of(need)];
     uint32_t hole = depth > 0 ? depth - 1 : layers->live++ / layers->width;
@@ -152,7 +152,7 @@ static void layers_run(struct layers *layers, const struct references *reference
 {
     for (uint64_t i = 0; i < references->count; i++) {
         uint32_t page = reference_page(references->reference[i]);
-        uint32_t depth = page_use(layers, use_after(next, i) << PAGE_BITS | page, i);
+        uint32_t depth = opt_use(layers, use_after(next, i) << PAGE_BITS | page, i);
         curve_count(curve, page, depth, reference_writes(references->reference[i]));
     }
     for (uint32_t page = 0; page < references->pages; page++) {

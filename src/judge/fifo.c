@@ -11,7 +11,7 @@
  */
 #include "judge/queues.h"
 
-enum { QUEUE_RESIDENT = 1, QUEUE_SECOND };
+enum { QUEUE_SECOND = QUEUE_RESIDENT + 1 };
 
 static void fifo_refer(struct queues *queues, uint32_t page, bool write)
 {

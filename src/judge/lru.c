@@ -3,8 +3,6 @@
  */
 #include "judge/queues.h"
 
-enum { QUEUE_RESIDENT = 1 };
-
 static void lru_refer(struct queues *queues, uint32_t page, bool write)
 {
     if (queues->of[page] == QUEUE_RESIDENT) {

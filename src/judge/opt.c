@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { QUEUE_RESIDENT = 1, QUEUE_LAST_USED };
+enum { QUEUE_LAST_USED = QUEUE_RESIDENT + 1 };
 
 #define LEVELS_MAX 6u
 

@@ -9,8 +9,9 @@
 
 #include "judge/judge.h"
 
-#define QUEUE_NONE 0u
-#define QUEUES     6u
+#define QUEUE_NONE     0u
+#define QUEUE_RESIDENT 1u /* where a policy calls it so */
+#define QUEUES         6u
 
 #define PAGE_SEEN  1u /* was touched */
 #define PAGE_DIRTY 2u /* is not as it was written out or read in */

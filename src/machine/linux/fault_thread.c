@@ -53,7 +53,8 @@ static void send_signal(pid_t tid, int signal, uint64_t address)
  * then. A thread that blocks or ignores it, or waits inside a system call, would come back for
  * ever: it gets the poison's SIGBUS or EFAULT.
  */
-static void violate(struct linux_machine *machine, pid_t tid, uint64_t address, page_number page)
+static void violate_or_retry(struct linux_machine *machine, pid_t tid, uint64_t address,
+                             page_number page)
 {
     uint64_t who = (uint64_t)(uint32_t)tid << 32 | page;
 
@@ -88,7 +89,7 @@ static void serve(struct linux_machine *machine, const struct uffd_msg *message)
                                   (message->arg.pagefault.flags & write_flags) != 0);
     machine->entry.thread_leave(machine->entry.context, thread);
     if (result == FAULT_ACCESS_VIOLATION)
-        violate(machine, tid, address, page);
+        violate_or_retry(machine, tid, address, page);
     else if (result == FAULT_IN_PAGE_ERROR && !machine->features.poison)
         send_signal(tid, SIGBUS, address);
     linux_wake(machine, page);
