@@ -6,8 +6,8 @@
  * or the bug's time is over: then it survives, and this program ends with 1. A killer counts only
  * if it passes with no bug alive, which is seen first; how long that takes says when it hangs. One
  * that seems to hang runs once more without the bug, at once, and then with it, for three times as
- * long as the one took at least: only if it hangs again does the hang count. Else the machine is slow
- * just now, and the killer is asked again, with more time.
+ * long as the one took at least, and what it does then counts. If it does not pass without the bug
+ * either, the machine is slow just now, and the killer is asked again, with more time.
  *
  * A killer made with cmocka ends itself at the first check that fails: to this program it dies then.
  * A few children at a time, each in a process group of its own. One thread, no shared state.
@@ -192,7 +192,7 @@ static _Noreturn void become_killer(const struct job *job, const struct killer *
     _exit(126);
 }
 
-/* The next killer; its limit is five times as long as it takes when all is well. */
+/* The next killer; its limit is three times as long as it takes when all is well. */
 static void job_turn(struct job *job)
 {
     const struct health *health;
@@ -200,7 +200,7 @@ static void job_turn(struct job *job)
 
     job->killer = job->order[job->next++];
     health = &healths[job->killer];
-    job->limit_s = health->known ? MAX_OF(5.0, 2.0 + 5 * health->seconds) : HEALTHY_S;
+    job->limit_s = health->known ? MAX_OF(3.0, 2.0 + 3 * health->seconds) : HEALTHY_S;
     job->last = job->limit_s > left_s;
     job->limit_s = MIN_OF(job->limit_s, left_s);
 }
@@ -220,36 +220,32 @@ static void job_begin(struct job *job)
     setpgid(job->child, job->child);
 }
 
-/* The killer seemed to hang, and has run again, without the bug or with it. */
-static void job_judge_doubt(struct job *job, int status, bool hung)
+/* The killer seemed to hang, and has run again without the bug. */
+static void job_judge_doubt(struct job *job, bool well)
 {
     double took_s = now_s() - job->begin_s;
     struct health *health = &healths[job->killer];
 
-    if (job->doubt == WITHOUT_BUG && !hung && status == 0) {
-        job->limit_s = MAX_OF(job->limit_s, 3 * took_s); /* the machine may have become slow */
-        job->doubt = ONCE_MORE;
-        return;
-    }
-    if (job->doubt == ONCE_MORE && hung)
-        job->how = "hangs";
-    job->doubt = SURE;
     health->seconds = MAX_OF(health->seconds, took_s);
-    job->next -= job->how == NULL; /* its turn again, with more time */
+    job->limit_s = MAX_OF(job->limit_s, 3 * took_s); /* the machine may have become slow */
+    job->doubt = well ? ONCE_MORE : SURE;
+    job->next -= !well; /* its turn again, with more time */
 }
 
 /* The child ended, or had to be ended. */
 static void job_judge(struct job *job, int status, bool hung)
 {
     const struct killer *killer = &killers[job->killer];
+    bool sure = job->mutant == MUTANT_NONE || job->doubt == ONCE_MORE;
 
     job->child = 0;
-    if (job->doubt != SURE) {
-        job_judge_doubt(job, status, hung);
+    if (job->doubt == WITHOUT_BUG) {
+        job_judge_doubt(job, !hung && status == 0);
         return;
     }
+    job->doubt = SURE;
     job->spent_s += now_s() - job->begin_s;
-    if (hung && job->mutant == MUTANT_NONE)
+    if (hung && sure)
         job->how = "hangs";
     else if (hung && job->last)
         job->next = job->count; /* its time is over, whatever this killer would have said */
