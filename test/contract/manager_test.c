@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #ifdef MM_SANITIZED
-#define CREATIONS     50u /* each takes five times as long; what leaks does so each time */
+#define CREATIONS     25u /* each takes five times as long; what leaks does so each time */
 #define ENDED_THREADS 250u
 #else
 #define CREATIONS     200u

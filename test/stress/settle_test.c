@@ -22,7 +22,7 @@
 #define SMALL_PAGES  (FRAMES / 2)
 #define THREADS      4u
 #define STEP_NS      250000000u
-#define STORM_STEPS  6u
+#define STORM_STEPS  3u
 #define SETTLE_STEPS 20u /* five seconds */
 #define QUIET_STEPS  4u
 
