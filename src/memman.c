@@ -128,7 +128,7 @@ static slot_number growth_step(const struct mm_options *options)
 static uint32_t standby_percent(const struct mm_options *o)
 {
     uint32_t wanted = policy_find(o->policy)->standby_percent;
-    return wanted > 0 ? wanted : o->machine == MM_MACHINE_LINUX ? 25 : 12;
+    return wanted > 0 ? wanted : o->machine == MM_MACHINE_LINUX ? 25 : 20;
 }
 
 static struct engine_config engine_options(const mm *manager)

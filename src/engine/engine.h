@@ -26,6 +26,7 @@
 #define READ_RUN_MAX       256 /* pages that one read brings */
 #define WRITE_RUN_MAX      256 /* pages that one write takes */
 #define REGION_PTES_MAX    512
+#define LOOK_MAX           4096 /* pages that are looked at together; of a region at least */
 #define LIST_COLOURS_MAX   256
 #define ERRORS_MAX         64   /* in-page errors that are remembered */
 #define AHEAD_REQUESTS     32   /* ranges that wait to be read ahead */
@@ -111,14 +112,14 @@ struct trim_batch {
     uint32_t generations[BATCH_MAX]; /* of the frames; a reference keeps the owner */
 };
 
-/* The resident pages of one region, as the policy sees them. */
+/* The resident pages of some regions, region by region, as the policy sees them. */
 struct candidates {
     uint32_t count;
-    page_number pages[REGION_PTES_MAX];
-    uint8_t registers[REGION_PTES_MAX];
-    bool accessed[REGION_PTES_MAX];
-    bool modified[REGION_PTES_MAX];
-    bool victim[REGION_PTES_MAX];
+    page_number pages[LOOK_MAX];
+    uint8_t registers[LOOK_MAX];
+    bool accessed[LOOK_MAX];
+    bool modified[LOOK_MAX];
+    bool victim[LOOK_MAX];
 };
 
 /* Pages on their way to their slots. */

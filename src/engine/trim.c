@@ -1,7 +1,8 @@
 /*
  * trim.c - the trimmer: takes pages from the working set, in batches with one flush.
  *
- * Three steps, so that no lock is held across the flush. First, region by region, PTEs become
+ * The pages of some regions are looked at, the policy chooses among all of them, and what it wants
+ * goes in three steps, so that no lock is held across the flush. First, region by region, PTEs become
  * transition and the frames are referenced ("being trimmed", on no list). Then the whole batch is
  * unmapped. Then each frame is let go: clean to standby, dirty to modified - unless somebody has
  * rescued it meanwhile, which needs no cooperation: the rescuer simply makes it active, and the
@@ -201,42 +202,74 @@ void trim_finish(struct engine *engine, struct thread *self, struct trim_batch *
     }
 }
 
-/* Accessed bits are taken in the first pass of a trim; those that follow are the same look. */
-static void find_candidates(struct engine *engine, uint32_t region, unsigned pass,
-                            struct candidates *ret)
+/*
+ * The resident pages of a region join those that are looked at. Accessed bits are taken in the
+ * first pass of a trim; those that follow are the same look.
+ */
+static void look_at_region(struct engine *engine, struct thread *self, uint32_t region,
+                           unsigned pass, struct candidates *found)
 {
     page_number first = region << engine->region_shift;
     page_number end = MIN_OF(first + engine->config.region_ptes, engine->config.pages);
+    uint32_t before = found->count;
+    region_lock(engine, self, first);
     bool any_pins = !MUTANT(TRIM_TAKES_PINNED) &&
                     PFN_FIELD(engine, pinned) != 0; /* pins change under the region lock */
-    ret->count = 0;
     for (page_number page = first; page < end; page++) {
         pte_word word = pte_load(&engine->ptes[page]);
         if (pte_form(word) == PTE_VALID &&
             !(any_pins && pfn_pins(pfn_load(frame_pfn(engine, pte_frame(word)))) > 0)) {
-            ret->pages[ret->count] = page;
-            ret->registers[ret->count] = pte_register(word);
-            ret->accessed[ret->count] = false;
-            ret->modified[ret->count] = (word & PTE_BIT_DIRTY) != 0;
-            ret->victim[ret->count] = false;
-            ret->count++;
+            found->pages[found->count] = page;
+            found->registers[found->count] = pte_register(word);
+            found->accessed[found->count] = false;
+            found->modified[found->count] = (word & PTE_BIT_DIRTY) != 0;
+            found->count++;
         }
     }
-    if (pass == 0 && engine->machine.ops->sample_accessed != NULL && ret->count > 0) {
-        engine->machine.ops->sample_accessed(engine->machine.self, ret->count, ret->pages,
-                                             ret->accessed);
+    if (pass == 0 && engine->machine.ops->sample_accessed != NULL && found->count > before) {
+        engine->machine.ops->sample_accessed(engine->machine.self, found->count - before,
+                                             &found->pages[before], &found->accessed[before]);
     }
+    region_unlock(engine, self, first);
 }
 
-/* One look at one region; adds at most `wanted` pages to the batch. Returns how many. */
-static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t region,
-                            uint32_t wanted, unsigned pass, struct trim_batch *batch)
+/*
+ * What was wished for some pages of one region is done, as far as they are still resident: nothing
+ * was locked between the look and this. The batch grows to `limit` at most.
+ */
+static void take_from_region(struct engine *engine, struct thread *self, uint32_t begin,
+                             uint32_t end, uint32_t limit, struct trim_batch *batch)
 {
     struct candidates *found = &self->scratch->trim.found;
-    page_number first = region << engine->region_shift;
-    uint32_t before = batch->count;
-    region_lock(engine, self, first);
-    find_candidates(engine, region, pass, found);
+    region_lock(engine, self, found->pages[begin]);
+    for (uint32_t i = begin; i < end; i++) {
+        if (found->victim[i]) {
+            pfn_prefetch(frame_pfn(engine, pte_frame(pte_load(&engine->ptes[found->pages[i]]))));
+        }
+    }
+    for (uint32_t i = begin; i < end; i++) {
+        pte *entry = &engine->ptes[found->pages[i]];
+        pte_word word = pte_load(entry);
+        if (pte_form(word) != PTE_VALID && !MUTANT(TRIM_BELIEVES_ITS_LOOK)) {
+            continue; /* another trimmer's, or decommitted */
+        }
+        if (found->victim[i] && batch->count < limit &&
+            trim_detach(engine, self, found->pages[i], batch)) {
+            continue;
+        }
+        if (pte_register(word) != found->registers[i] && !MUTANT(TRIM_FORGETS_ITS_LOOK)) {
+            pte_store(entry, pte_with_register(word, found->registers[i]));
+        }
+    }
+    region_unlock(engine, self, found->pages[begin]);
+}
+
+/* Of all that were looked at, at most `wanted` pages go to the batch. Returns how many. */
+static uint32_t take_lowest(struct engine *engine, struct thread *self, uint32_t wanted,
+                            unsigned pass, struct trim_batch *batch)
+{
+    struct candidates *found = &self->scratch->trim.found;
+    uint32_t before = batch->count, end;
     engine->policy->choose(&(struct policy_look){.count = found->count,
                                                  .wanted = wanted,
                                                  .pass = pass,
@@ -244,22 +277,14 @@ static uint32_t trim_region(struct engine *engine, struct thread *self, uint32_t
                                                  .accessed = found->accessed,
                                                  .modified = found->modified,
                                                  .ret_victim = found->victim});
-    for (uint32_t i = 0; i < found->count; i++) {
-        if (found->victim[i]) {
-            pfn_prefetch(frame_pfn(engine, pte_frame(pte_load(&engine->ptes[found->pages[i]]))));
+    for (uint32_t begin = 0; begin < found->count; begin = end) {
+        uint32_t region = found->pages[begin] >> engine->region_shift;
+        end = begin + 1;
+        while (end < found->count && found->pages[end] >> engine->region_shift == region) {
+            end++;
         }
+        take_from_region(engine, self, begin, end, before + wanted, batch);
     }
-    for (uint32_t i = 0; i < found->count; i++) {
-        pte *entry = &engine->ptes[found->pages[i]];
-        if (found->victim[i] && batch->count - before < wanted &&
-            trim_detach(engine, self, found->pages[i], batch)) {
-            continue;
-        }
-        if (!MUTANT(TRIM_FORGETS_ITS_LOOK)) {
-            pte_store(entry, pte_with_register(pte_load(entry), found->registers[i]));
-        }
-    }
-    region_unlock(engine, self, first);
     trim_batch_count(engine, batch);
     return batch->count - before;
 }
@@ -288,6 +313,38 @@ static uint32_t next_region(struct engine *engine, struct thread *self, bool nea
     return (region_colour(engine, region) & (set.step - 1)) == set.first ? region : UINT32_MAX;
 }
 
+/*
+ * The oldest page of one region may be in use, and those of the next all forgotten. So regions are
+ * looked at together until there are so many times as many pages as are wanted: in a small memory
+ * that is all of it. Without accessed bits age says little, and what goes should lie together: a
+ * stretch is unmapped as one (docs/decisions/0008-unmap-neighbourhoods.md).
+ */
+#define LOOKS_FOR_ONE 16
+_Static_assert(LOOK_MAX >= REGION_PTES_MAX, "any region can be looked at");
+
+static uint32_t pages_to_look_at(const struct engine *engine, uint32_t wanted)
+{
+    bool together = engine->machine.ops->sample_accessed != NULL && !MUTANT(TRIM_LOOKS_NO_FURTHER);
+    return together ? MIN_OF(wanted, LOOK_MAX / LOOKS_FOR_ONE) * LOOKS_FOR_ONE : 1;
+}
+
+/* Regions in turn, until there are enough pages or `*turns` are over. How many pages. */
+static uint32_t look_at_regions(struct engine *engine, struct thread *self, uint32_t enough,
+                                bool near, unsigned pass, uint32_t *turns)
+{
+    struct candidates *found = &self->scratch->trim.found;
+    found->count = 0;
+    while (*turns > 0 && found->count < enough &&
+           found->count + engine->config.region_ptes <= LOOK_MAX) {
+        uint32_t region = next_region(engine, self, near);
+        --*turns;
+        if (region != UINT32_MAX && PFN_FIELD(&engine->regions[region], resident) > 0) {
+            look_at_region(engine, self, region, pass, found);
+        }
+    }
+    return found->count;
+}
+
 /* Look at every region once in each pass until there is enough. Returns whether to go on. */
 static bool trim_passes(struct engine *engine, struct thread *self, uint32_t wanted, bool near,
                         uint32_t *taken)
@@ -295,14 +352,13 @@ static bool trim_passes(struct engine *engine, struct thread *self, uint32_t wan
     struct trim_batch *batch = &self->scratch->trim.batch;
     bool on = true, any = true;
     for (unsigned pass = 0; pass <= POLICY_PASS_LAST && on && any; pass++) {
+        uint32_t turns = engine->region_count;
         any = false;
-        for (uint32_t i = 0; i < engine->region_count && *taken < wanted && on; i++) {
-            uint32_t region = next_region(engine, self, near);
-            if (region != UINT32_MAX && PFN_FIELD(&engine->regions[region], resident) > 0) {
+        while (turns > 0 && *taken < wanted && on) {
+            uint32_t now = MIN_OF(wanted - *taken, engine->config.trim_batch - batch->count);
+            if (look_at_regions(engine, self, pages_to_look_at(engine, now), near, pass, &turns)) {
                 any = true;
-                uint32_t room = engine->config.trim_batch - batch->count;
-                *taken +=
-                    trim_region(engine, self, region, MIN_OF(wanted - *taken, room), pass, batch);
+                *taken += take_lowest(engine, self, now, pass, batch);
                 on = flush_full(engine, self, batch);
             }
         }

@@ -17,16 +17,18 @@
 
 enum { ACTIVE = 1, STANDBY, MODIFIED };
 
-/* As the manager chooses. */
-#define REGION_PTES 256u
-#define WRITE_BATCH 256u
-#define BATCH_MAX   512u
+/* As the manager and the trimmer choose. */
+#define REGION_PTES   256u
+#define WRITE_BATCH   256u
+#define BATCH_MAX     512u
+#define LOOKS_FOR_ONE 16u
+#define LOOK_MAX      4096u
 
 struct model {
     struct queues queues; /* of active pages the order means nothing */
     const struct policy *policy;
     uint32_t free; /* frames */
-    uint32_t regions, region_ptes, trim_batch, write_batch, standby_percent;
+    uint32_t regions, region_ptes, trim_batch, write_batch, look_max, standby_percent;
     bool unaccessed;
     uint8_t *registers; /* of each page */
     uint32_t *resident; /* active pages of each region */
@@ -60,65 +62,87 @@ static bool trim_needed(const struct model *model)
            (goal >= model->trim_batch || goal > target_frames(model) / 2 || model->waiters > 0);
 }
 
-static uint32_t find_candidates(struct model *model, uint32_t region, unsigned pass,
-                                uint32_t ret_pages[], uint8_t ret_registers[], bool ret_accessed[],
-                                bool ret_modified[])
+/* Pages that are looked at together. */
+struct look {
+    uint32_t count, pages[LOOK_MAX];
+    uint8_t registers[LOOK_MAX];
+    bool accessed[LOOK_MAX], modified[LOOK_MAX], victim[LOOK_MAX];
+};
+
+static void look_at_region(struct model *model, uint32_t region, unsigned pass, struct look *look)
 {
-    uint32_t first = region * model->region_ptes, count = 0;
+    uint32_t first = region * model->region_ptes;
     uint32_t end = MIN_OF(first + model->region_ptes, model->queues.pages);
     for (uint32_t page = first; page < end; page++) {
         uint8_t flags = model->queues.flags[page];
         if (model->queues.of[page] == ACTIVE) {
-            ret_pages[count] = page;
-            ret_registers[count] = model->registers[page];
-            ret_accessed[count] = pass == 0 && (flags & PAGE_BIT) && !model->unaccessed;
-            ret_modified[count] = (flags & PAGE_DIRTY) != 0;
-            count++;
+            look->pages[look->count] = page;
+            look->registers[look->count] = model->registers[page];
+            look->accessed[look->count] = pass == 0 && (flags & PAGE_BIT) && !model->unaccessed;
+            look->modified[look->count] = (flags & PAGE_DIRTY) != 0;
+            look->count++;
             if (pass == 0) {
                 model->queues.flags[page] = flags & (uint8_t)~PAGE_BIT;
             }
         }
     }
-    return count;
 }
 
-static uint32_t trim_region(struct model *model, uint32_t region, uint32_t wanted, unsigned pass)
+/* Regions in turn, until there are enough pages or the turns are over. */
+static void look_at_regions(struct model *model, uint32_t enough, unsigned pass, uint32_t *turns,
+                            struct look *ret)
 {
-    uint32_t pages[REGION_PTES], taken = 0;
-    uint8_t registers[REGION_PTES];
-    bool accessed[REGION_PTES], modified[REGION_PTES], victim[REGION_PTES];
-    uint32_t count = find_candidates(model, region, pass, pages, registers, accessed, modified);
-    model->policy->choose(&(struct policy_look){.count = count,
+    ret->count = 0;
+    while (*turns > 0 && ret->count < enough && ret->count + model->region_ptes <= LOOK_MAX) {
+        uint32_t region = model->hand;
+        model->hand = (model->hand + 1) % model->regions;
+        --*turns;
+        if (model->resident[region] > 0) {
+            look_at_region(model, region, pass, ret);
+        }
+    }
+}
+
+static uint32_t take_lowest(struct model *model, uint32_t wanted, unsigned pass, struct look *look)
+{
+    uint32_t taken = 0;
+    model->policy->choose(&(struct policy_look){.count = look->count,
                                                 .wanted = wanted,
                                                 .pass = pass,
-                                                .registers = registers,
-                                                .accessed = accessed,
-                                                .modified = modified,
-                                                .ret_victim = victim});
-    model->queues.verdict.looks += count;
-    for (uint32_t i = 0; i < count; i++) {
-        model->registers[pages[i]] = registers[i];
-        if (victim[i] && taken < wanted) {
-            queue_move(&model->queues, pages[i], modified[i] ? MODIFIED : STANDBY);
-            model->resident[region]--;
+                                                .registers = look->registers,
+                                                .accessed = look->accessed,
+                                                .modified = look->modified,
+                                                .ret_victim = look->victim});
+    model->queues.verdict.looks += look->count;
+    for (uint32_t i = 0; i < look->count; i++) {
+        uint32_t page = look->pages[i];
+        model->registers[page] = look->registers[i];
+        if (look->victim[i] && taken < wanted) {
+            queue_move(&model->queues, page, look->modified[i] ? MODIFIED : STANDBY);
+            model->resident[page / model->region_ptes]--;
             taken++;
         }
     }
     return taken;
 }
 
-/* All passes are one look; a batch at most comes from one region. */
+/* Without accessed bits one region after another. */
+static uint32_t pages_to_look_at(const struct model *model, uint32_t wanted)
+{
+    return model->unaccessed ? 1 : MIN_OF(wanted * LOOKS_FOR_ONE, model->look_max);
+}
+
+/* All passes are one look. */
 static void trim_round(struct model *model)
 {
+    struct look look;
     uint32_t wanted = trim_goal(model), taken = 0;
     for (unsigned pass = 0; pass <= POLICY_PASS_LAST; pass++) {
-        for (uint32_t i = 0; i < model->regions && taken < wanted; i++) {
-            uint32_t region = model->hand;
-            model->hand = (model->hand + 1) % model->regions;
-            if (model->resident[region] > 0) {
-                uint32_t room = model->trim_batch - taken % model->trim_batch;
-                taken += trim_region(model, region, MIN_OF(wanted - taken, room), pass);
-            }
+        uint32_t turns = model->regions;
+        while (turns > 0 && taken < wanted) {
+            uint32_t now = MIN_OF(wanted - taken, model->trim_batch - taken % model->trim_batch);
+            look_at_regions(model, pages_to_look_at(model, now), pass, &turns, &look);
+            taken += take_lowest(model, now, pass, &look);
         }
     }
 }
@@ -206,13 +230,14 @@ static uint32_t scaled(uint32_t count, const struct judge_setup *setup)
 static void model_configure(struct model *model, const struct references *references,
                             const struct judge_setup *setup)
 {
-    uint32_t of_machine = setup->unaccessed ? 25 : 12, of_policy = model->policy->standby_percent;
+    uint32_t of_machine = setup->unaccessed ? 25 : 20, of_policy = model->policy->standby_percent;
     model->free = setup->frames;
     model->unaccessed = setup->unaccessed;
     model->region_ptes = scaled(REGION_PTES, setup);
     model->regions = references->pages / model->region_ptes + 1;
     model->trim_batch = MAX_OF(1, MIN_OF(scaled(BATCH_MAX, setup), setup->frames / 16));
     model->write_batch = scaled(WRITE_BATCH, setup);
+    model->look_max = scaled(LOOK_MAX, setup);
     model->standby_percent = of_policy > 0 ? of_policy : of_machine;
 }
 

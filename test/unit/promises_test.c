@@ -153,6 +153,67 @@ static void a_use_between_two_looks_is_seen(void **state)
     rig_end(&rig);
 }
 
+/* As old as the register says; what was used before is not seen any more. */
+static void set_register(struct rig *rig, page_number page, uint8_t value)
+{
+    bool accessed;
+    pte *entry = &rig->engine->ptes[page];
+
+    rig->machine.ops->sample_accessed(rig->machine.self, 1, &page, &accessed);
+    pte_store(entry, pte_with_register(pte_load(entry), value));
+}
+
+/* Both regions have pages that might go; those that go are the oldest of both. */
+static void the_oldest_of_all_regions_go(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.policy = &policy_aging, .region_ptes = 8});
+    for (page_number page = 0; page < 16; page++) {
+        rig_fill(&rig, 0, page, page + 1);
+        set_register(&rig, page, page < 8 ? 0x20 : page % 2 ? 0x04 : 0x3F);
+    }
+    assert_int_equal(trim_pages(rig.engine, rig_thread(&rig, TRIMMER), 4), 4);
+    for (page_number page = 0; page < 16; page++) {
+        bool oldest = page > 8 && page % 2 != 0;
+        assert_int_equal(rig_form(&rig, page), oldest ? PTE_TRANSITION : PTE_VALID);
+    }
+    rig_end(&rig);
+}
+
+static struct rig *meddled;
+
+/* Wants the page that has just lost its frame, and one of another region. */
+static uint32_t meddling_choose(const struct policy_look *look)
+{
+    for (uint32_t i = 0; i < look->count; i++)
+        look->ret_victim[i] = i == 0 || i == look->count - 1;
+    if (rig_form(meddled, 0) == PTE_VALID)
+        rig_page_out(meddled, 0);
+    return 2;
+}
+
+/* Between a look and what follows from it nothing is locked. */
+static void a_page_may_go_between_look_and_choice(void **state)
+{
+    static const struct policy meddling = {"meddling", "takes one itself", .birth = watching_birth,
+                                           .choose = meddling_choose};
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.policy = &meddling, .region_ptes = 8});
+    meddled = &rig;
+    for (page_number page = 0; page < 12; page++)
+        rig_fill(&rig, 0, page, page + 1);
+    assert_int_equal(trim_pages(rig.engine, rig_thread(&rig, TRIMMER_2), 2), 2);
+    assert_int_equal(rig_form(&rig, 0), PTE_PAGE_FILE);
+    assert_int_equal(rig_form(&rig, 11), PTE_TRANSITION);
+    for (page_number page = 0; page < 12; page++)
+        rig_expect(&rig, 0, page, page + 1);
+    rig_end(&rig);
+}
+
 /* ---- a commit that is refused ---------------------------------------------------------------- */
 
 /* A machine with rights, which refuses one call. */
@@ -358,6 +419,8 @@ int main(void)
         cmocka_unit_test(a_new_owner_is_a_new_generation),
         cmocka_unit_test(a_look_is_remembered),
         cmocka_unit_test(a_use_between_two_looks_is_seen),
+        cmocka_unit_test(the_oldest_of_all_regions_go),
+        cmocka_unit_test(a_page_may_go_between_look_and_choice),
         cmocka_unit_test(a_refused_commit_changes_nothing),
         cmocka_unit_test(regions_are_read_in_one_moment),
         cmocka_unit_test(a_right_taken_away_is_gone_at_once),
