@@ -86,6 +86,10 @@ const struct option_info option_table[OPTION_COUNT] = {
                               "page file; 0: none (default: 0)"},
     [OPTION_FAULT_HANDLERS] = {"fault-handlers", OPTION_NUMBER, 1, 64, NULL, NULL, NULL,
                                "threads that take faults, with --faults thread (default: 2)"},
+    [OPTION_STANDBY] = {"standby", OPTION_NUMBER, 1, 90, NULL, NULL, NULL,
+                        "percent of the frames that trimming keeps available, with\n"
+                        "pages that can come back (default: 20 on soft, 25 on linux,\n"
+                        "50 for segfifo)"},
     [OPTION_TRIM_BATCH] = {"trim-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
                            "pages per unmap (default: 512, at most a 16th of the frames)"},
     [OPTION_WRITE_BATCH] = {"write-batch", OPTION_NUMBER, 1, 512, NULL, NULL, NULL,
@@ -167,6 +171,7 @@ const struct option_info option_table[OPTION_COUNT] = {
     X(OPTION_ZEROERS, zeroers)                                                                     \
     X(OPTION_DEFRAGMENTERS, defragmenters)                                                         \
     X(OPTION_FAULT_HANDLERS, fault_handlers)                                                       \
+    X(OPTION_STANDBY, standby_percent)                                                             \
     X(OPTION_TRIM_BATCH, trim_batch)                                                               \
     X(OPTION_WRITE_BATCH, write_batch)                                                             \
     X(OPTION_REGION_PTES, region_ptes)                                                             \

@@ -102,14 +102,15 @@ struct mm_options {
     uint32_t trimmers; /* worker threads of each kind */
     uint32_t writers;
     uint32_t zeroers;
-    uint32_t defragmenters;  /* 0: none; each takes 1 MiB */
-    uint32_t fault_handlers; /* MM_FAULTS_THREAD only */
-    uint32_t trim_batch;     /* pages per unmap */
-    uint32_t write_batch;    /* pages per round of the modified writer */
-    uint32_t region_ptes;    /* PTEs under one lock, a power of two */
-    uint32_t frame_cache;    /* free frames kept per thread; 0: off */
-    uint32_t fault_around;   /* pages looked at around a transition fault; 1: off */
-    uint32_t prefetch;       /* pages that a worker reads ahead of a stream at once; 0: off */
+    uint32_t defragmenters;   /* 0: none; each takes 1 MiB */
+    uint32_t fault_handlers;  /* MM_FAULTS_THREAD only */
+    uint32_t standby_percent; /* of the frames that trimming keeps available; up to 90 */
+    uint32_t trim_batch;      /* pages per unmap */
+    uint32_t write_batch;     /* pages per round of the modified writer */
+    uint32_t region_ptes;     /* PTEs under one lock, a power of two */
+    uint32_t frame_cache;     /* free frames kept per thread; 0: off */
+    uint32_t fault_around;    /* pages looked at around a transition fault; 1: off */
+    uint32_t prefetch;        /* pages that a worker reads ahead of a stream at once; 0: off */
     uint32_t read_cluster;   /* pages that one read may bring where faults are sequential; 1: off */
     uint32_t transfer_batch; /* Linux machine: pages whose content one system call moves */
     uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */

@@ -57,6 +57,7 @@ void mm_options_init(struct mm_options *options)
         .writers = 1,
         .zeroers = 1,
         .fault_handlers = 2,
+        .standby_percent = MM_DEFAULT_COUNT,
         .trim_batch = MM_DEFAULT_COUNT,
         .write_batch = 256,
         .region_ptes = 256,
@@ -133,7 +134,9 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("tlb_entries", o->tlb_entries, 0, 1u << 20, ret_detail)) {
         return false;
     }
-    if ((o->trim_batch != MM_DEFAULT_COUNT &&
+    if ((o->standby_percent != MM_DEFAULT_COUNT &&
+         !in_range("standby_percent", o->standby_percent, 1, 90, ret_detail)) ||
+        (o->trim_batch != MM_DEFAULT_COUNT &&
          !in_range("trim_batch", o->trim_batch, 1, BATCH_MAX, ret_detail)) ||
         (o->frame_cache != MM_DEFAULT_COUNT &&
          !in_range("frame_cache", o->frame_cache, 0, FRAME_CACHE_MAX - 1, ret_detail)) ||
@@ -226,12 +229,22 @@ static uint32_t default_colours(uint64_t frames)
     return colours;
 }
 
+/* What a policy wants goes before what suits the machine. */
+static uint32_t default_standby(const struct mm_options *o)
+{
+    uint32_t wanted = policy_find(o->policy)->standby_percent;
+    return wanted > 0 ? wanted : o->machine == MM_MACHINE_LINUX ? 25 : 20;
+}
+
 void manager_resolve_for(struct mm_options *o)
 {
     uint64_t frames = manager_frames(o);
     if (o->policy == NULL) {
         /* Without accessed bits the register says nothing; whole neighbourhoods go with one flush. */
         o->policy = o->machine == MM_MACHINE_LINUX ? policy_fifo.name : policy_aging.name;
+    }
+    if (o->standby_percent == MM_DEFAULT_COUNT) {
+        o->standby_percent = default_standby(o);
     }
     if (o->trim_batch == MM_DEFAULT_COUNT) {
         o->trim_batch = (uint32_t)MAX_OF(1, MIN_OF(BATCH_MAX, frames / 16));

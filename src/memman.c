@@ -124,13 +124,6 @@ static slot_number growth_step(const struct mm_options *options)
     return (slot_number)MIN_OF(way / 8 + 1, GROWTH_STEP_MAX);
 }
 
-/* What a policy wants goes before what suits the machine. */
-static uint32_t standby_percent(const struct mm_options *o)
-{
-    uint32_t wanted = policy_find(o->policy)->standby_percent;
-    return wanted > 0 ? wanted : o->machine == MM_MACHINE_LINUX ? 25 : 20;
-}
-
 static struct engine_config engine_options(const mm *manager)
 {
     const struct mm_options *o = &manager->options;
@@ -156,7 +149,7 @@ static struct engine_config engine_options(const mm *manager)
         .fault_around = o->fault_around,
         .read_cluster = o->read_cluster,
         .prefetch = o->prefetch,
-        .standby_percent = standby_percent(o),
+        .standby_percent = o->standby_percent,
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,
         .dirty_bit = o->dirty_bit,

@@ -204,6 +204,17 @@ static bool machine_set(void *target, const char *value)
     return on_linux || strcmp(value, "soft") == 0;
 }
 
+static bool standby_set(void *target, const char *value)
+{
+    uint64_t percent;
+
+    if (!number_parse(value, &percent) || percent == 0 || percent > 90) {
+        return false;
+    }
+    ((struct request *)target)->judging.standby_percent = (uint32_t)percent;
+    return true;
+}
+
 static bool csv_set(void *target, const char *value)
 {
     ((struct request *)target)->csv = value;
@@ -229,6 +240,7 @@ static const struct setting judge_settings[] = {
     {"curve", 0, NULL, curve_set},
     {"sample", 0, "a number of pages, above 0", sample_set},
     {"machine", 0, "soft or linux", machine_set},
+    {"standby", 0, "a number of percent, from 1 to 90", standby_set},
     {"csv", 0, "a file", csv_set},
     {"json", 0, "a file", json_set},
 };
@@ -349,7 +361,8 @@ static bool policies_judge(const struct judging *judging, const struct reference
     }
     for (unsigned size = 0; size < judging->sizes; size++) {
         const struct judge_setup setup = {.frames = trace->frames[size],
-                                          .unaccessed = judging->unaccessed};
+                                          .unaccessed = judging->unaccessed,
+                                          .standby_percent = judging->standby_percent};
         for (unsigned i = 0; i < judging->policies; i++) {
             if (!judge(judging->policy[i], references, &setup, &trace->verdict[size][i])) {
                 return false;

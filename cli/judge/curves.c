@@ -33,7 +33,8 @@ static bool policy_judge(const struct judging *judging, unsigned policy,
 
     for (unsigned size = 0; size < judging->sizes && whole; size++) {
         const struct judge_setup setup = {.frames = trace->frames[size],
-                                          .unaccessed = judging->unaccessed};
+                                          .unaccessed = judging->unaccessed,
+                                          .standby_percent = judging->standby_percent};
         struct verdict *verdict = &trace->verdict[size][policy];
         if (curve != NULL && curve->step == 1) {
             *verdict = curve_at(curve, setup.frames);

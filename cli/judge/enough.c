@@ -49,7 +49,9 @@ static bool policy_enough(const struct judging *judging, const struct references
     *enough = (struct judged_enough){.frames = 2 * trace->pages, .slowdown_less = INFINITY};
     for (uint32_t frames = enough->frames; frames > less;
          frames = less + (enough->frames - less) / 2) {
-        const struct judge_setup setup = {.frames = frames, .unaccessed = judging->unaccessed};
+        const struct judge_setup setup = {.frames = frames,
+                                          .unaccessed = judging->unaccessed,
+                                          .standby_percent = judging->standby_percent};
         struct verdict verdict;
         if (!judge(policy, references, &setup, &verdict)) {
             return false;

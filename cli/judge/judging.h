@@ -55,7 +55,8 @@ struct judging {
     unsigned policies; /* opt is always among them */
     struct judged_size size[SIZES_MAX];
     unsigned sizes;
-    bool unaccessed; /* as struct judge_setup has it */
+    bool unaccessed; /* as struct judge_setup has it, and so the next */
+    uint32_t standby_percent;
     struct judged_costs costs;
     double slowdown; /* above 0: sizes are found, none is given */
     bool curves;

@@ -25,7 +25,8 @@ struct verdict {
 struct judge_setup {
     uint32_t frames; /* 1 at least */
     bool unaccessed; /* the engine's policies on a machine without accessed bits: the Linux one */
-    double share;    /* references to a sample of the pages: how many of them; 0: to all */
+    uint32_t standby_percent; /* as `memman run --standby` has it; 0: the default */
+    double share;             /* references to a sample of the pages: how many of them; 0: to all */
 };
 
 struct judged_policy {

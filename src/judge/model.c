@@ -238,7 +238,9 @@ static void model_configure(struct model *model, const struct references *refere
     model->trim_batch = MAX_OF(1, MIN_OF(scaled(BATCH_MAX, setup), setup->frames / 16));
     model->write_batch = scaled(WRITE_BATCH, setup);
     model->look_max = scaled(LOOK_MAX, setup);
-    model->standby_percent = of_policy > 0 ? of_policy : of_machine;
+    model->standby_percent = setup->standby_percent > 0 ? setup->standby_percent
+                             : of_policy > 0            ? of_policy
+                                                        : of_machine;
 }
 
 bool judge_engine(const char *name, const struct references *references,

@@ -36,8 +36,10 @@ bool sample_judge(const struct sample *sample, const struct judged_policy *polic
 {
     const struct curve *of_all = sample->lru_of_all;
     uint32_t frames = MAX_OF((uint32_t)(setup->frames * sample->share + 0.5), 1);
-    struct judge_setup small = {
-        .frames = frames, .unaccessed = setup->unaccessed, .share = sample->share};
+    struct judge_setup small = {.frames = frames,
+                                .unaccessed = setup->unaccessed,
+                                .standby_percent = setup->standby_percent,
+                                .share = sample->share};
     struct verdict verdict;
     if (!judge(policy, &sample->references, &small, &verdict)) {
         return false;

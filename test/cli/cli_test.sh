@@ -93,7 +93,7 @@ test_usage()
     done
     refused 2 --region-ptes run --region-ptes 3
     refused 2 --tlb run --tlb 3
-    for name in trimmers writers trim-batch write-batch fault-around; do
+    for name in trimmers writers standby trim-batch write-batch fault-around; do
         refused 2 "--$name 0" run "--$name" 0
     done
 }
@@ -241,7 +241,7 @@ test_help()
     for words in help --help 'run --help' 'states --help'; do
         status 0 $words
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
-            write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers trim-batch \
+            write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers standby trim-batch \
             write-batch region-ptes frame-cache fault-around read-cluster prefetch tlb list-colours balance list-lock backoff \
             dirty-bit transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
@@ -355,7 +355,7 @@ test_json()
     json "$folder/json" 'r["latency_ns"]["access"]["count"] == 10000'
     json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
-        workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers trim_batch
+        workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers standby trim_batch
         write_batch region_ptes frame_cache fault_around read_cluster prefetch tlb list_colours balance list_lock backoff dirty_bit
         slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
