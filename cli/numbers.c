@@ -4,6 +4,7 @@
 #include "numbers.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,10 @@ const char *real_print(double real, char ret_text[NUMBER_TEXT_BYTES])
 {
     double again = -1;
 
+    if (real >= 0 && real < 1e15 && floor(real) >= real) {
+        snprintf(ret_text, NUMBER_TEXT_BYTES, "%.0f", real); /* not 2e+01 */
+        return ret_text;
+    }
     /* 17 digits are always enough; most numbers that people write need few. */
     for (int digits = 1; digits <= 17 && (again < real || again > real); digits++) {
         snprintf(ret_text, NUMBER_TEXT_BYTES, "%.*g", digits, real);

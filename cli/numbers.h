@@ -16,7 +16,7 @@ bool size_parse(const char *text, uint64_t *ret_bytes);
 bool real_parse(const char *text, double *ret_real);
 
 #define NUMBER_TEXT_BYTES 32
-/* A number from 0 in the fewest digits that real_parse() makes the same number of. */
+/* A number from 0, as short as real_parse() makes the same of it; a whole one without exponent. */
 const char *real_print(double real, char ret_text[NUMBER_TEXT_BYTES]);
 /* 1,234,567 */
 const char *number_print(uint64_t number, char ret_text[NUMBER_TEXT_BYTES]);

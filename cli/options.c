@@ -66,7 +66,8 @@ const struct option_info option_table[OPTION_COUNT] = {
                          "chase[:pages=N], matrix[:n=N,order=ijk|ikj],\n"
                          "sort[:item=64], bfs|pagerank[:scale=N,edges=16],\n"
                          "masim:FILE[,rate=1000]; all also take think=NS,\n"
-                         "apart=on|off and scatter=on|off (default: uniform)"},
+                         "apart=on|off and scatter=on|off (default: uniform);\n"
+                         "mix:WEIGHT*WORKLOAD[+WEIGHT*WORKLOAD...] of up to 8"},
     [OPTION_WRITE_RATIO] = {"write-ratio", OPTION_REAL, 0, 1, NULL, "0.5", NULL,
                             "share of the accesses that write, 0 to 1 (default: 0.5)"},
     [OPTION_SEED] = {"seed", OPTION_NUMBER, 0, UINT64_MAX, NULL, "1", NULL,

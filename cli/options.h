@@ -115,7 +115,7 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
 void options_resolve(struct options *options, const struct mm_options *engine);
 
 /* The value as one would write it on the command line. */
-#define OPTION_VALUE_BYTES 256
+#define OPTION_VALUE_BYTES 512
 void option_value_print(const struct options *options, enum option option,
                         char ret_text[OPTION_VALUE_BYTES]);
 /* Its name as JSON keys are written: list-lock becomes list_lock. */

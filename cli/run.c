@@ -38,7 +38,7 @@ struct run {
     struct users users;
     struct outcome outcome;
     struct complaints broken;
-    char command[2048]; /* repeats the run */
+    char command[4096]; /* repeats the run */
     struct timeline timeline;
     struct samples samples; /* for the page, if there is to be one */
     int count;              /* the command as it was given */

@@ -35,14 +35,13 @@ static void user_access_all(struct user *user)
 {
     const struct users *users = user->users;
     struct histogram *latency = users->latency ? &user->latency : NULL;
-    const uint64_t think = workload_think(user->stream.workload);
 
     for (uint64_t done = 0; done < users->accesses_max && !stop_wanted();) {
         struct workload_access access;
 
         workload_stream_next(&user->stream, &access);
         oracle_access(users->oracle, &access, user->index, latency);
-        user_think(think);
+        user_think(access.think);
         __atomic_store_n(&user->accesses, ++done, __ATOMIC_RELAXED);
     }
 }

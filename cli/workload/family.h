@@ -47,14 +47,14 @@ struct workload_family {
     /* NULL: nothing to do. */
     bool (*fit)(struct workload *workload, const struct workload_scene *scene,
                 struct workload_refusal *ret_refusal);
-    void (*begin)(struct workload_stream *stream);
-    void (*next)(struct workload_stream *stream, struct workload_access *ret_access);
+    void (*begin)(struct workload_strand *strand);
+    void (*next)(struct workload_strand *strand, struct workload_access *ret_access);
 };
 
 extern const struct workload_family workload_uniform, workload_sequential, workload_zipf,
     workload_loop, workload_stride, workload_trace, workload_ycsb, workload_hotcold,
     workload_phases, workload_stack, workload_heap, workload_chase, workload_matrix, workload_sort,
-    workload_bfs, workload_pagerank, workload_masim;
+    workload_bfs, workload_pagerank, workload_masim, workload_mix;
 
 /* False, with the reason. */
 bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, ...)
@@ -65,9 +65,9 @@ bool workload_span_fits(const char *key, uint64_t pages, const struct workload_s
                         struct workload_refusal *ret_refusal);
 
 /* Where the thread starts that walks `span` pages: as far from the others as it can be. */
-static inline uint64_t workload_start(const struct workload_stream *stream, uint64_t span)
+static inline uint64_t workload_start(const struct workload_strand *strand, uint64_t span)
 {
-    return (uint64_t)((unsigned __int128)span * stream->thread / stream->workload->threads);
+    return (uint64_t)((unsigned __int128)span * strand->thread / strand->workload->threads);
 }
 
 /* Families that give each thread its own part of the memory; more threads than pages share them. */
@@ -78,11 +78,11 @@ static inline uint64_t workload_part_pages(const struct workload *workload)
     return pages > 0 ? pages : 1;
 }
 
-static inline uint64_t workload_part_page(const struct workload_stream *stream, uint64_t page)
+static inline uint64_t workload_part_page(const struct workload_strand *strand, uint64_t page)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
-    return (stream->thread * workload_part_pages(workload) + page) % workload->pages;
+    return (strand->thread * workload_part_pages(workload) + page) % workload->pages;
 }
 
 #endif

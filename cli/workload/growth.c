@@ -22,30 +22,30 @@ static uint64_t frames_a_page(const struct workload *workload)
 }
 
 /* The least of three, so that the stack is deep now and then. */
-static uint64_t depth_choose(struct workload_stream *stream)
+static uint64_t depth_choose(struct workload_strand *strand)
 {
-    const uint64_t frames = workload_part_pages(stream->workload) * frames_a_page(stream->workload);
+    const uint64_t frames = workload_part_pages(strand->workload) * frames_a_page(strand->workload);
     uint64_t depth = frames;
 
     for (unsigned i = 0; i < 3; i++) {
-        const uint64_t drawn = random_below(&stream->random, frames);
+        const uint64_t drawn = random_below(&strand->random, frames);
         depth = drawn < depth ? drawn : depth;
     }
     return depth;
 }
 
-static void stack_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void stack_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    if (stream->place == stream->stack.goal) {
-        stream->stack.goal = depth_choose(stream);
+    if (strand->place == strand->stack.goal) {
+        strand->stack.goal = depth_choose(strand);
     }
-    ret_access->write = stream->place < stream->stack.goal;
-    if (stream->place < stream->stack.goal) {
-        stream->place++;
-    } else if (stream->place > stream->stack.goal) {
-        stream->place--;
+    ret_access->write = strand->place < strand->stack.goal;
+    if (strand->place < strand->stack.goal) {
+        strand->place++;
+    } else if (strand->place > strand->stack.goal) {
+        strand->place--;
     }
-    ret_access->page = workload_part_page(stream, stream->place / frames_a_page(stream->workload));
+    ret_access->page = workload_part_page(strand, strand->place / frames_a_page(strand->workload));
 }
 
 const struct workload_family workload_stack = {
@@ -72,25 +72,25 @@ static bool heap_fit(struct workload *workload, const struct workload_scene *sce
     return true;
 }
 
-static void heap_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void heap_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
     const uint64_t objects = workload->value[HEAP_OBJECTS].number;
-    const uint64_t done = stream->place / (TOUCHES + 1);
+    const uint64_t done = strand->place / (TOUCHES + 1);
     const uint64_t newest = done / objects;
 
-    ret_access->write = stream->place % (TOUCHES + 1) == 0;
+    ret_access->write = strand->place % (TOUCHES + 1) == 0;
     if (ret_access->write) {
-        ret_access->page = workload_part_page(stream, newest);
+        ret_access->page = workload_part_page(strand, newest);
     } else {
         uint64_t age;
         do {
-            age = zipf_rank(&workload->zipf, &stream->random) - 1;
+            age = zipf_rank(&workload->zipf, &strand->random) - 1;
         } while (age > newest);
-        ret_access->page = workload_part_page(stream, newest - age);
+        ret_access->page = workload_part_page(strand, newest - age);
     }
-    if (++stream->place == workload_part_pages(workload) * objects * (TOUCHES + 1)) {
-        stream->place = 0;
+    if (++strand->place == workload_part_pages(workload) * objects * (TOUCHES + 1)) {
+        strand->place = 0;
     }
 }
 

@@ -40,9 +40,9 @@ static bool matrix_fit(struct workload *workload, const struct workload_scene *s
                            (unsigned long long)scene->pages);
 }
 
-static void matrix_begin(struct workload_stream *stream)
+static void matrix_begin(struct workload_strand *strand)
 {
-    stream->place = workload_start(stream, stream->workload->value[MATRIX_N].number);
+    strand->place = workload_start(strand, strand->workload->value[MATRIX_N].number);
 }
 
 static uint64_t element_page(uint64_t n, uint64_t which, uint64_t row, uint64_t column)
@@ -51,50 +51,50 @@ static uint64_t element_page(uint64_t n, uint64_t which, uint64_t row, uint64_t 
 }
 
 /* The innermost counter went round: the next one, and so on. */
-static void matrix_advance(struct workload_stream *stream, uint64_t *inner, uint64_t *middle)
+static void matrix_advance(struct workload_strand *strand, uint64_t *inner, uint64_t *middle)
 {
-    const uint64_t n = stream->workload->value[MATRIX_N].number;
+    const uint64_t n = strand->workload->value[MATRIX_N].number;
 
-    stream->matrix.step = 0;
+    strand->matrix.step = 0;
     if (++*inner == n) {
         *inner = 0;
         if (++*middle == n) {
             *middle = 0;
-            stream->place = (stream->place + 1) % n;
+            strand->place = (strand->place + 1) % n;
         }
     }
 }
 
 /* For each element of the row: A and B for each k, then C. */
-static void matrix_ijk(struct workload_stream *stream, struct workload_access *ret_access)
+static void matrix_ijk(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const uint64_t n = stream->workload->value[MATRIX_N].number, i = stream->place;
-    uint64_t *j = &stream->matrix.j, *k = &stream->matrix.k;
+    const uint64_t n = strand->workload->value[MATRIX_N].number, i = strand->place;
+    uint64_t *j = &strand->matrix.j, *k = &strand->matrix.k;
 
-    switch (stream->matrix.step++) {
+    switch (strand->matrix.step++) {
     case 0:
         ret_access->page = element_page(n, MATRIX_A, i, *k);
         break;
     case 1:
         ret_access->page = element_page(n, MATRIX_B, *k, *j);
         if (*k + 1 < n) {
-            matrix_advance(stream, k, j);
+            matrix_advance(strand, k, j);
         }
         break;
     default:
         ret_access->page = element_page(n, MATRIX_C, i, *j);
         ret_access->write = true;
-        matrix_advance(stream, k, j);
+        matrix_advance(strand, k, j);
     }
 }
 
 /* For each k: A, then B and C for each element of the row. */
-static void matrix_ikj(struct workload_stream *stream, struct workload_access *ret_access)
+static void matrix_ikj(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const uint64_t n = stream->workload->value[MATRIX_N].number, i = stream->place;
-    uint64_t *j = &stream->matrix.j, *k = &stream->matrix.k;
+    const uint64_t n = strand->workload->value[MATRIX_N].number, i = strand->place;
+    uint64_t *j = &strand->matrix.j, *k = &strand->matrix.k;
 
-    switch (stream->matrix.step++) {
+    switch (strand->matrix.step++) {
     case 0:
         ret_access->page = element_page(n, MATRIX_A, i, *k);
         break;
@@ -104,18 +104,18 @@ static void matrix_ikj(struct workload_stream *stream, struct workload_access *r
     default:
         ret_access->page = element_page(n, MATRIX_C, i, *j);
         ret_access->write = true;
-        matrix_advance(stream, j, k);
-        stream->matrix.step = *j == 0 ? 0 : 1;
+        matrix_advance(strand, j, k);
+        strand->matrix.step = *j == 0 ? 0 : 1;
     }
 }
 
-static void matrix_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void matrix_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
     ret_access->write = false;
-    if (stream->workload->value[MATRIX_ORDER].number == ORDER_IJK) {
-        matrix_ijk(stream, ret_access);
+    if (strand->workload->value[MATRIX_ORDER].number == ORDER_IJK) {
+        matrix_ijk(strand, ret_access);
     } else {
-        matrix_ikj(stream, ret_access);
+        matrix_ikj(strand, ret_access);
     }
 }
 
@@ -159,64 +159,64 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* The two runs that begin at `base`. */
-static void runs_begin(struct workload_stream *stream, uint64_t base)
+static void runs_begin(struct workload_strand *strand, uint64_t base)
 {
-    const uint64_t items = items_count(stream->workload);
+    const uint64_t items = items_count(strand->workload);
 
-    stream->place = base;
-    stream->sort.left = base;
-    stream->sort.left_end = stream->sort.right = least(base + stream->sort.width, items);
-    stream->sort.right_end = least(base + 2 * stream->sort.width, items);
+    strand->place = base;
+    strand->sort.left = base;
+    strand->sort.left_end = strand->sort.right = least(base + strand->sort.width, items);
+    strand->sort.right_end = least(base + 2 * strand->sort.width, items);
 }
 
-static void sort_begin(struct workload_stream *stream)
+static void sort_begin(struct workload_strand *strand)
 {
-    stream->sort.width = items_a_page(stream->workload);
-    runs_begin(stream, 0);
+    strand->sort.width = items_a_page(strand->workload);
+    runs_begin(strand, 0);
 }
 
 /* Behind the last item of two runs. */
-static void sort_advance(struct workload_stream *stream)
+static void sort_advance(struct workload_strand *strand)
 {
-    const uint64_t items = items_count(stream->workload);
+    const uint64_t items = items_count(strand->workload);
 
-    if (stream->place < items) {
-        runs_begin(stream, stream->place);
+    if (strand->place < items) {
+        runs_begin(strand, strand->place);
         return;
     }
-    stream->sort.back = !stream->sort.back;
-    stream->sort.width =
-        stream->sort.width * 2 < items ? stream->sort.width * 2 : items_a_page(stream->workload);
-    runs_begin(stream, 0);
+    strand->sort.back = !strand->sort.back;
+    strand->sort.width =
+        strand->sort.width * 2 < items ? strand->sort.width * 2 : items_a_page(strand->workload);
+    runs_begin(strand, 0);
 }
 
-static uint64_t item_take(struct workload_stream *stream)
+static uint64_t item_take(struct workload_strand *strand)
 {
-    const uint64_t left = stream->sort.left_end - stream->sort.left;
-    const uint64_t right = stream->sort.right_end - stream->sort.right;
+    const uint64_t left = strand->sort.left_end - strand->sort.left;
+    const uint64_t right = strand->sort.right_end - strand->sort.right;
 
-    return random_below(&stream->random, left + right) < left ? stream->sort.left++
-                                                              : stream->sort.right++;
+    return random_below(&strand->random, left + right) < left ? strand->sort.left++
+                                                              : strand->sort.right++;
 }
 
-static void sort_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void sort_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
-    const bool second = ret_access->write = stream->sort.taken;
+    const struct workload *workload = strand->workload;
+    const bool second = ret_access->write = strand->sort.taken;
     uint64_t item;
 
-    if (!stream->sort.taken) {
-        item = item_take(stream);
+    if (!strand->sort.taken) {
+        item = item_take(strand);
     } else {
-        item = stream->place++;
+        item = strand->place++;
     }
     /* From the first half into the second, or back. */
     ret_access->page =
-        workload_part_page(stream, item / items_a_page(workload) +
-                                       (second != stream->sort.back ? half_pages(workload) : 0));
-    stream->sort.taken = !stream->sort.taken;
-    if (second && stream->place == stream->sort.right_end) {
-        sort_advance(stream);
+        workload_part_page(strand, item / items_a_page(workload) +
+                                       (second != strand->sort.back ? half_pages(workload) : 0));
+    strand->sort.taken = !strand->sort.taken;
+    if (second && strand->place == strand->sort.right_end) {
+        sort_advance(strand);
     }
 }
 

@@ -287,11 +287,11 @@ static const struct masim_phase *phase_of(const struct masim *masim, uint64_t mi
     return phase;
 }
 
-static const struct masim_pattern *pattern_draw(struct workload_stream *stream,
+static const struct masim_pattern *pattern_draw(struct workload_strand *strand,
                                                 const struct masim_phase *phase)
 {
-    const struct masim_pattern *pattern = &stream->workload->masim->pattern[phase->first];
-    uint64_t drawn = random_below(&stream->random, phase->weights);
+    const struct masim_pattern *pattern = &strand->workload->masim->pattern[phase->first];
+    uint64_t drawn = random_below(&strand->random, phase->weights);
 
     for (; drawn >= pattern->weight; pattern++) {
         drawn -= pattern->weight;
@@ -299,31 +299,31 @@ static const struct masim_pattern *pattern_draw(struct workload_stream *stream,
     return pattern;
 }
 
-static void masim_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void masim_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
     const struct masim *masim = workload->masim;
-    const uint64_t millisecond = stream->place++ / workload->value[0].number;
+    const uint64_t millisecond = strand->place++ / workload->value[0].number;
 
-    if (stream->masim.write_back) {
-        stream->masim.write_back = false;
-        ret_access->page = stream->masim.page;
+    if (strand->masim.write_back) {
+        strand->masim.write_back = false;
+        ret_access->page = strand->masim.page;
         ret_access->write = true;
         return;
     }
-    const struct masim_pattern *pattern = pattern_draw(stream, phase_of(masim, millisecond));
+    const struct masim_pattern *pattern = pattern_draw(strand, phase_of(masim, millisecond));
     const struct masim_region *region = &masim->region[pattern->region];
-    uint64_t *at = &stream->masim.at[pattern->region], byte;
+    uint64_t *at = &strand->masim.at[pattern->region], byte;
     if (pattern->random) {
-        byte = random_below(&stream->random, region->bytes);
+        byte = random_below(&strand->random, region->bytes);
     } else {
         byte = *at;
         *at = pattern->stride < region->bytes - byte ? byte + pattern->stride : 0;
     }
     ret_access->page = region->page + byte / PAGE_BYTES;
     ret_access->write = pattern->mode == WRITE_ONLY;
-    stream->masim.page = ret_access->page;
-    stream->masim.write_back = pattern->mode == READ_WRITE;
+    strand->masim.page = ret_access->page;
+    strand->masim.write_back = pattern->mode == READ_WRITE;
 }
 
 const struct workload_family workload_masim = {.name = "masim",

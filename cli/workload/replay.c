@@ -43,27 +43,27 @@ void replay_free(struct replay *replay)
 }
 
 /* Threads that share a part start evenly spread over it. */
-void replay_begin(struct workload_stream *stream)
+void replay_begin(struct workload_strand *strand)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
     const struct replay *replay = workload->replay;
-    const uint32_t part = stream->thread % replay->parts;
+    const uint32_t part = strand->thread % replay->parts;
     const uint32_t sharers = (workload->threads - part + replay->parts - 1) / replay->parts;
 
-    stream->replay.begin = part > 0 ? replay->part_end[part - 1] : 0;
-    stream->replay.end = replay->part_end[part];
-    const uint64_t length = stream->replay.end - stream->replay.begin;
-    stream->place = stream->replay.begin + (uint64_t)((unsigned __int128)length *
-                                                      (stream->thread / replay->parts) / sharers);
+    strand->replay.begin = part > 0 ? replay->part_end[part - 1] : 0;
+    strand->replay.end = replay->part_end[part];
+    const uint64_t length = strand->replay.end - strand->replay.begin;
+    strand->place = strand->replay.begin + (uint64_t)((unsigned __int128)length *
+                                                      (strand->thread / replay->parts) / sharers);
 }
 
-void replay_next(struct workload_stream *stream, struct workload_access *ret_access)
+void replay_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const uint32_t access = stream->workload->replay->access[stream->place];
+    const uint32_t access = strand->workload->replay->access[strand->place];
 
     ret_access->page = access >> 1;
     ret_access->write = (access & 1) != 0;
-    if (++stream->place == stream->replay.end) {
-        stream->place = stream->replay.begin;
+    if (++strand->place == strand->replay.end) {
+        strand->place = strand->replay.begin;
     }
 }

@@ -24,7 +24,7 @@ bool replay_end(struct replay *replay);
 void replay_free(struct replay *replay);
 
 /* Streams of a workload whose replay is there: each plays part `thread` modulo `parts`. */
-void replay_begin(struct workload_stream *stream);
-void replay_next(struct workload_stream *stream, struct workload_access *ret_access);
+void replay_begin(struct workload_strand *strand);
+void replay_next(struct workload_strand *strand, struct workload_access *ret_access);
 
 #endif

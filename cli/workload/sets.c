@@ -34,14 +34,14 @@ static uint64_t hot_pages(const struct workload *workload)
     return hot < 1 ? 1 : hot < most ? hot : most;
 }
 
-static void hotcold_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void hotcold_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
     const uint64_t hot = hot_pages(workload), cold = workload->pages - hot;
     const bool is_hot =
-        random_fraction(&stream->random) < workload->value[HOTCOLD_SHARE].real || cold == 0;
+        random_fraction(&strand->random) < workload->value[HOTCOLD_SHARE].real || cold == 0;
     const uint64_t page =
-        is_hot ? random_below(&stream->random, hot) : hot + random_below(&stream->random, cold);
+        is_hot ? random_below(&strand->random, hot) : hot + random_below(&strand->random, cold);
 
     ret_access->page =
         workload->value[HOTCOLD_SCATTER].number != 0 ? scatter_of(&workload->scatter, page) : page;
@@ -90,11 +90,11 @@ static uint64_t phase_begin(const struct workload *workload, uint64_t phase)
     return random_hash(workload->key + phase) % workload->pages;
 }
 
-static void phases_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void phases_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
-    const uint64_t phase = stream->place++ / workload->value[PHASES_LENGTH].number;
-    const uint64_t page = random_below(&stream->random, workload->value[PHASES_PAGES].number);
+    const struct workload *workload = strand->workload;
+    const uint64_t phase = strand->place++ / workload->value[PHASES_LENGTH].number;
+    const uint64_t page = random_below(&strand->random, workload->value[PHASES_PAGES].number);
 
     ret_access->page = (phase_begin(workload, phase) + page) % workload->pages;
 }

@@ -14,29 +14,29 @@
  */
 #include "workload/family.h"
 
-static uint64_t place_advance(struct workload_stream *stream, uint64_t span, uint64_t step)
+static uint64_t place_advance(struct workload_strand *strand, uint64_t span, uint64_t step)
 {
-    const uint64_t page = stream->place;
+    const uint64_t page = strand->place;
 
-    stream->place = (page + step % span) % span;
+    strand->place = (page + step % span) % span;
     return page;
 }
 
 /* ---- uniform, sequential -------------------------------------------------------------------- */
 
-static void uniform_next(struct workload_stream *stream, struct workload_access *access)
+static void uniform_next(struct workload_strand *strand, struct workload_access *access)
 {
-    access->page = random_below(&stream->random, stream->workload->pages);
+    access->page = random_below(&strand->random, strand->workload->pages);
 }
 
-static void sequential_begin(struct workload_stream *stream)
+static void sequential_begin(struct workload_strand *strand)
 {
-    stream->place = workload_start(stream, stream->workload->pages);
+    strand->place = workload_start(strand, strand->workload->pages);
 }
 
-static void sequential_next(struct workload_stream *stream, struct workload_access *access)
+static void sequential_next(struct workload_strand *strand, struct workload_access *access)
 {
-    access->page = place_advance(stream, stream->workload->pages, 1);
+    access->page = place_advance(strand, strand->workload->pages, 1);
 }
 
 const struct workload_family workload_uniform = {.name = "uniform", .next = uniform_next};
@@ -56,10 +56,10 @@ static bool zipf_fit(struct workload *workload, const struct workload_scene *sce
     return true;
 }
 
-static void zipf_next(struct workload_stream *stream, struct workload_access *access)
+static void zipf_next(struct workload_strand *strand, struct workload_access *access)
 {
-    const struct workload *workload = stream->workload;
-    const uint64_t rank = zipf_rank(&workload->zipf, &stream->random) - 1;
+    const struct workload *workload = strand->workload;
+    const uint64_t rank = zipf_rank(&workload->zipf, &strand->random) - 1;
 
     access->page =
         workload->value[ZIPF_SCATTER].number ? scatter_of(&workload->scatter, rank) : rank;
@@ -84,14 +84,14 @@ static bool loop_fit(struct workload *workload, const struct workload_scene *sce
     return workload_span_fits("pages", *span, scene, ret_refusal);
 }
 
-static void loop_begin(struct workload_stream *stream)
+static void loop_begin(struct workload_strand *strand)
 {
-    stream->place = workload_start(stream, stream->workload->value[0].number);
+    strand->place = workload_start(strand, strand->workload->value[0].number);
 }
 
-static void loop_next(struct workload_stream *stream, struct workload_access *access)
+static void loop_next(struct workload_strand *strand, struct workload_access *access)
 {
-    access->page = place_advance(stream, stream->workload->value[0].number, 1);
+    access->page = place_advance(strand, strand->workload->value[0].number, 1);
 }
 
 const struct workload_family workload_loop = {.name = "loop",
@@ -112,23 +112,23 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-static void stride_begin(struct workload_stream *stream)
+static void stride_begin(struct workload_strand *strand)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
-    stream->place = workload_start(stream, workload->pages);
-    stream->round.length =
+    strand->place = workload_start(strand, workload->pages);
+    strand->round.length =
         workload->pages / common_divisor(workload->pages, workload->value[0].number);
 }
 
-static void stride_next(struct workload_stream *stream, struct workload_access *access)
+static void stride_next(struct workload_strand *strand, struct workload_access *access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
-    access->page = place_advance(stream, workload->pages, workload->value[0].number);
-    if (++stream->round.done == stream->round.length) {
-        stream->round.done = 0;
-        stream->place = (stream->place + 1) % workload->pages;
+    access->page = place_advance(strand, workload->pages, workload->value[0].number);
+    if (++strand->round.done == strand->round.length) {
+        strand->round.done = 0;
+        strand->place = (strand->place + 1) % workload->pages;
     }
 }
 
@@ -152,12 +152,12 @@ static bool chase_fit(struct workload *workload, const struct workload_scene *sc
     return true;
 }
 
-static void chase_next(struct workload_stream *stream, struct workload_access *access)
+static void chase_next(struct workload_strand *strand, struct workload_access *access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
     access->page =
-        scatter_of(&workload->scatter, place_advance(stream, workload->value[0].number, 1));
+        scatter_of(&workload->scatter, place_advance(strand, workload->value[0].number, 1));
 }
 
 const struct workload_family workload_chase = {.name = "chase",

@@ -10,6 +10,7 @@
 
 #include "numbers.h"
 #include "workload/family.h"
+#include "workload/mix.h"
 #include "workload/replay.h"
 
 #define SHOWN_MAX 60 /* of a text that is refused */
@@ -18,7 +19,7 @@ static const struct workload_family *const families[] = {
     &workload_uniform,  &workload_sequential, &workload_zipf,    &workload_loop,   &workload_stride,
     &workload_trace,    &workload_ycsb,       &workload_hotcold, &workload_phases, &workload_stack,
     &workload_heap,     &workload_chase,      &workload_matrix,  &workload_sort,   &workload_bfs,
-    &workload_pagerank, &workload_masim,
+    &workload_pagerank, &workload_masim,      &workload_mix,
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
@@ -170,7 +171,7 @@ static bool path_parse(struct workload *workload, const char **pair,
     const char *path = *pair + (**pair == ':');
     const size_t length = strcspn(path, ",");
 
-    if (length == 0 || length >= sizeof(workload->path) || text_equals(path, length, "-")) {
+    if (length == 0 || length >= WORKLOAD_PATH_BYTES || text_equals(path, length, "-")) {
         return workload_refuse(ret_refusal,
                                "%.*s: workload %s is %s:FILE[,key=value]; the file has a name of "
                                "at most %d bytes, without a comma",
@@ -191,6 +192,7 @@ static bool family_find(const char *text, size_t length, struct workload *worklo
     for (unsigned i = 0; i < FAMILIES; i++) {
         if (text_equals(text, length, families[i]->name)) {
             workload->family = families[i];
+            workload->writes = families[i]->writes;
             for (unsigned key = 0; families[i]->key[key].name != NULL; key++) {
                 workload->value[key].number = families[i]->key[key].number;
                 workload->value[key].real = families[i]->key[key].real;
@@ -211,7 +213,8 @@ bool workload_parse(const char *text, struct workload *ret_workload,
     const char *pair = text + name_length;
 
     if (!family_find(text, name_length, &workload, ret_refusal) ||
-        (workload.family->path && !path_parse(&workload, &pair, ret_refusal))) {
+        (workload.family->path && !path_parse(&workload, &pair, ret_refusal)) ||
+        (workload.family == &workload_mix && !mix_parse(&workload, &pair, ret_refusal))) {
         return false;
     }
     while (*pair != '\0') {
@@ -262,6 +265,10 @@ void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT
     const struct workload_family *family = workload->family;
     bool first = !family->path;
 
+    if (workload->mix != NULL) {
+        mix_print(workload->mix, ret_text);
+        return;
+    }
     snprintf(ret_text, WORKLOAD_TEXT_BYTES, "%s%s%s", family->name, family->path ? ":" : "",
              workload->path);
     for (unsigned i = 0; family->key[i].name != NULL; i++) {
@@ -302,49 +309,72 @@ void workload_release(struct workload *workload)
 {
     replay_free(workload->replay);
     free(workload->masim);
+    mix_free(workload->mix);
     workload->replay = NULL;
     workload->masim = NULL;
-}
-
-uint64_t workload_think(const struct workload *workload)
-{
-    return workload->common[COMMON_THINK].number;
+    workload->mix = NULL;
 }
 
 bool workload_has_writes(const struct workload *workload)
 {
-    return workload->family->writes;
+    return workload->writes;
 }
 
-void workload_stream_init(struct workload_stream *stream, const struct workload *workload,
-                          uint64_t seed, uint32_t thread, double write_ratio)
+static void strand_init(struct workload_strand *strand, const struct workload *workload,
+                        uint64_t seed, uint32_t thread, double write_ratio)
 {
     const bool apart = workload->common[COMMON_APART].number != 0;
 
-    *stream = (struct workload_stream){.workload = workload,
+    *strand = (struct workload_strand){.workload = workload,
                                        .thread = apart ? 0 : thread,
                                        .first_page = apart ? thread * workload->pages : 0,
                                        .write_ratio = write_ratio};
-    random_seed(&stream->random, seed, thread);
+    random_seed(&strand->random, seed, thread);
     if (workload->family->begin != NULL) {
-        workload->family->begin(stream);
+        workload->family->begin(strand);
     }
+}
+
+/* Strands that are not used are not touched: there may be many streams. */
+void workload_stream_init(struct workload_stream *stream, const struct workload *workload,
+                          uint64_t seed, uint32_t thread, double write_ratio)
+{
+    const struct workload_mix *mix = workload->mix;
+
+    stream->workload = workload;
+    if (mix == NULL) {
+        strand_init(&stream->strand[0], workload, seed, thread, write_ratio);
+        return;
+    }
+    random_seed(&stream->random, mix_seed(seed, WORKLOAD_MIX_MAX), thread);
+    for (unsigned i = 0; i < mix->count; i++) {
+        strand_init(&stream->strand[i], &mix->workload[i], mix_seed(seed, i), thread, write_ratio);
+    }
+}
+
+static void strand_next(struct workload_strand *strand, struct workload_access *ret_access)
+{
+    const struct workload *workload = strand->workload;
+
+    workload->family->next(strand, ret_access);
+    if (workload->common[COMMON_SCATTER].number != 0) {
+        ret_access->page = scatter_of(&workload->places, ret_access->page);
+    }
+    ret_access->page += strand->first_page;
+    ret_access->think = workload->common[COMMON_THINK].number;
+
+    /* One number serves twice: the upper 53 bits choose read or write, the lower 11 the word. */
+    const uint64_t bits = random_next(&strand->random);
+    if (!workload->writes) {
+        ret_access->write = random_fraction_of(bits) < strand->write_ratio;
+    }
+    ret_access->word = 1 + (uint32_t)((bits & 2047) * (WORKLOAD_WORDS - 1) >> 11);
 }
 
 void workload_stream_next(struct workload_stream *stream, struct workload_access *ret_access)
 {
-    const struct workload_family *family = stream->workload->family;
+    const struct workload_mix *mix = stream->workload->mix;
+    const unsigned turn = mix != NULL ? mix_choose(mix, &stream->random) : 0;
 
-    family->next(stream, ret_access);
-    if (stream->workload->common[COMMON_SCATTER].number != 0) {
-        ret_access->page = scatter_of(&stream->workload->places, ret_access->page);
-    }
-    ret_access->page += stream->first_page;
-
-    /* One number serves twice: the upper 53 bits choose read or write, the lower 11 the word. */
-    const uint64_t bits = random_next(&stream->random);
-    if (!family->writes) {
-        ret_access->write = random_fraction_of(bits) < stream->write_ratio;
-    }
-    ret_access->word = 1 + (uint32_t)((bits & 2047) * (WORKLOAD_WORDS - 1) >> 11);
+    strand_next(&stream->strand[turn], ret_access);
 }

@@ -11,6 +11,8 @@
  *   apart=on            each thread has its own part of the memory, and is alone there
  *   scatter=on          the pages in an order without rule, so that neighbours are none; some
  *                       families have a key of this name themselves
+ *
+ * In a mix (mix.c) each workload has its own keys, these too.
  */
 #ifndef MM_CLI_WORKLOAD_WORKLOAD_H
 #define MM_CLI_WORKLOAD_WORKLOAD_H
@@ -27,7 +29,9 @@
 #define WORKLOAD_KEYS_MAX    6
 #define WORKLOAD_COMMON_MAX  3
 #define WORKLOAD_PATH_BYTES  160
-#define WORKLOAD_TEXT_BYTES  256
+#define WORKLOAD_TEXT_BYTES  512
+#define WORKLOAD_PARTS_BYTES (WORKLOAD_TEXT_BYTES - sizeof("mix:"))
+#define WORKLOAD_MIX_MAX     8  /* workloads in a mix */
 #define WORKLOAD_REGIONS_MAX 64 /* masim */
 
 struct workload_family;
@@ -43,6 +47,8 @@ struct workload {
     struct workload_value value[WORKLOAD_KEYS_MAX];    /* in the order of the family's keys */
     struct workload_value common[WORKLOAD_COMMON_MAX]; /* of the keys that all have */
     char path[WORKLOAD_PATH_BYTES];                    /* of families that are made from a file */
+    char parts[WORKLOAD_PARTS_BYTES];                  /* of a mix, as text */
+    bool writes;                                       /* it says itself which accesses write */
 
     /* Set by workload_fit(). */
     uint64_t pages;        /* for all threads; with apart=on, for each */
@@ -50,9 +56,10 @@ struct workload {
     struct scatter places; /* of scatter=on */
     struct zipf zipf;
     struct scatter scatter;
-    uint64_t key;          /* of hashes */
-    struct replay *replay; /* replay.h; what is played again and again */
-    struct masim *masim;   /* masim.c; the phases of a file */
+    uint64_t key;             /* of hashes */
+    struct replay *replay;    /* replay.h; what is played again and again */
+    struct masim *masim;      /* masim.c; the phases of a file */
+    struct workload_mix *mix; /* mix.h; NULL: it is none */
 };
 
 /* Why a text or a fit was refused: the word, the reason, the remedy. */
@@ -74,18 +81,18 @@ bool workload_fit(struct workload *workload, const struct workload_scene *scene,
 void workload_release(struct workload *workload);
 /* The text with every key resolved. */
 void workload_print(const struct workload *workload, char ret_text[WORKLOAD_TEXT_BYTES]);
-/* Nanoseconds of rest after each access. */
-uint64_t workload_think(const struct workload *workload);
-/* It says itself which accesses write: the write ratio does not count. */
+/* It says itself which accesses write: the write ratio does not count. Of a mix: all of them do. */
 bool workload_has_writes(const struct workload *workload);
 
 struct workload_access {
     uint64_t page;
     uint32_t word; /* 1..WORKLOAD_WORDS-1 */
     bool write;
+    uint64_t think; /* nanoseconds of rest after it */
 };
 
-struct workload_stream {
+/* Where a thread is in one workload. */
+struct workload_strand {
     const struct workload *workload;
     struct random_generator random;
     uint32_t thread;
@@ -122,6 +129,13 @@ struct workload_stream {
             bool write_back;                   /* what was just read */
         } masim;
     };
+};
+
+/* Of a mix a strand for each of its workloads, and `random` says whose turn it is; else one. */
+struct workload_stream {
+    const struct workload *workload;
+    struct random_generator random;
+    struct workload_strand strand[WORKLOAD_MIX_MAX];
 };
 
 void workload_stream_init(struct workload_stream *stream, const struct workload *workload,

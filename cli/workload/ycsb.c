@@ -63,63 +63,63 @@ static bool ycsb_fit(struct workload *workload, const struct workload_scene *sce
 }
 
 /* The number of the oldest that is alive; numbers only grow. */
-static uint64_t oldest(const struct workload_stream *stream)
+static uint64_t oldest(const struct workload_strand *strand)
 {
-    return stream->ycsb.inserts * stream->workload->threads;
+    return strand->ycsb.inserts * strand->workload->threads;
 }
 
-static uint64_t record_choose(struct workload_stream *stream)
+static uint64_t record_choose(struct workload_strand *strand)
 {
-    const struct workload *workload = stream->workload;
-    const uint64_t rank = zipf_rank(&workload->zipf, &stream->random) - 1;
+    const struct workload *workload = strand->workload;
+    const uint64_t rank = zipf_rank(&workload->zipf, &strand->random) - 1;
 
     if (mix_of(workload) == MIX_D) {
-        return oldest(stream) + records_live(workload) - 1 - rank;
+        return oldest(strand) + records_live(workload) - 1 - rank;
     }
-    return oldest(stream) + (workload->value[YCSB_SCATTER].number != 0
+    return oldest(strand) + (workload->value[YCSB_SCATTER].number != 0
                                  ? scatter_of(&workload->scatter, rank)
                                  : rank);
 }
 
-static uint64_t record_insert(struct workload_stream *stream)
+static uint64_t record_insert(struct workload_strand *strand)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
-    return records_live(workload) + workload->threads * stream->ycsb.inserts++ + stream->thread;
+    return records_live(workload) + workload->threads * strand->ycsb.inserts++ + strand->thread;
 }
 
 /* What begins when nothing is going on; false: no write. */
-static bool operation_begin(struct workload_stream *stream)
+static bool operation_begin(struct workload_strand *strand)
 {
-    const uint64_t mix = mix_of(stream->workload);
+    const uint64_t mix = mix_of(strand->workload);
     const double share = mix == MIX_A || mix == MIX_F ? UPDATES_A : UPDATES_OTHER;
-    const bool second = mix != MIX_C && random_fraction(&stream->random) < share;
+    const bool second = mix != MIX_C && random_fraction(&strand->random) < share;
 
-    if (second && grows(stream->workload)) {
-        stream->place = record_insert(stream);
+    if (second && grows(strand->workload)) {
+        strand->place = record_insert(strand);
         return true;
     }
-    stream->place = record_choose(stream);
-    stream->ycsb.scan_left = mix == MIX_E ? (uint32_t)random_below(&stream->random, SCAN_MAX) : 0;
-    stream->ycsb.write_back = second && mix == MIX_F;
+    strand->place = record_choose(strand);
+    strand->ycsb.scan_left = mix == MIX_E ? (uint32_t)random_below(&strand->random, SCAN_MAX) : 0;
+    strand->ycsb.write_back = second && mix == MIX_F;
     return second && mix != MIX_F;
 }
 
-static void ycsb_next(struct workload_stream *stream, struct workload_access *ret_access)
+static void ycsb_next(struct workload_strand *strand, struct workload_access *ret_access)
 {
-    const struct workload *workload = stream->workload;
+    const struct workload *workload = strand->workload;
 
     ret_access->write = false;
-    if (stream->ycsb.write_back) {
-        stream->ycsb.write_back = false;
+    if (strand->ycsb.write_back) {
+        strand->ycsb.write_back = false;
         ret_access->write = true;
-    } else if (stream->ycsb.scan_left > 0) {
-        stream->ycsb.scan_left--;
-        stream->place++;
+    } else if (strand->ycsb.scan_left > 0) {
+        strand->ycsb.scan_left--;
+        strand->place++;
     } else {
-        ret_access->write = operation_begin(stream);
+        ret_access->write = operation_begin(strand);
     }
-    ret_access->page = stream->place % records_room(workload) / records_a_page(workload);
+    ret_access->page = strand->place % records_room(workload) / records_a_page(workload);
 }
 
 const struct workload_family workload_ycsb = {

@@ -112,6 +112,9 @@ test_workload_usage()
     refused 2 'No such file' run $small --machine soft --workload "trace:$folder/nowhere"
     refused 2 'cannot go with' run --workload trace:x --write-ratio 1
     refused 2 'pages=513' run $small --machine soft --workload loop:pages=513
+    refused 2 'pages=513' run $small --machine soft --workload 'mix:1*zipf+1*loop:pages=513'
+    refused 2 'mix:WEIGHT*WORKLOAD' run --workload mix:zipf
+    refused 2 'cannot go with' run --workload 'mix:1*stack+1*heap' --write-ratio 1
 }
 
 test_system_refusals()
@@ -316,7 +319,8 @@ test_runs()
     good "$1" $light --write-ratio 1
     good "$1" --memory 2M --frames 512K --threads 2 --seconds 0.2
     # Every switch at both ends: stress/switches_test.sh.
-    for load in zipf:theta=1 zipf:theta=1.3,scatter=off loop:pages=200 stride:step=8; do
+    for load in zipf:theta=1 zipf:theta=1.3,scatter=off loop:pages=200 stride:step=8 \
+        mix:0.7*zipf+0.3*loop:pages=200; do
         good "$1" $light --workload $load
     done
     status 0 run --machine "$1" $light --verify off --quiet

@@ -476,7 +476,7 @@ static void graphs_are_played(void **state)
             struct workload_access access;
             workload_stream_next(&stream, &access);
             assert_true(access.page < 64);
-            assert_true(access.page != last || stream.place == 1);
+            assert_true(access.page != last || stream.strand[0].place == 1);
             last = access.page;
             pages += seen[access.page]++ == 0;
         }

@@ -285,9 +285,15 @@ static void keys_of_all(void **state)
         same += c.page == k;
     }
     assert_true(same < 20);
-    assert_int_equal(workload_think(&apart), 0);
     fit("uniform:think=77", 10, 10, &apart);
-    assert_int_equal(workload_think(&apart), 77);
+    workload_stream_init(&other, &apart, 7, 3, 0.5);
+    for (unsigned k = 0; k < 2; k++) {
+        struct workload_access none, some;
+        workload_stream_next(&one, &none);
+        workload_stream_next(&other, &some);
+        assert_int_equal(none.think, 0);
+        assert_int_equal(some.think, 77);
+    }
 }
 
 static void threads_without_a_page_are_refused(void **state)
@@ -362,6 +368,17 @@ static void wrong_texts_are_refused(void **state)
         {"trace:x,threads=2", "merged or apart"},
         {"stride:step=-1", "step=-1"},
         {"stride:step=1:step=2", "step"},
+        {"mix", "mix: workload mix is mix:WEIGHT*WORKLOAD"},
+        {"mix:", "mix:WEIGHT*WORKLOAD"},
+        {"mix:zipf", "zipf: workload mix is"},
+        {"mix:0*zipf", "0*zipf: workload mix is"},
+        {"mix:x*zipf", "x*zipf: workload mix is"},
+        {"mix:2000000*zipf", "at most 1000000"},
+        {"mix:1*zipf+2*zipff", "zipff: no such workload"},
+        {"mix:1*zipf+loop", "zipf+loop: no such workload"},
+        {"mix:1*zipf+2*loop:step=1", "workload loop has no such key"},
+        {"mix:1*zipf+1*mix:1*loop", "none a mix"},
+        {"mix:1*loop+1*loop+1*loop+1*loop+1*loop+1*loop+1*loop+1*loop+1*zipf", "at most 8"},
     };
 
     (void)state;
@@ -403,7 +420,10 @@ static void printed_text_parses_to_the_same(void **state)
                                  "zipf:think=1,scatter=off",
                                  "chase",
                                  "matrix",
-                                 "sort"};
+                                 "sort",
+                                 "zipf:theta=20",
+                                 "mix:0.7*zipf:theta=20,think=3+30*loop:apart=on+1e-3*stack",
+                                 "mix:2*uniform"};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -412,8 +432,10 @@ static void printed_text_parses_to_the_same(void **state)
 
         fit(texts[i], 1000, 100, &workload);
         workload_print(&workload, once);
+        workload_release(&workload);
         fit(once, 1000, 100, &workload);
         workload_print(&workload, twice);
+        workload_release(&workload);
         assert_string_equal(once, twice);
     }
 }
