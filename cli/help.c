@@ -17,6 +17,8 @@ static const char *value_name(const struct option_info *info)
         return info->choices;
     case OPTION_SIZE:
         return "SIZE";
+    case OPTION_FRAMES_SIZE:
+        return "SIZE|auto[:SLOWDOWN]";
     case OPTION_RANGE:
         return "SIZE[..MAX]";
     case OPTION_REAL:

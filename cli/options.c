@@ -28,8 +28,11 @@ const struct option_info option_table[OPTION_COUNT] = {
                        "how faults arrive on the Linux machine (default: signal)"},
     [OPTION_MEMORY] = {"memory", OPTION_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, "256M", NULL,
                        "virtual memory (default: 256M)"},
-    [OPTION_FRAMES] = {"frames", OPTION_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, NULL, NULL,
-                       "physical memory (default: a quarter of the memory)"},
+    [OPTION_FRAMES] = {"frames", OPTION_FRAMES_SIZE, MM_PAGE_BYTES, SIZE_MAX_BYTES, NULL, NULL,
+                       NULL,
+                       "physical memory (default: a quarter of the memory);\n"
+                       "auto[:SLOWDOWN]: as much as the load needs to take at most\n"
+                       "SLOWDOWN (1.1) times as long as with unlimited memory"},
     [OPTION_PAGEFILE] = {"pagefile", OPTION_RANGE, 0, SIZE_MAX_BYTES, NULL, NULL, NULL,
                          "page file; 0 for none; A..B: it begins with A and grows\n"
                          "to B (default: as the memory)"},
@@ -307,6 +310,12 @@ void option_value_print(const struct options *options, enum option option,
     case OPTION_CHOICE:
         choice_print(option_table[option].choices, value->number, ret_text);
         break;
+    case OPTION_FRAMES_SIZE:
+        if (value->real > 0) {
+            snprintf(ret_text, OPTION_VALUE_BYTES, "auto:%s", real_print(value->real, number));
+            break;
+        }
+        /* fall through */
     case OPTION_SIZE:
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(value->number, number));
         break;

@@ -63,10 +63,11 @@ enum option {
 };
 
 enum option_kind {
-    OPTION_CHOICE,       /* number is the index into the choices */
-    OPTION_SIZE,         /* number is bytes */
-    OPTION_RANGE,        /* the same, or A..B: number is A, number_max is B */
-    OPTION_NUMBER,       /* where it has choices, "on|off": 0 is off, on is OPTION_NUMBER_ON */
+    OPTION_CHOICE,      /* number is the index into the choices */
+    OPTION_SIZE,        /* number is bytes */
+    OPTION_FRAMES_SIZE, /* the same, or to be found: then it is not present, and real is SLOWDOWN */
+    OPTION_RANGE,       /* the same, or A..B: number is A, number_max is B */
+    OPTION_NUMBER,      /* where it has choices, "on|off": 0 is off, on is OPTION_NUMBER_ON */
     OPTION_POWER_OF_TWO, /* or 0 where the minimum allows it */
     OPTION_REAL,
     OPTION_TEXT,
@@ -103,6 +104,12 @@ struct options {
 
 /* Prints one line to stderr and returns false where the words are no options. */
 bool options_parse(struct options *ret_options, int count, char *const words[]);
+
+/* "auto" or "auto:SLOWDOWN", from 1: frames that are enough for no more than that. */
+#define SLOWDOWN_DEFAULT 1.1
+bool frames_are_auto(const char *text);
+/* False: the slowdown is none. */
+bool slowdown_parse(const char *text, double *ret_slowdown);
 
 bool option_find(const char *name, size_t length, enum option *ret_option);
 /* Give the option this value; one line to stderr and false where it cannot have it, with `shown` as

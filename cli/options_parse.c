@@ -101,8 +101,10 @@ static void option_wanted(const struct option_info *info, char *ret_text, size_t
         break;
     }
     case OPTION_SIZE:
-        snprintf(ret_text, bytes, "a size from %s to %s bytes, such as 64M",
-                 size_print(info->minimum, least), size_print(info->maximum, most));
+    case OPTION_FRAMES_SIZE:
+        snprintf(ret_text, bytes, "a size from %s to %s bytes, such as 64M%s",
+                 size_print(info->minimum, least), size_print(info->maximum, most),
+                 info->kind == OPTION_SIZE ? "" : ", or auto:SLOWDOWN, from 1");
         break;
     case OPTION_RANGE:
         snprintf(ret_text, bytes,
@@ -170,6 +172,17 @@ static bool range_parse(const struct option_info *info, const char *text,
     return true;
 }
 
+bool frames_are_auto(const char *text)
+{
+    return strncmp(text, "auto", 4) == 0 && (text[4] == '\0' || text[4] == ':');
+}
+
+bool slowdown_parse(const char *text, double *ret_slowdown)
+{
+    *ret_slowdown = SLOWDOWN_DEFAULT;
+    return text[4] == '\0' || (real_parse(text + 5, ret_slowdown) && *ret_slowdown >= 1);
+}
+
 static bool value_parse(const struct option_info *info, const char *text,
                         struct option_value *value)
 {
@@ -181,6 +194,13 @@ static bool value_parse(const struct option_info *info, const char *text,
     case OPTION_CHOICE:
         return choice_parse(info->choices, text, &value->number);
     case OPTION_SIZE:
+        good = size_parse(text, &value->number);
+        break;
+    case OPTION_FRAMES_SIZE:
+        value->real = 0;
+        if (frames_are_auto(text)) {
+            return slowdown_parse(text, &value->real);
+        }
         good = size_parse(text, &value->number);
         break;
     case OPTION_RANGE:
@@ -220,7 +240,9 @@ bool option_set(struct options *options, enum option option, const char *shown, 
     char wanted[160];
 
     if (value_parse(&option_table[option], text, &options->value[option])) {
-        options->value[option].given = options->value[option].present = true;
+        options->value[option].given = true;
+        options->value[option].present =
+            option_table[option].kind != OPTION_FRAMES_SIZE || !(options->value[option].real > 0);
         return true;
     }
     option_wanted(&option_table[option], wanted, sizeof(wanted));

@@ -442,9 +442,12 @@ static enum exit_code run_prepared(struct run *run)
         return code;
     }
     complaints_init(&run->broken);
-    stop_signals_block();
-    stop_signals_catch();
-    code = manager_create(run);
+    code = run_frames_find(&run->options, &run->workload, &run->outcome.frames);
+    if (code == EXIT_GOOD) {
+        stop_signals_block();
+        stop_signals_catch();
+        code = manager_create(run);
+    }
     if (code == EXIT_GOOD) {
         code = run_measure(run);
         workload_release(&run->workload);

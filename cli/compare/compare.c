@@ -136,6 +136,9 @@ static bool plan_check(const struct comparison *comparison)
             return false;
         }
     }
+    if (!plan_frames_check(&comparison->options, "--frames auto")) {
+        return false;
+    }
     for (unsigned i = 0; i < plan->varied_count; i++) {
         const char *name = option_table[plan->varied[i].option].name;
         if (comparison->options.value[plan->varied[i].option].given) {

@@ -118,6 +118,16 @@ static bool values_split(struct varied *varied, char *at)
     return true;
 }
 
+bool plan_frames_check(const struct options *options, const char *shown)
+{
+    if (options->value[OPTION_FRAMES].real > 0) {
+        usage_complain(shown, "would find others for each run; give a size, such as the one that "
+                              "memman run --frames auto finds");
+        return false;
+    }
+    return true;
+}
+
 /* Every value must be one of the option; the manager may still refuse some. */
 static bool values_check(const struct varied *varied)
 {
@@ -127,7 +137,8 @@ static bool values_check(const struct varied *varied)
 
         snprintf(shown, sizeof(shown), "--vary %s=%s", option_table[varied->option].name,
                  varied->text[i]);
-        if (!option_set(&options, varied->option, shown, varied->text[i])) {
+        if (!option_set(&options, varied->option, shown, varied->text[i]) ||
+            !plan_frames_check(&options, shown)) {
             return false;
         }
     }

@@ -47,6 +47,9 @@ bool plan_vary(struct plan *plan, const char *word);
 /* "NAME,NAME..." or NULL for every mechanism. The same. */
 bool plan_ablate(struct plan *plan, const char *names);
 
+/* False, after one line with `shown`: the frames are to be found, which is not for comparisons. */
+bool plan_frames_check(const struct options *options, const char *shown);
+
 /* One line and false where it cannot be made. */
 bool plan_make_varied(struct plan *plan);
 /* What is off or on as it is stands in `report`, that of a run as given. The same. */

@@ -28,7 +28,9 @@ static void config_text(const struct comparison *comparison, enum option option,
     }
     const bool quoted = *value == '"';
     snprintf(ret_text, OPTION_VALUE_BYTES, "%.*s", (int)length - 2 * quoted, value + quoted);
-    if (option_table[option].kind == OPTION_SIZE || option_table[option].kind == OPTION_RANGE) {
+    if (option_table[option].kind == OPTION_SIZE ||
+        option_table[option].kind == OPTION_FRAMES_SIZE ||
+        option_table[option].kind == OPTION_RANGE) {
         char size[NUMBER_TEXT_BYTES];
         snprintf(ret_text, OPTION_VALUE_BYTES, "%s", size_print(strtoull(value, NULL, 10), size));
     }

@@ -24,14 +24,6 @@
     "5%,10%,15%,20%,25%,30%,35%,40%,45%,50%,55%,60%,65%,70%,75%,80%,85%,90%,95%,100%"
 #define SAMPLE_DEFAULT 8192u
 #define COST_MAX       1e9
-/*
- * Decision 0010: a page read from a disk by itself, and written in pieces of 1 MiB. An access and
- * what a program does between two of them: a thousand million a second.
- */
-#define COSTS_DEFAULT                                                                              \
-    ((struct judged_costs){.hard = 40, .soft = 0.3, .written = 5.3, .access = 0.001})
-#define AUTO             "auto"
-#define SLOWDOWN_DEFAULT 1.1
 
 struct request {
     struct trace_options reading; /* first: trace/reading.h */
@@ -129,14 +121,6 @@ static bool size_take(const char *word, struct judged_size *ret_size)
            ret_size->percent <= 100;
 }
 
-/* What is behind "auto". */
-static bool slowdown_take(const char *text, double *ret_slowdown)
-{
-    *ret_slowdown = SLOWDOWN_DEFAULT;
-    return *text == '\0' ||
-           (*text == ':' && real_parse(text + 1, ret_slowdown) && *ret_slowdown >= 1);
-}
-
 static bool sizes_set(void *target, const char *value)
 {
     struct request *request = target;
@@ -144,8 +128,8 @@ static bool sizes_set(void *target, const char *value)
 
     judging->slowdown = 0;
     judging->sizes = 0;
-    if (strncmp(value, AUTO, strlen(AUTO)) == 0) {
-        return slowdown_take(value + strlen(AUTO), &judging->slowdown);
+    if (frames_are_auto(value)) {
+        return slowdown_parse(value, &judging->slowdown);
     }
     char *rest = words_keep(&request->words[1], value), *word;
     while ((word = word_cut(&rest)) != NULL) {
@@ -502,7 +486,7 @@ enum exit_code judge_command(int count, char *words[])
 {
     struct request request = {.reading = TRACE_OPTIONS_DEFAULT,
                               .policies = POLICIES_DEFAULT,
-                              .judging = {.costs = COSTS_DEFAULT}};
+                              .judging = {.costs = JUDGED_COSTS_DEFAULT}};
     enum exit_code code = EXIT_USAGE;
 
     if (request_take(&request, &count, words)) {

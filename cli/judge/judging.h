@@ -26,6 +26,13 @@ struct judged_costs {
     double hard, soft, written, access;
 };
 
+/*
+ * Decision 0010: a page read from a disk by itself, and written in pieces of 1 MiB. An access and
+ * what a program does between two of them: a thousand million a second.
+ */
+#define JUDGED_COSTS_DEFAULT                                                                       \
+    ((struct judged_costs){.hard = 40, .soft = 0.3, .written = 5.3, .access = 0.001})
+
 /* How many frames are enough, and how much longer it takes with them and with one less. */
 struct judged_enough {
     uint32_t frames;

@@ -3,43 +3,10 @@
  */
 #include "judge/run_curves.h"
 
-#include <stdlib.h>
-
-#include "trace/page_map.h"
+#include "judge/load.h"
 
 #define ACCESSES_MAX 1000000u
 #define POINTS       200u
-
-/* ---- the accesses --------------------------------------------------------------------------- */
-
-static bool stream_take(struct workload_stream *stream, struct page_map *map,
-                        struct references *references)
-{
-    struct workload_access access;
-    uint64_t page;
-
-    workload_stream_next(stream, &access);
-    return page_map_add(map, access.page, &page) && references_add(references, page, access.write);
-}
-
-/* False: no memory. */
-static bool streams_take(const struct users_load *load, uint64_t accesses,
-                         struct references *references)
-{
-    struct workload_stream *stream = calloc(load->threads, sizeof(*stream));
-    struct page_map map = {.count = 0};
-    bool whole = stream != NULL;
-
-    for (uint32_t i = 0; i < load->threads && whole; i++) {
-        workload_stream_init(&stream[i], load->workload, load->seed, i, load->write_ratio);
-    }
-    for (uint64_t i = 0; i < accesses && whole; i++) {
-        whole = stream_take(&stream[i % load->threads], &map, references);
-    }
-    page_map_free(&map);
-    free(stream);
-    return whole;
-}
 
 /* ---- the curves ----------------------------------------------------------------------------- */
 
@@ -48,7 +15,7 @@ void run_curves_make(struct run_curves *curves, const struct users_load *load, u
     struct references references = {0};
 
     *curves = (struct run_curves){.accesses = MIN_OF(accesses, ACCESSES_MAX)};
-    if (!streams_take(load, curves->accesses, &references) || references.count == 0 ||
+    if (!load_references(load, curves->accesses, &references) || references.count == 0 ||
         !curve_lru(&references, &curves->lru) || !curve_opt(&references, POINTS, &curves->opt)) {
         run_curves_free(curves);
     }

@@ -284,6 +284,7 @@ void report_json(const struct outcome *outcome, FILE *file)
     json_real(&json, "workers", outcome->cpu_workers);
     json_end(&json, '}');
     json_number(&json, "accesses", outcome->accesses);
+    run_frames_print_json(&outcome->frames, &json);
     counters_write(&json, outcome);
     pages_write(&json, outcome);
     fragmentation_write(&json, &outcome->fragmentation);

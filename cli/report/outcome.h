@@ -8,6 +8,7 @@
 
 #include "exit.h"
 #include "judge/run_curves.h"
+#include "judge/run_frames.h"
 #include "options.h"
 #include "oracle.h"
 
@@ -37,6 +38,7 @@ struct outcome {
     struct mm_lock_statistics list_lock[OUTCOME_LOCKS]; /* of them `list`, one by one */
     size_t list_locks;
 
+    struct run_frames frames; /* with --frames auto */
     struct run_curves curves; /* for a page, of a trace */
     struct oracle_pages checked;
     const struct complaints *wrong;  /* data */

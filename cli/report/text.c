@@ -81,6 +81,7 @@ static void head_print(const struct outcome *outcome, FILE *file)
     fprintf(file, " in %.3f s: %s a second%s\n", outcome->seconds,
             number_print((uint64_t)per_second(outcome->accesses, outcome->seconds), number),
             outcome->interrupted ? "  (interrupted)" : "");
+    run_frames_print(&outcome->frames, file);
     fprintf(file, "CPU time: user threads %.3f s, workers %.3f s\n", outcome->cpu_users,
             outcome->cpu_workers);
 }

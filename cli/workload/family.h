@@ -64,6 +64,10 @@ bool workload_refuse(struct workload_refusal *ret_refusal, const char *format, .
 bool workload_span_fits(const char *key, uint64_t pages, const struct workload_scene *scene,
                         struct workload_refusal *ret_refusal);
 
+/* Those by which this key would be chosen. */
+bool workload_frames_known(const char *key, const struct workload_scene *scene,
+                           struct workload_refusal *ret_refusal);
+
 /* Where the thread starts that walks `span` pages: as far from the others as it can be. */
 static inline uint64_t workload_start(const struct workload_strand *strand, uint64_t span)
 {

@@ -72,6 +72,9 @@ static bool phases_fit(struct workload *workload, const struct workload_scene *s
     uint64_t *pages = &workload->value[PHASES_PAGES].number;
 
     if (*pages == 0) {
+        if (!workload_frames_known("pages", scene, ret_refusal)) {
+            return false;
+        }
         *pages = scene->frames / 2 < scene->pages ? scene->frames / 2 : scene->pages;
         *pages += *pages == 0;
     }

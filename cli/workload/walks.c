@@ -79,6 +79,9 @@ static bool loop_fit(struct workload *workload, const struct workload_scene *sce
     uint64_t *span = &workload->value[0].number;
 
     if (*span == 0) {
+        if (!workload_frames_known("pages", scene, ret_refusal)) {
+            return false;
+        }
         *span = scene->frames < scene->pages ? scene->frames + 1 : scene->pages;
     }
     return workload_span_fits("pages", *span, scene, ret_refusal);

@@ -53,6 +53,16 @@ bool workload_span_fits(const char *key, uint64_t pages, const struct workload_s
                            key, (unsigned long long)pages, (unsigned long long)scene->pages);
 }
 
+bool workload_frames_known(const char *key, const struct workload_scene *scene,
+                           struct workload_refusal *ret_refusal)
+{
+    return scene->frames != WORKLOAD_FRAMES_OPEN ||
+           workload_refuse(ret_refusal,
+                           "%s: is chosen by the frames, and they by the workload; give one of the "
+                           "two, as in %s=1000",
+                           key, key);
+}
+
 /* ---- text in -------------------------------------------------------------------------------- */
 
 static bool text_equals(const char *text, size_t length, const char *name)
@@ -290,7 +300,9 @@ bool workload_fit(struct workload *workload, const struct workload_scene *scene,
 
     if (workload->common[COMMON_APART].number != 0) {
         part.pages /= scene->threads;
-        part.frames = scene->frames / scene->threads;
+        if (scene->frames != WORKLOAD_FRAMES_OPEN) {
+            part.frames = scene->frames / scene->threads;
+        }
         part.threads = 1;
     }
     if (part.pages == 0) {

@@ -68,6 +68,7 @@ struct workload_refusal {
 };
 
 /* What a workload is fitted to. */
+#define WORKLOAD_FRAMES_OPEN UINT64_MAX /* not known yet: no key can be chosen by them */
 struct workload_scene {
     uint64_t pages, frames, seed;
     uint32_t threads;

@@ -150,6 +150,40 @@ check 'it comes back' grep -qE ',aging,201,0,[1-9][0-9]*,' "$out"
 ends 0 "$memman" compare "$folder/used" --policy run:clock,run:2q --frames 80K --csv -
 check 'both' [ "$(grep -c ',run:' "$out")" -eq 2 ]
 
+# ---- the frames of a run -------------------------------------------------------------------------
+
+# One thread plays the trace once: what it needs is what the trace needs, and it gets that.
+for policy in aging clock; do
+    [ $policy = aging ] && judged=aging || judged=run:clock
+    ends 0 "$memman" compare "$folder/used" --policy $judged --frames auto:1.5 --csv "$folder/a"
+    frames=$(grep ",$judged," "$folder/a" | cut -d , -f 6)
+    times=$(grep ",$judged," "$folder/a" | cut -d , -f 13)
+    ends 0 "$memman" run --machine soft --policy $policy --workload "trace:$folder/used" --threads 1 \
+        --accesses 400 --frames auto:1.5
+    shows "frames $((frames * 4))K,"
+    shows "Frames found: $frames, with which it takes at most 1.5 times as long as with any number"
+    shows "by $policy judged on 400 accesses to 201 pages: $(printf %.4f "$times") times, "
+done
+# Two threads from two places in it: 100 accesses more than the trace has.
+ends 0 "$memman" run --machine soft --workload "trace:$folder/used" --threads 2 --accesses 250 \
+    --frames auto --seed 3 --json "$folder/j"
+[ "$python" ] && check 'json' "$python" -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+f, c = r["frames_auto"], r["config"]
+assert f["policy"] == "aging" and f["accesses"] == 500 and f["pages"] == 201, f
+assert f["slowdown"] <= f["slowdown_asked"] == 1.1 < f["slowdown_one_less"], f
+assert c["frames"] % 4096 == 0 and c["frames"] > 0 and r["verify"]["errors"] == 0, c' "$folder/j"
+refuses 2 'cannot go with --seconds' "$memman" run --frames auto --seconds 1
+refuses 2 'cannot go with --store compressed' "$memman" run --frames auto --store compressed
+refuses 2 'auto:0.9: must be' "$memman" run --frames auto:0.9
+refuses 2 'autox: must be' "$memman" run --frames autox
+refuses 2 'pages: is chosen by the frames' "$memman" run --frames auto --workload loop
+refuses 2 'pages: is chosen by the frames' "$memman" run --frames auto --threads 2 \
+    --workload 'mix:1*zipf+1*phases:apart=on'
+refuses 2 "policy 'x' is unknown" "$memman" run --frames auto --policy x
+refuses 2 '--frames auto: would find others' "$memman" compare --ablate --frames auto
+refuses 2 '--vary frames=auto: would find' "$memman" compare --vary frames=auto,64M
+
 # ---- recorded programs ---------------------------------------------------------------------------
 
 if "$memman" trace head -n 1 "$traces/awk.mmt.zst" >"$out" 2>"$err"; then
