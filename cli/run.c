@@ -344,9 +344,10 @@ static void outcome_check(struct run *run)
 
 static enum exit_code page_write(struct run *run, enum exit_code code)
 {
-    const struct page_command command = {run->count, run->words, run->command};
+    const struct page_command command = {"run", run->count, run->words, run->command};
     struct whole_file whole;
-    const enum exit_code begun = whole_begin(&run->options, OPTION_REPORT, &whole);
+    const enum exit_code begun =
+        whole_begin("report", run->options.value[OPTION_REPORT].text, &whole);
 
     if (begun != EXIT_GOOD) {
         return code == EXIT_GOOD ? begun : code;
@@ -433,7 +434,7 @@ static enum exit_code run_measure(struct run *run)
 
 static enum exit_code run_prepared(struct run *run)
 {
-    enum exit_code code = whole_try(&run->options, OPTION_REPORT);
+    enum exit_code code = whole_try("report", run->options.value[OPTION_REPORT].text);
 
     if (code == EXIT_GOOD) {
         code = report_open(&run->options, OPTION_JSON, &run->json);

@@ -13,6 +13,8 @@
 #include "judge/judging.h"
 #include "numbers.h"
 #include "options.h"
+#include "report/page_template.h"
+#include "report/whole.h"
 #include "settings.h"
 #include "trace/page_map.h"
 #include "trace/reading.h"
@@ -30,7 +32,8 @@ struct request {
     struct judging judging;
     const char *policies; /* as given */
     char *words[3];       /* what policies, sizes and costs were cut from */
-    const char *csv, *json;
+    const char *csv, *json, *report;
+    struct page_command command;
 };
 
 /* ---- the command line ----------------------------------------------------------------------- */
@@ -211,6 +214,15 @@ static bool json_set(void *target, const char *value)
     return true;
 }
 
+static bool report_set(void *target, const char *value)
+{
+    struct request *request = target;
+
+    request->report = value;
+    request->judging.curves = true;
+    return true;
+}
+
 static const struct setting judge_settings[] = {
     READING_SETTINGS,
     {"policy", 0, "names with commas between", policies_set},
@@ -227,6 +239,7 @@ static const struct setting judge_settings[] = {
     {"standby", 0, "a number of percent, from 1 to 90", standby_set},
     {"csv", 0, "a file", csv_set},
     {"json", 0, "a file", json_set},
+    {"report", 0, "a file", report_set},
 };
 
 bool judge_command_wanted(int count, char *const words[])
@@ -250,8 +263,8 @@ static bool request_take(struct request *request, int *count, char *words[])
         request->judging.sample = SAMPLE_DEFAULT;
     }
     if (request->judging.slowdown > 0 && request->judging.curves) {
-        line_complain(
-            "compare: --frames auto finds one size; --curve is of many, give one of them");
+        line_complain("compare: --frames auto finds one size; --%s is of many, give one of them",
+                      request->report ? "report" : "curve");
         return false;
     }
     if (request->judging.sizes == 0 && request->judging.slowdown == 0) {
@@ -401,6 +414,20 @@ static enum exit_code trace_judge(struct request *request, const char *path)
     return code;
 }
 
+/* ---- the page ------------------------------------------------------------------------------- */
+
+static enum exit_code page_write(const struct request *request)
+{
+    struct whole_file whole;
+    const enum exit_code code = whole_begin("report", request->report, &whole);
+
+    if (code != EXIT_GOOD) {
+        return code;
+    }
+    judging_page(&request->judging, &request->command, whole.file);
+    return whole_end(&whole, EXIT_GOOD);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 /* Before any work. NULL, and a line: it cannot be written. */
@@ -464,11 +491,14 @@ static enum exit_code traces_judge(struct request *request, int count, char *con
     if (json != NULL) {
         judging_print_json(judging, json);
     }
-    return EXIT_GOOD;
+    return request->report != NULL ? page_write(request) : EXIT_GOOD;
 }
 
 static enum exit_code request_run(struct request *request, int count, char *const paths[])
 {
+    if (whole_try("report", request->report) != EXIT_GOOD) {
+        return EXIT_REFUSED;
+    }
     FILE *csv = request->csv ? report_make("csv", request->csv) : NULL;
     FILE *json =
         request->json && (csv || !request->csv) ? report_make("json", request->json) : NULL;
@@ -487,8 +517,13 @@ enum exit_code judge_command(int count, char *words[])
     struct request request = {.reading = TRACE_OPTIONS_DEFAULT,
                               .policies = POLICIES_DEFAULT,
                               .judging = {.costs = JUDGED_COSTS_DEFAULT}};
+    char **given = calloc((size_t)count + 1, sizeof(*given)); /* words[] lose the options */
     enum exit_code code = EXIT_USAGE;
 
+    if (given != NULL) {
+        memcpy(given, words, (size_t)count * sizeof(*given));
+        request.command = (struct page_command){"compare", count, given, NULL};
+    }
     if (request_take(&request, &count, words)) {
         code = request_run(&request, count, words);
     }
@@ -499,6 +534,7 @@ enum exit_code judge_command(int count, char *words[])
     for (unsigned i = 0; i < ARRAY_COUNT(request.words); i++) {
         free(request.words[i]);
     }
+    free(given);
     return code;
 }
 

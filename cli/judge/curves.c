@@ -101,17 +101,25 @@ static struct point point_of(const struct judging *judging, const struct judged_
                          : (struct point){trace->frames[number], trace->verdict[number][policy]};
 }
 
-/* A curve holds until its next point: one like it says nothing. Those of other sizes all do. */
+/*
+ * A curve holds until its next point: one like it says nothing. Those of other sizes all do. Of
+ * more points than are wanted one in `each` is left, and the first and the last.
+ */
 static bool point_counts(const struct judging *judging, const struct judged_trace *trace,
                          unsigned policy, uint32_t number)
 {
     const struct curve *curve = curve_of(trace, judging->policy[policy]);
     const uint32_t last = points_of(judging, trace, policy) - 1;
+    const uint32_t each = judging->points_max > 0 ? last / judging->points_max + 1 : 1;
 
     if (curve == NULL || number == 0 || number == last) {
         return true;
     }
-    const struct verdict before = curve_at(curve, number), here = curve_at(curve, number + 1);
+    if ((number + 1) % each != 0) {
+        return false;
+    }
+    const struct verdict before = curve_at(curve, MAX_OF(number + 1 - each, 1));
+    const struct verdict here = curve_at(curve, number + 1);
     return here.hard != before.hard || here.written != before.written;
 }
 

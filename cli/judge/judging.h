@@ -67,6 +67,7 @@ struct judging {
     struct judged_costs costs;
     double slowdown; /* above 0: sizes are found, none is given */
     bool curves;
+    uint32_t points_max; /* of a curve in JSON, about; 0: all */
     uint32_t sample; /* of a trace with more pages so many make its curves, but for lru and opt */
     struct judged_trace *trace;
     unsigned traces; /* that have been judged */
@@ -106,6 +107,11 @@ void curves_print_csv(const struct judging *judging, FILE *file);
 /* Of one trace, into its object. */
 void curves_print_json(const struct judging *judging, const struct judged_trace *trace,
                        struct json_writer *json);
+
+struct page_command;
+
+/* With curves: the page for a browser. */
+void judging_page(const struct judging *judging, const struct page_command *command, FILE *file);
 
 /* A slowdown: the frames of each policy. False: no memory. */
 bool enough_judge(const struct judging *judging, const struct references *references,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "judge/judging.h"
+#include "memman.h"
 
 /* ---- CSV ------------------------------------------------------------------------------------ */
 
@@ -149,6 +150,16 @@ void judging_print_json(const struct judging *judging, FILE *file)
     struct json_writer json = {.file = file, .first = true};
 
     json_begin(&json, NULL, '{');
+    json_string(&json, "version", MM_VERSION);
+    json_begin(&json, "policies", '[');
+    for (unsigned i = 0; i < judging->policies; i++) {
+        json_begin(&json, NULL, '{');
+        json_string(&json, "name", judging->policy[i]->name);
+        json_string(&json, "caption", judging->policy[i]->caption);
+        json_end(&json, '}');
+    }
+    json_end(&json, ']');
+    json_bool(&json, "accessed_bits", !judging->unaccessed);
     json_begin(&json, "costs_us", '{');
     json_real(&json, "hard", judging->costs.hard);
     json_real(&json, "soft", judging->costs.soft);

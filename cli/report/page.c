@@ -1,79 +1,11 @@
 /*
- * page.c - fills the page (page.html and what meson puts into it) with what one run has to say.
- *
- * The page has marks, comments that say what comes in their place: the report as text, and what
- * its script reads, as JSON. Both are written so that nothing in them can end the element.
+ * page.c - what one run has to say, for its page.
  */
 #include "report/page.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#include "report/json_writer.h"
-#include "report/page_template.h"
-
-#define MARK      "<!--memman:"
-#define MARK_END  "-->"
 #define CELLS_MAX 65536u /* of the picture of the page file */
-
-/* ---- the command --------------------------------------------------------------------------- */
-
-static void word_print(FILE *file, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "@%+=:,./_-";
-
-    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-        fputs(word, file);
-        return;
-    }
-    fputc('\'', file);
-    for (; *word != '\0'; word++) {
-        if (*word == '\'') {
-            fputs("'\\''", file);
-        } else {
-            fputc(*word, file);
-        }
-    }
-    fputc('\'', file);
-}
-
-/* As one would type it; the caller frees it. NULL without memory. */
-static char *command_text(const struct page_command *command)
-{
-    char *text = NULL;
-    size_t bytes;
-    FILE *file = open_memstream(&text, &bytes);
-
-    if (!file) {
-        return NULL;
-    }
-    fputs("memman run", file);
-    for (int i = 0; i < command->count; i++) {
-        fputc(' ', file);
-        word_print(file, command->words[i]);
-    }
-    fclose(file);
-    return text;
-}
-
-static void about_print(const struct page_command *command, FILE *file)
-{
-    struct json_writer json = {.file = file};
-    char *given = command_text(command), when[32];
-    const time_t now = time(NULL);
-    struct tm utc;
-
-    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &utc));
-    json_begin(&json, NULL, '{');
-    json_string(&json, "given", given);
-    json_string(&json, "repeat", command->repeat);
-    json_string(&json, "when", when);
-    json_end(&json, '}');
-    free(given);
-}
 
 /* ---- the page file ------------------------------------------------------------------------- */
 
@@ -130,33 +62,7 @@ static void slots_print(const struct outcome *outcome, const struct memory *memo
     fputs("\"}\n", file);
 }
 
-/* ---- the text ------------------------------------------------------------------------------ */
-
-static void text_print(const struct outcome *outcome, FILE *file)
-{
-    char *text = NULL;
-    size_t bytes;
-    FILE *plain = open_memstream(&text, &bytes);
-
-    if (!plain) {
-        fputs("no memory for the report as text\n", file);
-        return;
-    }
-    report_text(outcome, plain);
-    fclose(plain);
-    for (const char *at = text; at && *at != '\0'; at++) {
-        if (*at == '<') {
-            fputs("&lt;", file);
-        } else if (*at == '&') {
-            fputs("&amp;", file);
-        } else {
-            fputc(*at, file);
-        }
-    }
-    free(text);
-}
-
-/* ---- all of it ----------------------------------------------------------------------------- */
+/* ---- the parts ----------------------------------------------------------------------------- */
 
 struct page {
     const struct outcome *outcome;
@@ -165,31 +71,43 @@ struct page {
     const struct page_command *command;
 };
 
-static void part_print(const struct page *page, const char *mark, FILE *file)
+static void text_print(const void *context, FILE *file)
 {
-    if (strncmp(mark, "text", 4) == 0) {
-        text_print(page->outcome, file);
-    } else if (strncmp(mark, "about", 5) == 0) {
-        about_print(page->command, file);
-    } else if (strncmp(mark, "report", 6) == 0) {
-        report_json(page->outcome, file);
-    } else if (strncmp(mark, "samples", 7) == 0) {
-        samples_print(page->samples, file);
-    } else {
-        slots_print(page->outcome, page->memory, file);
-    }
+    report_text(((const struct page *)context)->outcome, file);
+}
+
+static void about_print(const void *context, FILE *file)
+{
+    const struct page *page = context;
+
+    page_about_print(page->command, file);
+}
+
+static void report_print(const void *context, FILE *file)
+{
+    report_json(((const struct page *)context)->outcome, file);
+}
+
+static void samples_part_print(const void *context, FILE *file)
+{
+    samples_print(((const struct page *)context)->samples, file);
+}
+
+static void slots_part_print(const void *context, FILE *file)
+{
+    const struct page *page = context;
+
+    slots_print(page->outcome, page->memory, file);
 }
 
 void report_page(const struct outcome *outcome, const struct samples *samples,
                  const struct memory *memory, const struct page_command *command, FILE *file)
 {
+    static const struct page_part parts[] = {
+        {"text", text_print, true},         {"about", about_print, false},
+        {"report", report_print, false},    {"samples", samples_part_print, false},
+        {"slots", slots_part_print, false}, {NULL, NULL, false}};
     const struct page page = {outcome, samples, memory, command};
-    const char *at = page_template;
 
-    for (const char *mark; (mark = strstr(at, MARK)) != NULL;) {
-        fwrite(at, 1, (size_t)(mark - at), file);
-        part_print(&page, mark + strlen(MARK), file);
-        at = strstr(mark, MARK_END) + strlen(MARK_END);
-    }
-    fputs(at, file);
+    page_fill(run_page, parts, &page, file);
 }

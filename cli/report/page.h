@@ -7,14 +7,8 @@
 #include <stdio.h>
 
 #include "report/outcome.h"
+#include "report/page_template.h"
 #include "report/samples.h"
-
-/* The command that was given, and the one that repeats the run with everything that was chosen. */
-struct page_command {
-    int count;
-    char *const *words; /* behind `memman run` */
-    const char *repeat;
-};
 
 /* Frozen only. */
 void report_page(const struct outcome *outcome, const struct samples *samples,

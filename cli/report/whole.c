@@ -79,16 +79,15 @@ static int file_open(struct whole_file *whole)
     return 0;
 }
 
-static enum exit_code complain(enum option option, const char *path, int error)
+static enum exit_code complain(const char *name, const char *path, int error)
 {
-    line_complain("--%s %.512s: cannot be written (%s); give another file",
-                  option_table[option].name, path, strerror(error));
+    line_complain("--%s %.512s: cannot be written (%s); give another file", name, path,
+                  strerror(error));
     return EXIT_REFUSED;
 }
 
-enum exit_code whole_try(const struct options *options, enum option option)
+enum exit_code whole_try(const char *name, const char *path)
 {
-    const char *path = options->value[option].text;
     struct whole_file whole;
 
     if (!path) {
@@ -102,20 +101,18 @@ enum exit_code whole_try(const struct options *options, enum option option)
             unlink(whole.beside);
         }
     }
-    return error == 0 ? EXIT_GOOD : complain(option, path, error);
+    return error == 0 ? EXIT_GOOD : complain(name, path, error);
 }
 
-enum exit_code whole_begin(const struct options *options, enum option option,
-                           struct whole_file *ret_whole)
+enum exit_code whole_begin(const char *name, const char *path, struct whole_file *ret_whole)
 {
-    const char *path = options->value[option].text;
     int error = place_find(path, ret_whole);
 
-    ret_whole->name = option_table[option].name;
+    ret_whole->name = name;
     if (error == 0) {
         error = file_open(ret_whole);
     }
-    return error == 0 ? EXIT_GOOD : complain(option, path, error);
+    return error == 0 ? EXIT_GOOD : complain(name, path, error);
 }
 
 /* An errno. */

@@ -17,13 +17,12 @@ struct whole_file {
 };
 
 /*
- * Could what the option names be written? A refusal and one line to stderr where not; leaves no
- * trace. Good where the option is not given.
+ * Could the file at `path`, which the option --name gave, be written? A refusal and one line to
+ * stderr where not; leaves no trace. Good where the path is NULL: it was not given.
  */
-enum exit_code whole_try(const struct options *options, enum option option);
-/* Then, after the run. */
-enum exit_code whole_begin(const struct options *options, enum option option,
-                           struct whole_file *ret_whole);
+enum exit_code whole_try(const char *name, const char *path);
+/* Then, after the work. */
+enum exit_code whole_begin(const char *name, const char *path, struct whole_file *ret_whole);
 /* As report_close(): what failed is said, and is a refusal unless `code` is worse; nothing is left. */
 enum exit_code whole_end(struct whole_file *whole, enum exit_code code);
 

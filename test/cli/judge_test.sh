@@ -102,6 +102,22 @@ ends 0 "$memman" compare "$folder/loop" --curve --policy lru --frames 132K
 check 'the picture has room for both' grep -qE '^      77.3 \|o *$' "$out"
 check 'opt beside its points' grep -q '^ *132K *33 *76.58 *76.58$' "$out"
 
+# ---- the page ------------------------------------------------------------------------------------
+
+# Whatever is in a name; of more points than there is room for a third, and what changed between two
+# is not lost: 2500 pages twice, then others. It has its name when it is whole, or not at all.
+awk 'BEGIN { for (i = 0; i < 6596; i++) printf "%x000 R\n", i < 5000 ? i % 2500 : i - 2500 }' >"$folder/'<!--"
+mkdir "$folder/pages"
+ends 0 "$memman" compare "$folder/'<!--" "$t" --policy fifo --frames 75%,2% --report "$folder/pages/of"
+shows '     75%       3,072 '
+[ "$python" ] && check 'a page' "$python" "$(dirname "$0")/report_parts.py" "$folder/pages/of"
+refuses 2 'auto finds one size; --report is of many' "$memman" compare "$t" --frames auto --report "$folder/x"
+refuses 3 "$folder/none/x: cannot be written" "$memman" compare "$t" --report "$folder/none/x"
+ends 3 "$memman" compare "$t" --report /dev/full
+check 'the page did not arrive' grep -q 'could not be written' "$err"
+ends 2 "$memman" compare "$folder/nowhere" --report "$folder/pages/x"
+check 'no page without traces' [ "$(ls "$folder/pages")" = of ]
+
 # ---- enough frames -------------------------------------------------------------------------------
 
 # 12 accesses and 5 first touches are 17 us; lru with 4 frames has three hard faults, 317 us.

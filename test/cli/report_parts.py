@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""report_parts.py - what a page of `memman run --report` is made of.
+"""report_parts.py - what a page of `memman run --report` or `memman compare TRACE --report` is made of.
 
 Usage: report_parts.py PAGE. The page must be whole, ask for nothing from outside, and its samples
-must add up to what its report says. Exit: 0 so it is; else what is wrong, and 1.
+must add up to what its report says; of a comparison, its curves. Exit: 0 so it is; else what is wrong, and 1.
 """
 import json
 import re
 import sys
 from html.parser import HTMLParser
 
-SECTIONS = {'main', 'tiles', 'charts', 'side', 'text', 'data-about', 'data-report', 'data-samples', 'data-slots'}
+SECTIONS = {'main', 'tiles', 'charts', 'side', 'text', 'data-about', 'data-report'}
 EMPTY = {'meta', 'link'}
 
 
@@ -43,10 +43,36 @@ def check(path):
     assert not page.open, f'never closed: {page.open}'
     assert SECTIONS <= page.text.keys(), SECTIONS - page.text.keys()
     assert not page.outside and not re.search(r'url\(|@import|https?://(?!www\.w3\.org/2000/svg)', source), page.outside
-    about, report, samples, slots = (json.loads(page.text['data-' + part]) for part in ('about', 'report', 'samples', 'slots'))
+    data = {name[5:]: json.loads(text) for name, text in page.text.items() if name and name.startswith('data-')}
+    about, report = data['about'], data['report']
     assert path.rsplit('/', 1)[1].replace("'", "'\\''") in about['given'], about['given']
+    if 'traces' in report:
+        check_comparison(about, report, page.text['text'])
+    else:
+        check_run(about, report, data['samples'], data['slots'], page.text['text'])
+
+
+def check_comparison(about, report, text):
+    assert about['given'].startswith('memman compare ') and about['repeat'] is None
+    names = [policy['name'] for policy in report['policies']]
+    for trace in report['traces']:
+        assert trace['trace'] + ': ' in text
+        assert [curve['name'] for curve in trace['miss_ratio_curves']] == names
+        for curve in trace['miss_ratio_curves']:
+            assert len(curve['frames']) <= 2002, len(curve['frames'])
+            step = (trace['pages'] - 1) // 2000 + 1
+            for size in trace['sizes']:
+                there = next(verdict['hard'] for verdict in size['policies'] if verdict['policy'] == curve['name'])
+                if curve['name'] != 'lru':
+                    assert dict(zip(curve['frames'], curve['hard'])).get(size['frames'], there) == there, (curve['name'], size)
+                elif size['frames'] % step == 0:
+                    last = [hard for frames, hard in zip(curve['frames'], curve['hard']) if frames <= size['frames']][-1]
+                    assert last == there, (size, last)
+
+
+def check_run(about, report, samples, slots, text):
     assert about['repeat'].startswith('memman run --machine soft ')
-    assert 'Verification: good' in page.text['text']
+    assert 'Verification: good' in text
 
     times = samples['times_ns']
     assert len(times) >= 2 and times == sorted(times)

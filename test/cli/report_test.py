@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""report_test.py - the page of `memman run --report` in a real browser.
+"""report_test.py - the pages of `memman run --report` and `memman compare TRACE --report` in a real browser.
 
 Usage: report_test.py MEMMAN. Drives Chromium through chromedriver (WebDriver, over loopback): light
 and dark, narrow and wide, with the keyboard alone. Exit: 0 passed; 1 what failed; 77 there is no browser.
@@ -19,7 +19,7 @@ import urllib.request
 CHARTS = ['frames', 'faults', 'latency', 'address', 'pages', 'slots']
 SQUARES = {'latency', 'address', 'slots'}  # the cursor moves up and down too
 KEYS = {'Tab': '\ue004', 'Enter': '\ue007', 'End': '\ue010', 'Home': '\ue011', 'Left': '\ue012', 'Up': '\ue013', 'Right': '\ue014',
-        'Down': '\ue015'}
+        'Down': '\ue015', 'Space': ' '}
 HOSTILE = "</script><img src=x onerror=document.title='pwned'>.html"
 
 # Contrast as WCAG 2 counts it, of each element with text of its own against what is behind it.
@@ -115,9 +115,9 @@ def check(what, good, seen=''):
         print(f'FAILED: {what} {seen}')
 
 
-def check_looks(browser, page, width, scheme):
+def check_looks(browser, page, width, scheme, charts):
     """Everything is there, fits, and can be read."""
-    where = f'{width} wide, {scheme}'
+    where = f'{os.path.basename(page)}, {width} wide, {scheme}'
     browser.look(width, scheme)
     browser.open(page)
     browser.run('return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
@@ -125,7 +125,7 @@ def check_looks(browser, page, width, scheme):
     check(f'{where}: nothing is wider than the window', wide <= width, wide)
     low = browser.run(CONTRAST)
     check(f'{where}: contrast', not low, low[:8])
-    for chart in CHARTS:
+    for chart in charts:
         drawn = browser.run('return document.querySelectorAll(`#${arguments[0]} svg .tick`).length', chart)
         check(f'{where}: {chart} has axes', drawn >= 3, drawn)
         if chart in SQUARES:
@@ -213,6 +213,44 @@ def check_absent(browser, page, memman):
     check('where faults were is known all the same', browser.run(PAINTED, 'address'))
 
 
+SIZES = 'return Array.from(document.querySelectorAll("#trace-0-sizes tbody tr"), (row) => row.cells[0].textContent)'
+
+
+def check_compare(browser, memman, folder):
+    """Two programs: every policy at every size, and a table that follows the cursor."""
+    paths = [os.path.join(folder, name) for name in ("<i>'1", 'two')]
+    for path, step in zip(paths, (7, 1)):
+        with open(path, 'w', encoding='utf-8') as file:
+            file.writelines(f'{1 + i * step % 100:x}000 {"RW"[i % 3 == 0]}\n{1 + i % 30:x}000 R\n' for i in range(1000))
+    page = os.path.join(folder, 'compare.html')
+    subprocess.run([memman, 'compare', *paths, '--policy', 'fifo,lru,aging', '--report', page], check=True, stdout=subprocess.DEVNULL)
+    for width, scheme in ((360, 'dark'), (1600, 'light')):
+        check_looks(browser, page, width, scheme, ['trace-0', 'trace-1'])
+    check('compare: a line for each policy', browser.run('return document.querySelectorAll("#trace-0 .rate").length') == 4)
+    given = browser.run('return document.querySelector("#command code").textContent')
+    check('compare: the command', given.startswith("memman compare '") and given.endswith(' --policy fifo,lru,aging --report ' + page), given)
+    check('compare: the verdict', ' comes nearest to opt: ' in browser.run('return document.getElementById("verdict").textContent'))
+    check('compare: all traces', browser.run('return document.querySelectorAll("#means tbody tr").length') == 4)
+    browser.run('document.querySelector("#trace-0 .plot").focus()')
+    told = {}
+    for key in ('Home', 'End'):
+        browser.press(key)
+        told[key] = browser.run('return [document.getElementById("trace-0-out").textContent, document.getElementById("trace-0-sizes-title").textContent]')
+    check('compare: the smallest size', told['Home'][0].startswith('5 frames (5.00 %, 20 KiB): fifo '), told)
+    check('compare: its table', told['Home'][1] == "<i>'1 with 5 frames (5.00 %, 20 KiB)", told)
+    check('compare: all of the pages', told['End'][1].endswith(' with 100 frames (100.0 %, 400 KiB)'), told)
+    check('compare: then all are alike, opt is one of them', sorted(browser.run(SIZES)) == ['aging', 'fifo', 'lru', 'opt'])
+    browser.run('document.querySelector("#trace-0 .legend input").focus()')
+    browser.press('Space')
+    check('compare: a policy is hidden', browser.run('return document.querySelectorAll("#trace-0 .rate").length') == 3)
+    check('compare: and not told', 'fifo' not in browser.run('return document.getElementById("trace-0-out").textContent'))
+    browser.run('document.querySelectorAll("#trace-0 .choices input")[0].focus()')
+    for _ in range(4):
+        browser.press('Right')
+    told = browser.run('return document.getElementById("trace-0-out").textContent')
+    check('compare: another measure, which aging has not: it has soft faults there, opt has nothing', told.endswith(': lru 1.00 ×, aging -, opt 1.00 ×'), told)
+
+
 def make(memman, page, *options):
     subprocess.run([memman, 'run', '--machine', 'soft', '--threads', '2', '--quiet', '--report', page, *options],
                    check=True, stdout=subprocess.DEVNULL)
@@ -230,7 +268,7 @@ def main(memman):
     try:
         for width in (360, 1600):
             for scheme in ('light', 'dark'):
-                check_looks(browser, page, width, scheme)
+                check_looks(browser, page, width, scheme, CHARTS)
         check('it asks for nothing', browser.run('return performance.getEntriesByType("resource").length') == 0)
         given = browser.run('return document.querySelector("#command code").textContent')
         check('the command is told as it was given', HOSTILE.replace("'", "'\\''") in given, given)
@@ -239,6 +277,7 @@ def main(memman):
         check_choice(browser)
         check_curves(browser, page)
         check_absent(browser, page, memman)
+        check_compare(browser, memman, folder)
         said = browser.call('POST', '/se/log', {'type': 'browser'})
         check('the console is empty', not said, said)
     finally:

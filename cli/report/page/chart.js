@@ -47,6 +47,9 @@ function sizeTicks(maximum, wanted) {
   return list;
 }
 
+/* As a border is drawn; others are dashed. */
+const lineStyles = { none: 'solid', '2 3': 'dotted' };
+
 /* ---- the cursor --------------------------------------------------------------------------- */
 
 const cursor = { s: null, charts: [] };
@@ -70,6 +73,7 @@ function cursorMove(s) {
  *   rest()                what is told before the cursor is anywhere
  *   draw(chart)           everything but the cursor
  *   table()               [head, rows]
+ *   follow(column)        what else follows the cursor, if anything does
  *   time                  the columns are those of the run: the cursor is shared
  */
 class Chart {
@@ -163,6 +167,9 @@ class Chart {
   show() {
     this.shown = true;
     this.out.textContent = this.tell(this.column, this.row);
+    if (this.follow) {
+      this.follow(this.column);
+    }
     this.mark();
   }
 
@@ -277,11 +284,3 @@ function tableOf(head, rows) {
   table.append(body);
   return table;
 }
-
-/* Columns of the run: the times between two samples. */
-const overTime = {
-  time: true,
-  columns: seconds.length - 1,
-  place: (column) => [seconds[column], seconds[column + 1]].map((s) => s / seconds[seconds.length - 1]),
-  at: (share) => indexAt(share * seconds[seconds.length - 1], seconds.length - 1),
-};

@@ -1,11 +1,5 @@
 /* The kinds of charts. */
 
-/* In the place of a chart for which there is nothing to draw. */
-function absent(parent, id, title, why) {
-  parent.append(element('section', { class: 'card', id, 'aria-labelledby': id + '-title' },
-    element('h2', { id: id + '-title' }, title), element('p', { class: 'about' }, why)));
-}
-
 /* ---- frames by state ----------------------------------------------------------------------- */
 
 /* The lists by priority are counted a moment after the states: as shares of what is on standby they add up. */
@@ -62,8 +56,6 @@ function framesChart(parent) {
 }
 
 /* ---- rates --------------------------------------------------------------------------------- */
-
-const lineStyles = { none: 'solid', '2 3': 'dotted' };
 
 /* Lines: [name, colour, dashes, counts]. A rate holds from one sample to the next. */
 function ratesChart(parent, what, lines) {
@@ -320,32 +312,4 @@ function slotsChart(parent) {
     } });
   chart.plot.before(element('div', { class: 'ramp' }, 'begin of memory ', element('span', { class: 'ramp-bar hue' }), ' end; ',
     element('span', { class: 'key hole' }), ' free'));
-}
-
-/* ---- miss ratios, where the report has them ----------------------------------------------------- */
-
-/* [{name, frames: [...], miss_ratio: [...]}], all over the same numbers of frames. */
-/* What the run itself missed, with the frames that it had; of more than the program ever used it is at the end. */
-function curvesChart(parent, curves) {
-  const frames = curves[0].frames, most = frames[frames.length - 1], faults = report.faults;
-  const own = [report.config.frames / pageBytes, (faults.hard + (faults.hard_compressed || 0) + faults.demand_zero) / report.accesses];
-  const colours = ['--hard', '--soft', '--zero', '--other', '--ahead'];
-  const chart = new Chart(parent, { id: 'curves', title: 'Miss ratio by memory', height: 280, columns: frames.length, rows: 0,
-    about: 'What share of the accesses would have missed with so many frames, and (the dot) what this run missed, on demand.',
-    place: (i) => [frames[i] / most, frames[i] / most],
-    at: (share) => frames.reduce((best, n, i) => Math.abs(n / most - share) < Math.abs(frames[best] / most - share) ? i : best, 0),
-    tell: (i) => `${amount(frames[i])} frames: ` + curves.map((c) => `${c.name} ${percent(c.miss_ratio[i], 1)}`).join(', '),
-    rest: () => `This run, with ${amount(own[0])} frames: ${percent(own[1], 1)}. With ${amount(most)}: ` + curves.map((c) => `${c.name} ${percent(c.miss_ratio[frames.length - 1], 1)}`).join(', '),
-    table: () => [['Frames'].concat(curves.map((c) => c.name)),
-      frames.map((n, i) => [amount(n)].concat(curves.map((c) => percent(c.miss_ratio[i], 1))))],
-    draw(self) {
-      self.axisY([0, 0.25, 0.5, 0.75, 1].map((share) => [share, 100 * share + ' %']));
-      self.axisX(ticks(most, Math.max(2, Math.floor(self.width / 90))).map((n) => [n / most, short(n)]));
-      shape(self.svg, 'circle', { cx: self.x(Math.min(own[0] / most, 1)), cy: self.y(own[1]), r: 4, class: 'own' });
-      curves.forEach((curve, i) => {
-        const d = 'M' + frames.map((n, at) => self.x(n / most).toFixed(1) + ' ' + self.y(curve.miss_ratio[at]).toFixed(1)).join('L');
-        shape(self.svg, 'path', { d, class: 'rate', style: `stroke:var(${colours[i % colours.length]})` });
-      });
-    } });
-  chart.legend(curves.map((curve, i) => [{ line: true, css: `--line:var(${colours[i % colours.length]});--style:solid` }, curve.name]));
 }

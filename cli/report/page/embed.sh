@@ -1,15 +1,15 @@
 #!/bin/sh
 # embed.sh - a page and what belongs into it, as one text in C.
 #
-# Usage: embed.sh PAGE STYLE SCRIPT... >FILE.c. The line @style@ of the page is replaced by the
-# style, @script@ by the scripts, one after the other.
+# Usage: embed.sh NAME PAGE STYLE SCRIPT... >FILE.c. There it is NAME. The line @style@ of the page is
+# replaced by the style, @script@ by the scripts, one after the other.
 set -eu
-page=$1 style=$2
-shift 2
+name=$1 page=$2 style=$3
+shift 3
 
 echo '#include "report/page_template.h"'
 echo
-echo 'const char page_template[] = {'
+echo "const char $name[] = {"
 while IFS= read -r line; do
     case $line in
     @style@) cat "$style" ;;

@@ -1,16 +1,5 @@
 /* Puts the page together. */
 
-const byId = (id) => document.getElementById(id);
-
-function tile(label, value, detail, extra) {
-  const made = element('div', { class: 'tile' }, element('div', { class: 'label' }, label),
-    element('div', { class: 'value' }, value), element('div', { class: 'detail' }, detail));
-  if (extra) {
-    made.append(extra);
-  }
-  byId('tiles').append(made);
-}
-
 function faultKinds() {
   const faults = report.faults;
   return [['hard', faults.hard + (faults.hard_compressed || 0), '--hard'], ['soft', faults.transition, '--soft'],
@@ -46,15 +35,6 @@ function verdict() {
   }
 }
 
-function facts(title, id, rows) {
-  const list = element('dl');
-  for (const [key, value] of rows) {
-    list.append(element('dt', {}, key), element('dd', {}, value));
-  }
-  byId('side').append(element('section', { class: 'card', id, 'aria-labelledby': id + '-title' },
-    element('h2', { id: id + '-title' }, title), list));
-}
-
 function configText(key, value) {
   return /memory|frames|pagefile/.test(key) && typeof value === 'number' ? bytes(value) : String(value);
 }
@@ -86,6 +66,20 @@ function sideTables() {
     .map((lock) => [lock.name, short(lock.acquired), percent(lock.contended, lock.acquired), duration(lock.wait_ns)]));
 }
 
+/* What the run itself missed, with the frames that it had; of more than the program ever used it is at the end. */
+function runCurves(parent, curves) {
+  const faults = report.faults, last = curves[0].frames.length - 1, most = curves[0].frames[last];
+  const own = [report.config.frames / pageBytes, (faults.hard + (faults.hard_compressed || 0) + faults.demand_zero) / report.accesses];
+  const share = (value) => percent(value, 1), sizeText = (n) => `${amount(n)} frames`;
+  curvesChart(parent, { id: 'curves', title: 'Miss ratio by memory', own, most, sizeText,
+    about: 'What share of the accesses would have missed with so many frames, and (the dot) what this run missed, on demand.',
+    curves: curves.map((curve) => ({ name: curve.name,
+      points: curve.frames.map((frames, i) => ({ frames, ratio: curve.miss_ratio[i] })) })),
+    measures: [{ name: 'Miss ratio', value: (point) => point.ratio, text: share }],
+    rest: () => `This run, with ${sizeText(own[0])}: ${share(own[1])}. With ${amount(most)}: ` +
+      curves.map((curve) => `${curve.name} ${share(curve.miss_ratio[last])}`).join(', ') });
+}
+
 function charts() {
   const parent = byId('charts');
   framesChart(parent);
@@ -105,7 +99,7 @@ function charts() {
       ['Prefetched pages used', '--ahead', '4 2', counts('moves', 'prefetch_used')]]);
   slotsChart(parent);
   if (report.miss_ratio_curves && report.miss_ratio_curves.length > 0) {
-    curvesChart(parent, report.miss_ratio_curves);
+    runCurves(parent, report.miss_ratio_curves);
   }
 }
 
@@ -113,8 +107,13 @@ function page() {
   const config = report.config;
   byId('title').textContent = `${config.workload} on ${bytes(config.memory)} with ${bytes(config.frames)} of frames`;
   document.title = 'memman run: ' + byId('title').textContent;
-  byId('setting').textContent = `${amount(config.threads)} ${config.threads === 1 ? 'thread' : 'threads'}, write ratio ${config.write_ratio}, ` +
+  byId('setting').textContent = `${amount(config.threads)} ${config.threads === 1 ? 'thread' : 'threads'}, ${config.write_ratio === null ? 'writes as the workload says' : `write ratio ${config.write_ratio}`}, ` +
     `${config.machine} machine, page file ${config.store}, policy ${config.policy}, seed ${config.seed}`;
+  const found = report.frames_auto;
+  if (found) {
+    byId('setting').textContent += `. So many frames were found to be enough: with them it takes at most ${found.slowdown_asked} times as long as with any number ` +
+      `(${found.policy} judged on ${amount(found.accesses)} accesses: ${found.slowdown.toFixed(4)} times)`;
+  }
   byId('foot').textContent = `memman ${report.version}, ${about.when}`;
   verdict();
   tiles();

@@ -1,12 +1,10 @@
 'use strict';
-/* What the run left, and how numbers are written. */
+/* What every page has: how numbers are written, and what the page holds as JSON. */
 
 function readJson(id) {
   return JSON.parse(document.getElementById('data-' + id).textContent);
 }
-const about = readJson('about'), report = readJson('report'), samples = readJson('samples');
-const slotMap = readJson('slots');
-const seconds = samples.times_ns.map((ns) => ns / 1e9);
+const about = readJson('about'), report = readJson('report');
 const pageBytes = 4096;
 
 function amount(number) {
@@ -53,30 +51,10 @@ function percent(part, whole) {
   return whole > 0 ? (100 * part / whole).toFixed(part > 0 && part / whole < 0.1 ? 2 : 1) + ' %' : '0 %';
 }
 
-/* How often the counter grew in each time between two samples; zeros where it never did. */
-function counts(group, key) {
-  const found = samples.counters.find((c) => c.group === group && c.key === key);
-  return found ? found.counts : samples.accesses.map(() => 0);
-}
-
 function sum(list) {
   return list.reduce((a, b) => a + b, 0);
 }
 
 function added(lists) {
   return lists[0].map((_, i) => lists.reduce((total, list) => total + list[i], 0));
-}
-
-/* The sample or the time between two samples in which the second `s` lies. */
-function indexAt(s, length) {
-  let low = 0, high = length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (seconds[middle] <= s) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
 }
