@@ -79,7 +79,7 @@ function traceCharts(parent, trace, number) {
   };
   const chart = curvesChart(parent, { id, title: `${nameOfTrace(trace)}: policies by memory`, curves, measures, most: trace.pages, sizeText, follow,
     about: `${amount(trace.references)} references to ${amount(trace.pages)} pages (${bytes(trace.pages * bytesOfPage)}); at the right edge all of them fit.` +
-      (trace.filter ? ` Filter: ${trace.filter}.` : ''),
+      (trace.source ? ` Made by ${trace.source};` : '') + (trace.filter ? ` filter: ${trace.filter}.` : ''),
     rest: () => `Nearest to opt with ${sizeText(curves[0].points[first].frames)}: ${nearest(curves, first)}` });
   chart.column = first;
   parent.append(element('section', { class: 'card sizes', id: id + '-sizes', 'aria-labelledby': id + '-sizes-title' }, title, box));
@@ -116,7 +116,7 @@ function sizeWords(size) {
 function verdict(size) {
   const ranks = ranking(size), last = ranks[ranks.length - 1];
   if (ranks.length > 0) {
-    byId('verdict').textContent = `With ${sizeWords(size)} ${ranks[0][0]} comes nearest to opt: ${times(ranks[0][1])} its cost` +
+    byId('verdict').textContent = `With ${sizeWords(size)}, ${ranks[0][0]} comes nearest to opt: ${times(ranks[0][1])} its cost` +
       (ranks.length > 1 ? `; ${last[0]} is farthest: ${times(last[1])}` : '') + (report.traces.length > 1 ? ', in the mean.' : '.');
   }
 }
@@ -140,8 +140,7 @@ function page() {
   byId('foot').textContent = `memman ${report.version}, ${about.when}`;
   verdict(size);
   for (const trace of traces) {
-    tile(nameOfTrace(trace), bytes(trace.pages * trace.page_bytes), `${amount(trace.pages)} pages, ${short(trace.references)} references` +
-      (trace.source ? `; ${trace.source}` : ''));
+    tile(nameOfTrace(trace), bytes(trace.pages * trace.page_bytes), `${amount(trace.pages)} pages, ${short(trace.references)} references`);
   }
   for (const [policy, mean] of ranking(size).slice(0, 3)) {
     tile(policy, times(mean), `opt's cost, with ${sizeWords(size)}`);
