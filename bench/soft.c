@@ -107,6 +107,73 @@ static void row_rescue(unsigned repeats, bool modified)
     mm_destroy(manager);
 }
 
+/* ---- the policy alone ---- */
+
+static const struct policy *timed;
+static uint64_t timed_ns;
+
+static uint32_t timed_choose(const struct policy_look *look)
+{
+    uint64_t begin = wall_ns(); /* quicker than a thread's own time */
+    uint32_t victims = timed->choose(look);
+    timed_ns += wall_ns() - begin;
+    return victims;
+}
+
+/* Many at once: one takes less than the clock. */
+static double birth_ns(const struct policy *policy)
+{
+    enum { BIRTHS = 1000000 };
+    uint64_t begin = thread_cpu_ns();
+    unsigned sum = 0;
+    for (unsigned i = 0; i < BIRTHS; i++) {
+        sum += policy->birth((enum policy_birth)(i % (POLICY_RESCUE + 1)));
+        __asm__ volatile("" : "+r"(sum), "+r"(policy)); /* it could be another, for all we know */
+    }
+    return (double)(thread_cpu_ns() - begin) / BIRTHS;
+}
+
+/*
+ * What the default policy does for a page that is trimmed, after having been looked at as often as
+ * pages are, and comes back; as a part of the fault with which it comes back.
+ */
+static void row_policy(unsigned repeats)
+{
+    const char *name = "policy, for a soft fault";
+    if (!row_wanted(name)) {
+        return;
+    }
+    struct series ours = {0}, theirs = {0};
+    mm *manager = make(FRAMES_BYTES, FRAMES_BYTES * 2, "aging");
+    uint64_t address = commit_all(manager);
+    uint32_t *order = shuffled(FRAME_PAGES, 7), thread = 0;
+    manager_thread(manager, &thread);
+    mm_freeze(manager);
+    struct engine *engine = manager->engine;
+    timed = engine->policy;
+    struct policy policy = *timed;
+    policy.choose = timed_choose;
+    engine->policy = &policy;
+    for (unsigned r = 0; r <= repeats; r++) {
+        uint64_t pages = 0, taken;
+        touch_all(manager, address, order, FRAME_PAGES, false);
+        timed_ns = 0;
+        while ((taken = trim_pages(engine, &engine->threads[thread], BATCH_MAX)) > 0) {
+            pages += taken;
+        }
+        double policy_ns = (double)timed_ns / (double)pages + birth_ns(timed);
+        double ns = touch_all(manager, address, order, FRAME_PAGES, false);
+        if (r > 0) {
+            series_add(&ours, policy_ns);
+            series_add(&theirs, ns);
+        }
+    }
+    row_print(name, &ours, "ns", &theirs, "soft fault", 0.1, 0.05);
+    engine->policy = timed;
+    free(order);
+    mm_destroy(manager);
+}
+
 /* `cleared`: frames wait on the zeroed list; else the fault clears them itself. */
 static void row_demand_zero(unsigned repeats, bool cleared)
 {
@@ -338,6 +405,7 @@ void bench_soft(unsigned repeats)
     row_resident(repeats);
     row_rescue(repeats, false);
     row_rescue(repeats, true);
+    row_policy(repeats);
     row_demand_zero(repeats, true);
     row_demand_zero(repeats, false);
     row_hard(repeats);

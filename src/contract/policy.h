@@ -13,9 +13,9 @@
 /* How a page came into the working set. */
 enum policy_birth { POLICY_DEMAND_ZERO, POLICY_HARD, POLICY_RESCUE };
 
-/* One look at some resident pages, in address order. */
+/* One look at some resident pages, those of a region in address order. */
 struct policy_look {
-    uint32_t count;
+    uint32_t count;       /* less than 65,536 */
     uint32_t wanted;      /* victims, at most */
     unsigned pass;        /* 0 at first; grows while the goal of the trim is not met */
     uint8_t *registers;   /* updated by the look */

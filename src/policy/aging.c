@@ -29,20 +29,24 @@ static uint8_t aging_birth(enum policy_birth how)
 
 static bool few_are_old(const struct policy_look *look)
 {
+    const uint8_t *registers = look->registers;
+    const bool *accessed = look->accessed;
     uint32_t old = 0;
 
     for (uint32_t i = 0; i < look->count; i++)
-        old += look->registers[i] < OLD && !look->accessed[i];
+        old += (uint8_t)(registers[i] | accessed[i] * USED_NOW) < OLD;
     return old < look->wanted || old * OLD_ONE_IN < look->count;
 }
 
 static uint32_t aging_choose(const struct policy_look *look)
 {
     unsigned shift = look->pass == 0 && few_are_old(look) ? 1 : 0;
+    uint8_t *registers = look->registers;
+    const bool *accessed = look->accessed;
+    uint32_t count = look->count; /* a register might be anything, for all the compiler knows */
 
-    for (uint32_t i = 0; i < look->count; i++)
-        look->registers[i] =
-            (uint8_t)((look->registers[i] >> shift) | (look->accessed[i] ? USED_NOW : 0));
+    for (uint32_t i = 0; i < count; i++)
+        registers[i] = (uint8_t)((registers[i] >> shift) | (accessed[i] ? USED_NOW : 0));
     return lowest_choose(look, rank_is_register, bound_of_pass[MIN_OF(look->pass, 2u)]);
 }
 
