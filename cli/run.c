@@ -311,12 +311,12 @@ static void outcome_collect(struct run *run)
     latencies_collect(run);
 }
 
-/* Of what a program did the page says what other memories would have made of it. */
+/* The page says what other memories would have made of the same accesses. */
 static void curves_collect(struct run *run)
 {
     const struct users_load load = load_of(run);
 
-    if (page_is_wanted(run) && strncmp(run->outcome.workload, "trace:", strlen("trace:")) == 0) {
+    if (page_is_wanted(run)) {
         run_curves_make(&run->outcome.curves, &load, run->outcome.accesses);
     }
 }

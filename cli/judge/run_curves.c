@@ -64,6 +64,7 @@ void run_curves_print(const struct run_curves *curves, struct json_writer *json)
     if (curves->accesses == 0) {
         return;
     }
+    json_number(json, "miss_ratio_accesses", curves->accesses);
     json_begin(json, "miss_ratio_curves", '[');
     curve_print(curves, "lru", &curves->lru, json);
     curve_print(curves, "opt", &curves->opt, json);

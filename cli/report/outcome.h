@@ -39,7 +39,7 @@ struct outcome {
     size_t list_locks;
 
     struct run_frames frames; /* with --frames auto */
-    struct run_curves curves; /* for a page, of a trace */
+    struct run_curves curves; /* for a page */
     struct oracle_pages checked;
     const struct complaints *wrong;  /* data */
     const struct complaints *broken; /* invariants */

@@ -72,7 +72,8 @@ function runCurves(parent, curves) {
   const own = [report.config.frames / pageBytes, (faults.hard + (faults.hard_compressed || 0) + faults.demand_zero) / report.accesses];
   const share = (value) => percent(value, 1), sizeText = (n) => `${amount(n)} frames`;
   curvesChart(parent, { id: 'curves', title: 'Miss ratio by memory', own, most, sizeText,
-    about: 'What share of the accesses would have missed with so many frames, and (the dot) what this run missed, on demand.',
+    about: 'What share of the accesses would have missed with so many frames, and (the dot) what this run missed, on demand.' +
+      (report.miss_ratio_accesses < report.accesses ? ` The curves are of the first ${amount(report.miss_ratio_accesses)}.` : ''),
     curves: curves.map((curve) => ({ name: curve.name,
       points: curve.frames.map((frames, i) => ({ frames, ratio: curve.miss_ratio[i] })) })),
     measures: [{ name: 'Miss ratio', value: (point) => point.ratio, text: share }],
