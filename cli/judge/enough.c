@@ -35,9 +35,19 @@ static double slowdown_of(const struct judging *judging, const struct judged_tra
 }
 
 /*
- * By halving between no frames, which never are enough, and twice the pages, which always are: half
- * of them on standby is the most that any policy wants. Where one frame more can make it worse
- * there may be smaller sizes that are enough by chance.
+ * So many always are enough: half of them available is the most that any policy wants by itself,
+ * and nine tenths can be asked for.
+ */
+static uint32_t frames_most(const struct judging *judging, const struct judged_trace *trace)
+{
+    const uint64_t active = MIN_OF(100 - judging->standby_percent, 50);
+
+    return (uint32_t)MIN_OF(((uint64_t)trace->pages * 100 + active - 1) / active, UINT32_MAX);
+}
+
+/*
+ * By halving between no frames, which never are enough, and so many that they are. Where one frame
+ * more can make it worse there may be smaller sizes that are enough by chance.
  */
 static bool policy_enough(const struct judging *judging, const struct references *references,
                           const struct judged_trace *trace, const struct judged_policy *policy,
@@ -46,7 +56,8 @@ static bool policy_enough(const struct judging *judging, const struct references
     uint32_t less = 0;
     struct judged_enough *enough = ret_enough;
 
-    *enough = (struct judged_enough){.frames = 2 * trace->pages, .slowdown_less = INFINITY};
+    *enough =
+        (struct judged_enough){.frames = frames_most(judging, trace), .slowdown_less = INFINITY};
     for (uint32_t frames = enough->frames; frames > less;
          frames = less + (enough->frames - less) / 2) {
         const struct judge_setup setup = {.frames = frames,

@@ -33,6 +33,7 @@ static enum exit_code machine_ask(const struct options *options, bool *ret_linux
     engine.machine = wanted.machine;
     engine.faults = wanted.faults;
     engine.policy = wanted.policy;
+    engine.standby_percent = wanted.standby_percent;
     engine.memory_bytes = engine.frames_bytes = MM_PAGE_BYTES;
     engine.pagefile_bytes = engine.pagefile_max_bytes = 0;
     const int error = mm_create(&engine, &manager, &detail);
@@ -41,6 +42,7 @@ static enum exit_code machine_ask(const struct options *options, bool *ret_linux
         return error == MM_ERROR_OPTION ? EXIT_USAGE : EXIT_REFUSED;
     }
     *ret_linux = mm_options_of(manager)->machine == MM_MACHINE_LINUX;
+    frames->standby_percent = mm_options_of(manager)->standby_percent;
     snprintf(frames->policy, sizeof(frames->policy), "%s", mm_options_of(manager)->policy);
     mm_destroy(manager);
     return EXIT_GOOD;
@@ -104,6 +106,7 @@ static enum exit_code enough_find(struct run_frames *frames, bool on_linux,
     const struct judging judging = {.policy = {policy_find(frames->policy)},
                                     .policies = 1,
                                     .unaccessed = on_linux,
+                                    .standby_percent = frames->standby_percent,
                                     .costs = frames->costs,
                                     .slowdown = frames->slowdown};
     struct judged_trace *trace = calloc(1, sizeof(*trace)); /* large */

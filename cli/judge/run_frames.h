@@ -13,6 +13,7 @@
 struct run_frames {
     double slowdown; /* asked for */
     char policy[32];
+    uint32_t standby_percent;
     uint64_t accesses; /* that were judged, the first of the run */
     uint32_t pages;    /* that they touch */
     struct judged_costs costs;

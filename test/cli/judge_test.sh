@@ -180,6 +180,12 @@ for policy in aging clock; do
     shows "Frames found: $frames, with which it takes at most 1.5 times as long as with any number"
     shows "by $policy judged on 400 accesses to 201 pages: $(printf %.4f "$times") times, "
 done
+# With nine tenths kept available more than twice the pages; a run's own share is what is judged.
+ends 0 "$memman" compare "$folder/used" --policy aging --standby 90 --frames auto:1 --csv -
+check 'six times the pages' grep -q ',aging,1232,5046272,201,0,0,0,60.7,1,1.00494$' "$out"
+ends 0 "$memman" run --machine soft --workload "trace:$folder/used" --threads 1 --accesses 400 \
+    --frames auto:1 --standby 90
+shows 'Frames found: 1,232, '
 # Two threads from two places in it: 100 accesses more than the trace has.
 ends 0 "$memman" run --machine soft --workload "trace:$folder/used" --threads 2 --accesses 250 \
     --frames auto --seed 3 --json "$folder/j"
