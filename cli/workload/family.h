@@ -6,6 +6,9 @@
 
 #include "workload/workload.h"
 
+/* Of a workload in a mix, of a pattern of masim. */
+#define WEIGHT_MAX 1000000
+
 enum workload_key_kind {
     WORKLOAD_NUMBER, /* from 1 */
     WORKLOAD_REAL,

@@ -24,7 +24,6 @@
 #define PHASES_MAX   1000
 #define PATTERNS_MAX 10000
 #define FIELDS_MAX   5
-#define WEIGHT_MAX   1000000
 
 enum { READ_WRITE, READ_ONLY, WRITE_ONLY };
 

@@ -17,8 +17,7 @@
 
 #include "numbers.h"
 
-#define WEIGHT_MAX 1e6
-#define SHOWN_MAX  60
+#define SHOWN_MAX 60
 
 /* ---- text in -------------------------------------------------------------------------------- */
 
