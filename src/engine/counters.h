@@ -64,6 +64,13 @@
     X(TRIM_PAGES_AHEAD, "trims", "pages_ahead", "Pages Trimmed ahead of Need")                     \
     X(TRIM_PAGES_WAITED_FOR, "trims", "pages_waited_for", "Pages Trimmed while a Thread Waited")   \
     X(TRIM_PAGES_BY_WAITER, "trims", "pages_by_waiter", "Pages Trimmed by Who Waits")              \
+    X(REFAULT_EIGHTH, "refaults", "eighth", "Refaults within 1/8 of the Frames")                   \
+    X(REFAULT_QUARTER, "refaults", "quarter", "Refaults within 1/4 of the Frames")                 \
+    X(REFAULT_HALF, "refaults", "half", "Refaults within 1/2 of the Frames")                       \
+    X(REFAULT_FRAMES, "refaults", "frames", "Refaults within the Frames")                          \
+    X(REFAULT_TWICE, "refaults", "twice", "Refaults within 2 x the Frames")                        \
+    X(REFAULT_FOUR_TIMES, "refaults", "four_times", "Refaults within 4 x the Frames")              \
+    X(REFAULT_BEYOND, "refaults", "beyond", "Refaults beyond")                                     \
     X(FLUSHES, "machine", "flushes", "Batched Unmaps")                                             \
     X(FLUSHED_PAGES, "machine", "flushed_pages", "Pages Unmapped in Batches")
 

@@ -6,6 +6,7 @@
 
 #include "base/bitmap.h"
 #include "engine/heat.h"
+#include "engine/refault.h"
 #include "engine/spans.h"
 
 /* ---- memory ---- */
@@ -216,6 +217,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->region_shift = (uint32_t)__builtin_ctz(config->region_ptes);
     engine->slot_area_count = count_slot_areas(config);
     engine->heat_shift = heat_shift(config);
+    engine->refault_shift = refault_shift(config->frames);
     engine->block_count = 2 * config->threads;
     engine->colours = MAX_OF(config->list_colours, 1);
     for (unsigned kind = 0; kind < WORKER_KINDS; kind++) {

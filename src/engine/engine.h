@@ -253,8 +253,8 @@ struct engine {
     struct span *span_rings; /* config.spans for each thread; written by it alone */
     _Atomic uint64_t *heat;  /* by thread, kind and stretch (heat.h); written by the thread alone */
     uint32_t region_count, region_shift, slot_area_count, block_count, heat_shift;
-    uint32_t slots_per_area;
-    uint32_t colours; /* of page lists, a power of two */
+    uint32_t slots_per_area, refault_shift; /* refault.h */
+    uint32_t colours;                       /* of page lists, a power of two */
     /* The workers of a kind share the colours: as many shares, no more than there are workers. */
     uint32_t worker_groups[WORKER_KINDS];
     uint32_t run_shift; /* 2 to that power are the slots of a reserved run; 0: no reservations */
@@ -291,6 +291,7 @@ struct engine {
     CACHE_ALIGNED _Atomic uint32_t trim_hand; /* region the next trim looks at */
     _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
     _Atomic uint32_t near_unmaps;             /* unmaps that may hit pages in between */
+    _Atomic uint32_t refault_ticks;           /* of the clock of pages that lost their frames */
     /* Low half: rounds of writing that prove that the store works; high half: rounds with errors. */
     _Atomic uint64_t write_outcomes;
     uint64_t move_sequence;                        /* checked builds; by __atomic builtins alone */

@@ -26,6 +26,7 @@
 #include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/lists.h"
+#include "engine/refault.h"
 #include "engine/spans.h"
 
 /* ---- availability ---- */
@@ -397,7 +398,7 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     pte_store(&engine->ptes[page],
               MUTANT(REPURPOSE_FORGETS_SLOT)
                   ? pte_make_software((enum protection)pfn_protection(word), SLOT_NONE)
-                  : frame_original_pte(pfn, word));
+                  : refault_note(engine, self, frame_original_pte(pfn, word)));
     PFN_SET_FIELD(pfn, slot, SLOT_NONE);
     PFN_SET_FIELD(pfn, page, PAGE_NONE);
     frame_move(engine, self, frame, pfn_with_state(pfn_new_owner(word, 0, 0), PFN_FREE),

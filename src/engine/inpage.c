@@ -16,6 +16,7 @@
 #include "base/probe.h"
 #include "engine/engine.h"
 #include "engine/phases.h"
+#include "engine/refault.h"
 
 /* ---- blocks ---- */
 
@@ -377,6 +378,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
     }
     run_remember(engine, page + run->count, run->window);
     count_one(self, COUNT_FAULT_HARD);
+    refault_count(engine, self, seen);
     count_add(self, COUNT_READ_AROUND, run->mapped - 1);
     count_add(self, COUNT_FAULT_HARD_COMPRESSED, run->from_memory);
     self->latency = run->from_memory ? LATENCY_COMPRESSED : LATENCY_HARD;

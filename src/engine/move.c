@@ -97,10 +97,10 @@ static bool change_name(struct engine *engine, struct thread *self, const struct
     if (named && frame != FRAME_NONE) {
         PFN_SET_FIELD(frame_pfn(engine, frame), slot, move->to);
     } else if (named) {
-        enum protection protection = MUTANT(DEFRAG_FORGETS_PROTECTION)
-                                         ? PROTECTION_READ_WRITE
-                                         : pte_protection(pte_load(entry));
-        pte_store(entry, pte_make_software(protection, move->to));
+        pte_word seen = pte_load(entry);
+        enum protection protection =
+            MUTANT(DEFRAG_FORGETS_PROTECTION) ? PROTECTION_READ_WRITE : pte_protection(seen);
+        pte_store(entry, pte_with_stamp(pte_make_software(protection, move->to), pte_stamp(seen)));
     }
     if (named) {
         unlock_name(engine, self, frame);

@@ -4,7 +4,7 @@
  *   valid        bit 0; 1 writable in the machine (Dirty1), 6 dirty, 11 may be written,
  *                12..51 frame, 52..59 the policy's register (Windows keeps the age there)
  *   transition   bit 11; 5..9 protection, 12..51 frame that still holds the page
- *   page-file    5..9 protection, 32..63 slot (never 0)
+ *   page-file    5..9 protection, 12..31 when it lost its frame (refault.h), 32..63 slot (never 0)
  *   demand-zero  5..9 protection and nothing else
  *   decommitted  protection 0x10 and nothing else
  *   all zero     nothing recorded here: ask the VAD
@@ -49,6 +49,8 @@ enum protection {
 #define PTE_PROTECTION_MASK  ((pte_word)0x1f << PTE_PROTECTION_SHIFT)
 #define PTE_FRAME_SHIFT      12
 #define PTE_REGISTER_SHIFT   52
+#define PTE_STAMP_SHIFT      12
+#define PTE_STAMP_MAX        0xfffffu
 #define PTE_SLOT_SHIFT       32
 
 static inline enum pte_form pte_form(pte_word word)
@@ -118,6 +120,18 @@ static inline pte_word pte_make_transition(frame_number frame, enum protection p
 static inline pte_word pte_make_software(enum protection protection, slot_number slot)
 {
     return (pte_word)protection << PTE_PROTECTION_SHIFT | (pte_word)slot << PTE_SLOT_SHIFT;
+}
+
+/* Of the page-file form; 0: none. */
+static inline uint32_t pte_stamp(pte_word word)
+{
+    return (uint32_t)(word >> PTE_STAMP_SHIFT) & PTE_STAMP_MAX;
+}
+
+static inline pte_word pte_with_stamp(pte_word word, uint32_t stamp)
+{
+    return (word & ~((pte_word)PTE_STAMP_MAX << PTE_STAMP_SHIFT)) | (pte_word)stamp
+                                                                        << PTE_STAMP_SHIFT;
 }
 
 #define PTE_WORD_DECOMMITTED ((pte_word)PROTECTION_DECOMMIT << PTE_PROTECTION_SHIFT)

@@ -557,7 +557,8 @@ static enum delete_result protect_page(struct engine *engine, struct thread *sel
     if (form == PTE_VALID || form == PTE_TRANSITION) {
         result = protect_resident(engine, self, page, seen, protection, batch);
     } else {
-        pte_store(&engine->ptes[page], pte_make_software(protection, pte_slot(seen)));
+        pte_store(&engine->ptes[page],
+                  pte_with_stamp(pte_make_software(protection, pte_slot(seen)), pte_stamp(seen)));
     }
     region_unlock(engine, self, page);
     return result;

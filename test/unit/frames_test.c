@@ -516,7 +516,7 @@ static void frames_come_in_the_right_order(void **state)
             slot_number slot = rig_slot(&rig, expected[i]);
 
             take_and_expect(&rig, &hoard, want_zeroed, frames[expected[i]]);
-            assert_true(rig_pte(&rig, expected[i]) ==
+            assert_true(pte_with_stamp(rig_pte(&rig, expected[i]), 0) ==
                         pte_make_software(PROTECTION_READ_WRITE, slot));
         }
         assert_int_equal(rig_counter(&rig, COUNT_REPURPOSED), 8 + 8); /* 8 by rig_put_clean() */

@@ -369,7 +369,8 @@ static void a_clean_page_is_never_written(void **state)
     assert_int_equal(rig_counter(&rig, COUNT_RESCUE_STANDBY), 1);
     assert_int_equal(rig_word(&rig, PAGE) & PFN_MODIFIED_BIT, 0);
     rig_page_out(&rig, PAGE);
-    assert_true(rig_pte(&rig, PAGE) == pte_make_software(PROTECTION_READ_WRITE, slot));
+    assert_true(pte_with_stamp(rig_pte(&rig, PAGE), 0) ==
+                pte_make_software(PROTECTION_READ_WRITE, slot));
     rig_expect(&rig, 0, PAGE, 7);
     assert_int_equal(gate_count(&rig, STORE_WRITE), writes);
     rig_end(&rig);
@@ -459,6 +460,38 @@ static void without_dirty_bits_everything_is_written(void **state)
     everything_is_written(&(struct rig_config){.blind_machine = true});
 }
 
+/* Sixteen frames; a change of rights meanwhile does not make it forget. */
+static void a_page_knows_how_many_went_since(void **state)
+{
+    static const struct {
+        uint32_t others;
+        enum counter counter;
+    } away[] = {{0, COUNT_REFAULT_EIGHTH},      {1, COUNT_REFAULT_EIGHTH},
+                {2, COUNT_REFAULT_QUARTER},     {7, COUNT_REFAULT_HALF},
+                {8, COUNT_REFAULT_FRAMES},      {31, COUNT_REFAULT_TWICE},
+                {63, COUNT_REFAULT_FOUR_TIMES}, {64, COUNT_REFAULT_BEYOND}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(away); i++) {
+        struct rig rig;
+
+        begin(&rig);
+        rig_put_in_slot(&rig, PAGE, 7);
+        for (uint32_t other = 0; other < away[i].others; other++)
+            rig_put_in_slot(&rig, PAGE + 1, other + 1);
+        assert_int_equal(space_protect(rig.engine, 0, PAGE, 1, PROTECTION_READ_ONLY), SPACE_DONE);
+        rig_expect(&rig, 0, PAGE, 7);
+        for (unsigned counter = COUNT_REFAULT_EIGHTH; counter <= COUNT_REFAULT_BEYOND; counter++) {
+            uint64_t all_the_others = counter == COUNT_REFAULT_EIGHTH && away[i].others > 1
+                                          ? away[i].others - 1 /* each read by the next fill */
+                                          : 0;
+            assert_int_equal(rig_counter(&rig, (enum counter)counter),
+                             all_the_others + (counter == away[i].counter));
+        }
+        rig_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +501,7 @@ int main(void)
         cmocka_unit_test(reads_of_two_pages_do_not_mix),
         cmocka_unit_test(a_failed_read_fails_for_all_who_wait),
         cmocka_unit_test(an_error_once_is_an_error_once),
+        cmocka_unit_test(a_page_knows_how_many_went_since),
         cmocka_unit_test(decommit_during_the_read),
         cmocka_unit_test(decommit_and_commit_during_the_read),
         cmocka_unit_test(a_new_life_during_the_read),

@@ -222,8 +222,11 @@ static void rights_move_along(void **state)
     (void)state;
     begin_eight(&rig);
     assert_int_equal(space_protect(rig.engine, TRIMMER, 4, 1, PROTECTION_READ_ONLY), SPACE_DONE);
+    uint32_t stamp = pte_stamp(rig_pte(&rig, 5));
+    assert_int_not_equal(stamp, 0); /* when a page went is not a matter of its slot */
     move_with(&rig, STORE_READ, protect_page_3);
     assert_int_equal(rig_counter(&rig, COUNT_DEFRAGMENTED), 8);
+    assert_int_equal(pte_stamp(rig_pte(&rig, 5)), stamp);
     assert_int_equal(rig_write(&rig, 0, 3), FAULT_ACCESS_VIOLATION);
     assert_int_equal(rig_write(&rig, 0, 4), FAULT_ACCESS_VIOLATION);
     rig_expect(&rig, 0, 3, SEED + 3);

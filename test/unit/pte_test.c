@@ -73,6 +73,25 @@ static void page_file_keeps_slot_and_protection(void **state)
         }
 }
 
+/* When it lost its frame stands between the two, and moves neither. */
+static void page_file_notes_when_it_went(void **state)
+{
+    static const uint32_t stamps[] = {0, 1, 0x54321, PTE_STAMP_MAX};
+
+    (void)state;
+    for (size_t s = 0; s < ARRAY_COUNT(slots); s++)
+        for (size_t i = 0; i < ARRAY_COUNT(stamps); i++) {
+            pte_word bare = pte_make_software(PROTECTION_READ_ONLY, slots[s]);
+            pte_word word = pte_with_stamp(bare, stamps[i]);
+
+            assert_int_equal(pte_form(word), PTE_PAGE_FILE);
+            assert_true(pte_slot(word) == slots[s]);
+            assert_int_equal(pte_protection(word), PROTECTION_READ_ONLY);
+            assert_int_equal(pte_stamp(word), stamps[i]);
+            assert_true(pte_with_stamp(word, 0) == bare);
+        }
+}
+
 static void without_a_slot_it_is_demand_zero(void **state)
 {
     (void)state;
@@ -204,6 +223,7 @@ int main(void)
         cmocka_unit_test(valid_keeps_frame_rights_and_register),
         cmocka_unit_test(transition_keeps_frame_and_protection),
         cmocka_unit_test(page_file_keeps_slot_and_protection),
+        cmocka_unit_test(page_file_notes_when_it_went),
         cmocka_unit_test(without_a_slot_it_is_demand_zero),
         cmocka_unit_test(words_are_those_of_windows),
         cmocka_unit_test(forms_are_asked_in_order),
