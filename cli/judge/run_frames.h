@@ -14,7 +14,8 @@ struct run_frames {
     double slowdown; /* asked for */
     char policy[32];
     uint32_t standby_percent;
-    uint64_t accesses; /* that were judged, the first of the run */
+    uint64_t accesses_all;
+    uint64_t accesses; /* of them those that were judged: the first */
     uint32_t pages;    /* that they touch */
     struct judged_costs costs;
     struct judged_enough enough;
