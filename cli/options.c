@@ -361,9 +361,11 @@ void options_print_command(const struct options *options, char *ret_text, size_t
             option_table[option].kind == OPTION_FILE || option == OPTION_QUIET) {
             continue;
         }
-        option_value_print(options, (enum option)option, text);
-        used += (size_t)snprintf(ret_text + used, bytes - used, " --%s %s",
-                                 option_table[option].name, text);
+        used += (size_t)snprintf(ret_text + used, bytes - used, " --%s", option_table[option].name);
+        if (option_table[option].kind != OPTION_FLAG && used < bytes) {
+            option_value_print(options, (enum option)option, text);
+            used += (size_t)snprintf(ret_text + used, bytes - used, " %s", text);
+        }
     }
 }
 
