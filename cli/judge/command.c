@@ -520,10 +520,12 @@ enum exit_code judge_command(int count, char *words[])
     char **given = calloc((size_t)count + 1, sizeof(*given)); /* words[] lose the options */
     enum exit_code code = EXIT_USAGE;
 
-    if (given != NULL) {
-        memcpy(given, words, (size_t)count * sizeof(*given));
-        request.command = (struct page_command){"compare", count, given, NULL};
+    if (given == NULL) {
+        line_complain("compare: no memory for its words; give fewer");
+        return EXIT_REFUSED;
     }
+    memcpy(given, words, (size_t)count * sizeof(*given));
+    request.command = (struct page_command){"compare", count, given, NULL};
     if (request_take(&request, &count, words)) {
         code = request_run(&request, count, words);
     }
