@@ -287,11 +287,11 @@ struct engine {
     _Atomic uint32_t write_error;           /* errno of the last round, if it wrote none */
     _Atomic uint32_t standby_used;          /* a bit for each priority that ever had a page */
 
-    CACHE_ALIGNED _Atomic uint32_t in_flight; /* frames being trimmed or written */
-    CACHE_ALIGNED _Atomic uint32_t trim_hand; /* region the next trim looks at */
-    _Atomic uint32_t reclaim_hand;            /* frame the next slot reclaim looks at */
-    _Atomic uint32_t near_unmaps;             /* unmaps that may hit pages in between */
-    _Atomic uint32_t refault_ticks;           /* of the clock of pages that lost their frames */
+    CACHE_ALIGNED _Atomic uint32_t refault_ticks; /* the clock of pages that lost their frames */
+    CACHE_ALIGNED _Atomic uint32_t in_flight;     /* frames being trimmed or written */
+    CACHE_ALIGNED _Atomic uint32_t trim_hand;     /* region the next trim looks at */
+    _Atomic uint32_t reclaim_hand;                /* frame the next slot reclaim looks at */
+    _Atomic uint32_t near_unmaps;                 /* unmaps that may hit pages in between */
     /* Low half: rounds of writing that prove that the store works; high half: rounds with errors. */
     _Atomic uint64_t write_outcomes;
     uint64_t move_sequence;                        /* checked builds; by __atomic builtins alone */

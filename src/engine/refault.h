@@ -6,9 +6,10 @@
  * had there been as many frames more, for the page would be on standby yet (Linux calls it the
  * refault distance).
  *
- * The clock ticks for each 1024th part of the frames, and a thread moves it when it has taken so
- * many: it is late by a tick for each thread at most, and its line is seldom written. A stamp has
- * 20 bits; a page that was away for 1024 times the frames seems to have gone lately. 0 is none.
+ * The clock ticks for each 256th part of the frames or more often, and a thread moves it when it has
+ * taken so many: it is late by a tick for each thread at most, and its line is seldom written. A
+ * stamp has 20 bits; a page that was away for 2048 times the frames seems to have gone lately. 0 is
+ * none.
  */
 #ifndef MM_ENGINE_REFAULT_H
 #define MM_ENGINE_REFAULT_H
@@ -21,7 +22,7 @@
 static inline uint32_t refault_shift(frame_number frames)
 {
     uint32_t shift = 0;
-    while (frames >> shift > 1024) {
+    while (frames >> shift > 256) {
         shift++;
     }
     return shift;
@@ -34,14 +35,19 @@ static inline uint32_t refault_now(const struct engine *engine)
            REFAULT_TICKS;
 }
 
+#define REFAULT_GLANCE 8u /* frames for which a thread that takes them looks at the clock once */
+
 /* The PTE of a page that loses its frame; the frame's lock is held. */
 static inline pte_word refault_note(struct engine *engine, struct thread *self, pte_word original)
 {
-    if ((++self->taken_frames & ((1u << engine->refault_shift) - 1)) == 0 &&
-        !MUTANT(REFAULT_CLOCK_STANDS)) {
+    uint32_t tick = 1u << engine->refault_shift, taken = ++self->taken_frames;
+    if (taken % tick == 0 && !MUTANT(REFAULT_CLOCK_STANDS)) {
         atomic_fetch_add_explicit(&engine->refault_ticks, 1, memory_order_relaxed);
     }
-    return pte_slot(original) != SLOT_NONE ? pte_with_stamp(original, refault_now(engine) + 1)
+    if (taken % MIN_OF(tick, REFAULT_GLANCE) == 0) {
+        self->refault_seen = refault_now(engine);
+    }
+    return pte_slot(original) != SLOT_NONE ? pte_with_stamp(original, self->refault_seen + 1)
                                            : original;
 }
 

@@ -77,7 +77,8 @@ struct thread {
     uint32_t strange;              /* (o) its faults in regions of other colours */
     uint32_t turn;                 /* (o) the colour that it looks at beside its own, next time */
     bool owes;                     /* (o) it took frames, and looks after the balance itself */
-    uint32_t taken_frames;         /* (o) that others lost to it (refault.h) */
+    uint32_t taken_frames;         /* (o) that pages lost to it (refault.h) */
+    uint32_t refault_seen;         /* (o) what the clock showed it last */
     uint32_t trim_hand, trims;     /* (o) the region it trims next, of its colours; its trims */
     uint64_t spans;                /* (o) so many there were (spans.h) */
     uint64_t phase_begin_ns;       /* (o) 0: the fault under way is not timed by phase (phases.h) */

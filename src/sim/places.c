@@ -49,12 +49,13 @@ static void name_list(uint64_t index, char *ret_name)
 static void name_engine(const struct engine *engine, uintptr_t line, char *ret_name)
 {
     snprintf(ret_name, PLACE_BYTES, "%s",
-             on_line(line, &engine->space_lock)  ? "space lock and commit charge"
-             : on_line(line, &engine->wait_lock) ? "wait lock"
-             : on_line(line, &engine->waiters)   ? "waiters and grants"
-             : on_line(line, &engine->in_flight) ? "count of frames in flight"
-             : on_line(line, &engine->trim_hand) ? "hands of the trimmers and writers"
-                                                 : "constants of the engine");
+             on_line(line, &engine->space_lock)      ? "space lock and commit charge"
+             : on_line(line, &engine->wait_lock)     ? "wait lock"
+             : on_line(line, &engine->waiters)       ? "waiters and grants"
+             : on_line(line, &engine->in_flight)     ? "count of frames in flight"
+             : on_line(line, &engine->trim_hand)     ? "hands of the trimmers and writers"
+             : on_line(line, &engine->refault_ticks) ? "clock of lost frames"
+                                                     : "constants of the engine");
 }
 
 /* Returns whether the line is the engine's. */
