@@ -243,8 +243,9 @@ static void take_from_region(struct engine *engine, struct thread *self, uint32_
     struct candidates *found = &self->scratch->trim.found;
     region_lock(engine, self, found->pages[begin]);
     for (uint32_t i = begin; i < end; i++) {
-        if (found->victim[i]) {
-            pfn_prefetch(frame_pfn(engine, pte_frame(pte_load(&engine->ptes[found->pages[i]]))));
+        pte_word word = pte_load(&engine->ptes[found->pages[i]]);
+        if (found->victim[i] && pte_form(word) == PTE_VALID) {
+            pfn_prefetch(frame_pfn(engine, pte_frame(word)));
         }
     }
     for (uint32_t i = begin; i < end; i++) {
