@@ -32,6 +32,7 @@
     X(PREFETCH_USED, "moves", "prefetch_used", "Prefetched Pages Used")                            \
     X(PREFETCH_WASTED, "moves", "prefetch_wasted", "Prefetched Pages Never Used")                  \
     X(PREFETCH_LATE, "moves", "prefetch_late", "Faults on Pages Being Prefetched")                 \
+    X(PREFETCH_POLLUTED, "moves", "prefetch_polluted", "Hard Faults on Pages Pushed Out")          \
     X(DEFRAGMENTED, "moves", "defragmented", "Slots Moved")                                        \
     X(UNCHANGED, "moves", "unchanged", "Modified Pages Found Unchanged")                           \
     X(DELETED, "moves", "deleted", "Pages Deleted")                                                \

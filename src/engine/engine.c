@@ -12,8 +12,9 @@
 /* ---- memory ---- */
 
 struct layout {
-    size_t engine, ptes, pfns, regions, region_colours, threads, scratches, blocks, lists, areas,
-        bits, reservations, runs, vads, workers, starts, events, defrag, spans, heat, owners;
+    size_t engine, ptes, pfns, regions, followers, guesses, region_colours, threads, scratches,
+        blocks, lists, areas, bits, reservations, runs, vads, workers, starts, events, defrag,
+        spans, heat, owners;
     size_t total;
 };
 
@@ -75,6 +76,8 @@ static struct layout lay_out(const struct engine_config *config)
     l.pfns =
         place(&l, ((size_t)config->frames + 2 * (size_t)count_lists(config)) * sizeof(struct pfn));
     l.regions = place(&l, count_regions(config) * sizeof(struct pte_region));
+    l.followers = place(&l, (size_t)config->pages * sizeof(uint32_t));
+    l.guesses = place(&l, config->pages);
     l.region_colours = place(&l, count_regions(config));
     l.threads = place(&l, config->threads * sizeof(struct thread));
     l.scratches = place(&l, config->threads * sizeof(union scratch));
@@ -172,6 +175,7 @@ static void init_threads(struct engine *engine)
         engine->threads[i].backoff = engine->config.backoff;
         engine->threads[i].block = BLOCK_NONE;
         engine->threads[i].wants = PAGE_NONE;
+        engine->threads[i].missed = PAGE_NONE;
         engine->threads[i].cache.ahead = FRAME_NONE;
         engine->threads[i].scratch = &engine->scratches[i];
     }
@@ -196,6 +200,8 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->ptes = (pte *)(void *)(base + l.ptes);
     engine->pfns = (struct pfn *)(void *)(base + l.pfns);
     engine->regions = (struct pte_region *)(void *)(base + l.regions);
+    engine->followers = (_Atomic uint32_t *)(void *)(base + l.followers);
+    engine->guesses = (_Atomic uint8_t *)(void *)(base + l.guesses);
     engine->region_colours = (_Atomic uint8_t *)(void *)(base + l.region_colours);
     engine->threads = (struct thread *)(void *)(base + l.threads);
     engine->scratches = (union scratch *)(void *)(base + l.scratches);

@@ -31,7 +31,14 @@
 #define ERRORS_MAX         64   /* in-page errors that are remembered */
 #define AHEAD_REQUESTS     32   /* ranges that wait to be read ahead */
 #define AHEAD_KEPT         1024 /* pages read ahead that are not given out before others */
+#define GUESSES_MAX        8    /* pages that a fault reads with its own */
 #define BLOCK_NONE         UINT32_MAX
+
+/* What a hard fault reads besides its page (guess.c); any of them together. */
+#define GUESS_NEIGHBOURS 1u
+#define GUESS_FOLLOWERS  2u
+#define GUESS_STRIDE     4u
+#define GUESS_MAJORITY   8u
 
 enum list_id {
     LIST_ZEROED,
@@ -64,6 +71,8 @@ struct pte_region {
     _Atomic uint32_t write_history;
     /* Grows with each page that was read ahead and wasted, shrinks with each used; a hint, no lock. */
     _Atomic uint32_t ahead_wasted;
+    /* Guesses that were paid for by those whose page was touched (guess.c); a hint, no lock. */
+    _Atomic uint32_t guess_credit;
     /* The page behind the one that was rescued last; 0: none yet. Under the lock. */
     page_number rescued_next;
 };
@@ -138,6 +147,16 @@ struct write_batch {
     struct store_request request[BATCH_MAX], *submitted[BATCH_MAX];
 };
 
+/* Pages that a fault reads with its own because they may be missed next. */
+struct guesses {
+    uint32_t count;
+    page_number pages[GUESSES_MAX];
+    frame_number frames[GUESSES_MAX];
+    pte_word entries[GUESSES_MAX]; /* as published */
+    void *buffers[GUESSES_MAX];
+    struct store_request request[GUESSES_MAX];
+};
+
 /* A page on its way back from its slot, and the neighbours that come along. */
 struct read_run {
     page_number first;      /* the page that was touched */
@@ -149,6 +168,7 @@ struct read_run {
     void *buffers[READ_RUN_MAX];
     struct machine_map maps[READ_RUN_MAX];
     frame_number spares[READ_RUN_MAX]; /* in hand, for neighbours or to be given back */
+    struct guesses guesses;
 };
 
 /* Pages of one region that are read before anybody has touched them. */
@@ -208,6 +228,7 @@ struct engine_config {
     uint32_t workers[WORKER_KINDS];
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster;
     uint32_t prefetch; /* pages that a stream is read ahead at once; 0: only what is asked for */
+    uint32_t guess_by; /* GUESS_..., what is read where there is no stream; 0: nothing */
     uint32_t list_colours;     /* of each page list, a power of two; 0 is 1 */
     uint32_t standby_percent;  /* of the frames that trimming keeps available */
     uint32_t slot_reservation; /* slots in a reserved run, a power of two; up to 1: off */
@@ -235,6 +256,9 @@ struct engine {
     pte *ptes;
     struct pfn *pfns; /* config.frames, then two sentinels for each colour of a list */
     struct pte_region *regions;
+    /* By page: a link to the one that was missed next, and what came of guesses (guess.c). Hints. */
+    _Atomic uint32_t *followers;
+    _Atomic uint8_t *guesses;
     /* A hint, by region: the colour of the threads that fault there. All trims read it. */
     _Atomic uint8_t *region_colours;
     struct thread *threads;
@@ -308,7 +332,9 @@ struct engine {
 
     /* Ranges to be read ahead: so many pages in the high half, the first in the low one; 0: none. */
     CACHE_ALIGNED _Atomic uint64_t ahead_requests[AHEAD_REQUESTS];
-    _Atomic uint32_t ahead_hand; /* where the next look for one begins */
+    _Atomic uint32_t ahead_hand;               /* where the next look for one begins */
+    CACHE_ALIGNED _Atomic uint32_t guess_vain; /* guesses that were not paid for; a hint */
+    _Atomic uint32_t guess_ticks; /* one for each 16 hard faults of a thread: how old guesses are */
 
     struct worker_event *events; /* WORKER_KINDS of them for each colour of page lists */
     _Atomic bool stopping;
@@ -435,6 +461,8 @@ void engine_audit(struct engine *engine, audit_complain *complain, void *context
  * better. FRAME_NONE: none can be had now; call frames_wait() with no lock held.
  */
 frame_number frames_take(struct engine *engine, struct thread *self, bool zeroed);
+/* The frame of the oldest page that was read ahead and lies unused. FRAME_NONE: there is none. */
+frame_number frames_take_ahead(struct engine *engine, struct thread *self);
 /* Give back a frame that was taken and not used. */
 void frames_give_back(struct engine *engine, struct thread *self, frame_number frame);
 /*
@@ -530,6 +558,38 @@ static inline bool is_ahead(pfn_word word)
 pfn_word prefetch_used(struct engine *engine, struct thread *self, page_number page, pfn_word word);
 /* It loses its frame unused. Frame lock held. */
 void prefetch_wasted(struct engine *engine, struct thread *self, page_number page);
+
+/* A frame for a page nobody has asked for; FRAME_NONE: there is none. */
+frame_number prefetch_take_frame(struct engine *engine, struct thread *self);
+/* How many more such pages may lie unused; 0 as well while somebody waits for a frame. */
+uint32_t prefetch_room(const struct engine *engine);
+/* The page is in its slot, and may be read. */
+static inline bool prefetch_is_readable(pte_word word)
+{
+    return pte_form(word) == PTE_PAGE_FILE && pte_protection(word) != PROTECTION_NO_ACCESS;
+}
+
+/* ---- guess.c ---- */
+/* A page was not there when it was touched; `hard`: its read is about to be waited for. */
+void guess_missed(struct engine *engine, struct thread *self, page_number page, bool hard);
+/*
+ * The page's read was published: publish those of what may be missed next, with the same block. No
+ * lock held.
+ */
+void guess_publish(struct engine *engine, struct thread *self, page_number page, uint32_t block,
+                   struct guesses *ret);
+/* Their reads, one each; the thread's transfer windows from `window` on are free. */
+void guess_requests(struct engine *engine, struct thread *self, uint32_t window,
+                    struct guesses *guesses, struct store_request **ret_requests);
+/* The reads are over, good or not. No lock held. */
+void guess_settle(struct engine *engine, struct thread *self, struct guesses *guesses);
+/* The page was guessed, and not touched yet. */
+bool guess_is_open(const struct engine *engine, page_number page);
+/* If it was guessed: it is used now, or loses its frame. Returns whether it was. */
+bool guess_used(struct engine *engine, page_number page);
+bool guess_wasted(struct engine *engine, page_number page);
+/* A page that might have been rescued loses its frame to one that is read ahead. */
+void guess_pushed_out(struct engine *engine, page_number page);
 
 /* ---- errors.c ---- */
 void errors_record(struct engine *engine, page_number page, slot_number slot, int error);

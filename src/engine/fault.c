@@ -201,7 +201,8 @@ static bool rescue_neighbour(struct engine *engine, struct thread *self, page_nu
                              struct machine_map *ret_map)
 {
     pte_word seen = pte_load(&engine->ptes[page]);
-    if (pte_form(seen) != PTE_TRANSITION || pte_protection(seen) == PROTECTION_NO_ACCESS) {
+    if (pte_form(seen) != PTE_TRANSITION || pte_protection(seen) == PROTECTION_NO_ACCESS ||
+        guess_is_open(engine, page)) { /* whether it was a good guess its own touch says */
         return false;
     }
     frame_number frame = pte_frame(seen);
@@ -270,7 +271,8 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
         region_unlock(engine, self, page);
         return STEP_YIELD;
     }
-    bool ahead = is_ahead(word);
+    bool guessed = guess_is_open(engine, page);
+    bool ahead = is_ahead(word) && !guessed;
     uint32_t around = around_window(engine, page, ahead);
     word = rescue_frame(engine, self, frame, write);
     frame_unlock(engine, self, frame);
@@ -284,6 +286,9 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
     region_unlock(engine, self, page);
     if (ahead) {
         prefetch_beyond(engine, page);
+    }
+    if (guessed) {
+        guess_missed(engine, self, page, false);
     }
     balance_call(engine); /* the page counted as one that could be given out */
     count_one(self, COUNT_FAULT_TRANSITION);

@@ -394,6 +394,8 @@ static void disown_frame(struct engine *engine, struct thread *self, frame_numbe
     MUST_FRAME(engine, frame, pfn_pins(word) == 0);
     if (is_ahead(word)) {
         prefetch_wasted(engine, self, page);
+    } else if (self->takes_ahead) {
+        guess_pushed_out(engine, page);
     }
     pte_store(&engine->ptes[page],
               MUTANT(REPURPOSE_FORGETS_SLOT)
@@ -422,25 +424,13 @@ static uint32_t take(struct engine *engine, struct thread *self, bool near, enum
                 : list_take(engine, self, list, count, ret_frames);
 }
 
-/* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
-static uint32_t repurpose(struct engine *engine, struct thread *self, bool near, uint32_t count,
-                          frame_number *ret_frames)
+/* Pages of that standby list lose their frames, oldest first. Returns how many. */
+static uint32_t repurpose_from(struct engine *engine, struct thread *self, bool near,
+                               unsigned priority, uint32_t count, frame_number *ret_frames)
 {
-    uint32_t taken = 0;
-    unsigned looks = STANDBY_PRIORITIES + (engine->colours == 1 || !near);
-    uint32_t used = standby_used(engine);
-    for (unsigned p = 0; p < looks && taken == 0; p++) {
-        /* The youngest that were read ahead come last: else streams would take them from each other. */
-        unsigned priority = p < STANDBY_PRIORITIES ? p : PRIORITY_AHEAD;
-        if ((used & 1u << priority) != 0) {
-            enum list_id list = (enum list_id)(LIST_STANDBY + priority);
-            taken =
-                take(engine, self, near, list,
-                     MIN_OF(count, p == PRIORITY_AHEAD ? ahead_to_take(engine) : FRAME_CACHE_MAX),
-                     ret_frames);
-        }
-    }
     bool releases = engine->machine.ops->release != NULL;
+    uint32_t taken =
+        take(engine, self, near, (enum list_id)(LIST_STANDBY + priority), count, ret_frames);
     for (uint32_t i = 0; i < taken; i++) {
         struct pfn *pfn = frame_pfn(engine, ret_frames[i]);
         pfn_word word = pfn_load(pfn);
@@ -459,6 +449,30 @@ static uint32_t repurpose(struct engine *engine, struct thread *self, bool near,
         frame_unlock(engine, self, ret_frames[i]);
     }
     return taken;
+}
+
+/* Take up to `count` standby pages from their owners: lowest priority first, oldest first. */
+static uint32_t repurpose(struct engine *engine, struct thread *self, bool near, uint32_t count,
+                          frame_number *ret_frames)
+{
+    uint32_t taken = 0;
+    unsigned looks = STANDBY_PRIORITIES + (engine->colours == 1 || !near);
+    uint32_t used = standby_used(engine);
+    for (unsigned p = 0; p < looks && taken == 0; p++) {
+        /* The youngest that were read ahead come last: else streams would take them from each other. */
+        unsigned priority = p < STANDBY_PRIORITIES ? p : PRIORITY_AHEAD;
+        if ((used & 1u << priority) != 0) {
+            uint32_t most = p == PRIORITY_AHEAD ? ahead_to_take(engine) : FRAME_CACHE_MAX;
+            taken = repurpose_from(engine, self, near, priority, MIN_OF(count, most), ret_frames);
+        }
+    }
+    return taken;
+}
+
+frame_number frames_take_ahead(struct engine *engine, struct thread *self)
+{
+    frame_number frame = FRAME_NONE;
+    return repurpose_from(engine, self, false, PRIORITY_AHEAD, 1, &frame) > 0 ? frame : FRAME_NONE;
 }
 
 static uint32_t refill_batch(const struct engine *engine)

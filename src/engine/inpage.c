@@ -206,14 +206,16 @@ static bool run_publish(struct engine *engine, struct thread *self, struct read_
     return same;
 }
 
+/* With the guesses of the run, if any: all at once. */
 static int run_read(struct engine *engine, struct thread *self, struct read_run *run,
-                    uint32_t count)
+                    uint32_t count, uint32_t guesses)
 {
+    struct store_request *submitted[1 + GUESSES_MAX];
     struct store_request request = {.operation = STORE_READ,
                                     .slot = PFN_FIELD(frame_pfn(engine, run->frames[0]), slot),
                                     .count = count,
                                     .pages = run->buffers};
-    uint32_t pages = 0;
+    uint32_t pages = guesses;
     for (uint32_t i = 0; i < count; i++) {
         run->buffers[i] = run->frames[i] == FRAME_NONE
                               ? NULL
@@ -221,15 +223,20 @@ static int run_read(struct engine *engine, struct thread *self, struct read_run 
                                                                  i, run->frames[i]);
         pages += run->frames[i] != FRAME_NONE;
     }
+    submitted[0] = &request;
+    if (guesses > 0) {
+        guess_requests(engine, self, count, &run->guesses, submitted + 1);
+    }
     lock_check_none_held(self);
     uint64_t begin_ns = span_begin(engine);
     phase_enter(engine, self, PHASE_READ);
-    int error = store_wait_for(&engine->store, self->number, &request);
+    store_wait_for_all(&engine->store, self->number, submitted, 1 + guesses);
+    int error = request.result;
     phase_enter(engine, self, PHASE_ENGINE);
     span_end(engine, self, SPAN_READ, begin_ns, pages);
     PROBE(read_run, self->number, run->first, pages, error);
     run->from_memory = request.from_memory;
-    count_one(self, COUNT_IO_READS);
+    count_add(self, COUNT_IO_READS, 1 + guesses);
     count_add(self, COUNT_IO_PAGES_READ, pages);
     if (error != 0) {
         count_one(self, COUNT_IO_ERRORS);
@@ -337,13 +344,33 @@ static void run_give_back(struct engine *engine, struct thread *self, struct rea
 /* Read; if a run fails, the page alone: a neighbour's error is not the toucher's. */
 static int run_read_or_page(struct engine *engine, struct thread *self, struct read_run *run)
 {
-    int error = run_read(engine, self, run, run->count);
+    int error = run_read(engine, self, run, run->count, run->guesses.count);
     if (error == 0 || run->count == 1) {
         return error;
     }
     run_settle(engine, self, run, 1, false, error);
     run->count = 1;
-    return run_read(engine, self, run, 1);
+    return run_read(engine, self, run, 1, 0);
+}
+
+/* Where no faults follow each other. */
+static void run_guess(struct engine *engine, struct thread *self, struct read_run *run)
+{
+    run->guesses.count = 0;
+    guess_missed(engine, self, run->first, true);
+    if (run->window == 1 && engine->config.guess_by != 0) {
+        guess_publish(engine, self, run->first, run->block, &run->guesses);
+    }
+}
+
+/* The next page that this read did not bring: who goes on in order faults there. */
+static page_number run_end(const struct read_run *run)
+{
+    page_number end = run->first + run->count;
+    for (uint32_t i = 0; i < run->guesses.count; i++) {
+        end += run->guesses.pages[i] == end;
+    }
+    return end;
 }
 
 enum fault_step inpage_read(struct engine *engine, struct thread *self, page_number page,
@@ -364,8 +391,10 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
         write = true;
     }
     prefetch_behind(engine, page + run->window, run->window);
+    run_guess(engine, self, run);
     int error = run_read_or_page(engine, self, run);
     bool deleted = run_settle(engine, self, run, 0, write, error);
+    guess_settle(engine, self, &run->guesses);
     frames_tell(engine, self, page, run->count);
     inpage_complete(engine, self, run->block, page, deleted ? 0 : error);
     run_give_back(engine, self, run);
@@ -376,7 +405,7 @@ enum fault_step inpage_read(struct engine *engine, struct thread *self, page_num
         count_one(self, COUNT_READ_DISMISSED);
         return STEP_RETRY;
     }
-    run_remember(engine, page + run->count, run->window);
+    run_remember(engine, run_end(run), run->window);
     count_one(self, COUNT_FAULT_HARD);
     refault_count(engine, self, seen);
     count_add(self, COUNT_READ_AROUND, run->mapped - 1);

@@ -61,7 +61,9 @@ static bool pays(struct engine *engine, page_number page)
 
 pfn_word prefetch_used(struct engine *engine, struct thread *self, page_number page, pfn_word word)
 {
-    learn(engine, page, false);
+    if (!guess_used(engine, page)) {
+        learn(engine, page, false);
+    }
     count_one(self, COUNT_PREFETCH_USED);
     return MUTANT(AHEAD_STAYS_UNUSED) ? word
                                       : (word & ~((pfn_word)7 << PFN_PRIORITY_SHIFT)) |
@@ -70,7 +72,9 @@ pfn_word prefetch_used(struct engine *engine, struct thread *self, page_number p
 
 void prefetch_wasted(struct engine *engine, struct thread *self, page_number page)
 {
-    learn(engine, page, true);
+    if (!guess_wasted(engine, page)) {
+        learn(engine, page, true);
+    }
     count_one(self, COUNT_PREFETCH_WASTED);
 }
 
@@ -172,13 +176,8 @@ void prefetch_beyond(struct engine *engine, page_number page)
 
 /* ---- the read ---- */
 
-static bool is_readable(pte_word word)
-{
-    return pte_form(word) == PTE_PAGE_FILE && pte_protection(word) != PROTECTION_NO_ACCESS;
-}
-
 /* Nobody waits for a frame, and half of those that can be had are not for pages read ahead. */
-static uint32_t count_room(const struct engine *engine)
+uint32_t prefetch_room(const struct engine *engine)
 {
     uint32_t half = frames_available(engine) / 2;
     uint32_t unused = list_count(engine, (enum list_id)(LIST_STANDBY + PRIORITY_AHEAD));
@@ -186,15 +185,23 @@ static uint32_t count_room(const struct engine *engine)
     return waited_for || half < unused ? 0 : half - unused;
 }
 
+frame_number prefetch_take_frame(struct engine *engine, struct thread *self)
+{
+    self->takes_ahead = true;
+    frame_number frame = frames_take(engine, self, false);
+    self->takes_ahead = false;
+    return frame;
+}
+
 static void take_frames(struct engine *engine, struct thread *self, struct ahead_batch *batch)
 {
-    uint32_t wanted = 0, room = count_room(engine);
+    uint32_t wanted = 0, room = prefetch_room(engine);
     for (uint32_t i = 0; i < batch->count; i++) {
-        wanted += is_readable(pte_load(&engine->ptes[batch->first + i]));
+        wanted += prefetch_is_readable(pte_load(&engine->ptes[batch->first + i]));
     }
     wanted = MIN_OF(wanted, room);
     while (batch->spare < wanted) {
-        frame_number frame = frames_take(engine, self, false);
+        frame_number frame = prefetch_take_frame(engine, self);
         if (frame == FRAME_NONE) {
             return;
         }
@@ -210,7 +217,7 @@ static uint32_t publish(struct engine *engine, struct thread *self, struct ahead
     for (uint32_t i = 0; i < batch->count; i++) {
         pte_word word = pte_load(&engine->ptes[batch->first + i]);
         batch->frames[i] = FRAME_NONE;
-        if (is_readable(word) && batch->spare > 0) {
+        if (prefetch_is_readable(word) && batch->spare > 0) {
             batch->frames[i] = batch->spares[--batch->spare];
             batch->entries[i] = inpage_publish(engine, self, batch->first + i, word,
                                                batch->frames[i], batch->block, PRIORITY_AHEAD);
@@ -372,7 +379,7 @@ bool prefetch_round(struct engine *engine, struct thread *self)
     thread_next_colour(engine, self); /* whose pages lose their frames for it */
     page_number end = (first | (engine->config.region_ptes - 1)) + 1;
     page_number part = MIN_OF(MIN_OF(count, end - first), READ_RUN_MAX);
-    if (part < count && count_room(engine) > 0) { /* else there is none for the rest either */
+    if (part < count && prefetch_room(engine) > 0) { /* else there is none for the rest either */
         ask(engine, first + part, count - part);
     }
     read_ahead(engine, self, first, part);

@@ -27,6 +27,15 @@
 
 union scratch;
 
+/* A series of misses, each as far from the one before. */
+#define STRIDES    4
+#define STRIDE_MAX 256 /* pages */
+#define STEPS      32  /* remembered, a power of two */
+struct stride {
+    page_number last, step;
+    uint32_t seen; /* in a row */
+};
+
 enum lock_rank {
 #define X(id, name, guards) RANK_##id,
     LOCK_RANKS(X)
@@ -87,6 +96,16 @@ struct thread {
     uint32_t faults;               /* (o) so many there were while somebody wanted to know */
     page_number wants;             /* (o) the page that needs a frame, while it waits for one */
     union scratch *scratch;        /* (o) for a round of trimming or writing */
+
+    /* For guesses at what comes next (guess.c). */
+    page_number missed;                 /* (o) last, or PAGE_NONE */
+    uint32_t missed_count, missed_hard; /* (o) */
+    page_number steps[STEPS];           /* (o) between the last of them */
+    struct stride strides[STRIDES];     /* (o) */
+    struct stride *stride;              /* (o) that of the last miss */
+    uint32_t stride_hand;               /* (o) that gives way next */
+    uint32_t guesses_refused;           /* (o) because they rarely pay */
+    bool takes_ahead;                   /* (o) frames for pages nobody has asked for */
 
     bool granted;          /* (w) a frame was promised */
     struct thread *behind; /* (w) next in the queue for frames */

@@ -177,6 +177,11 @@ static void draw_colours(struct draw *draw)
     set(draw, SIM_SHARED, chance(draw, 70) ? 100 : between(draw, 0, 99));
 }
 
+static void draw_guesses(struct draw *draw)
+{
+    set(draw, SIM_GUESS_BY, chance(draw, 40) ? 0 : between(draw, 1, 15));
+}
+
 /* ---- what goes together ---- */
 
 static void fit(struct sim_options *options)
@@ -208,5 +213,6 @@ void sim_draw(struct sim_options *options)
     draw_defragmenters(&draw);
     draw_prefetchers(&draw);
     draw_colours(&draw);
+    draw_guesses(&draw);
     fit(options);
 }

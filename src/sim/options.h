@@ -50,6 +50,8 @@ enum sim_kind { SIM_NUMBER, SIM_SIZE, SIM_POWER, SIM_CHOICE };
     X(READ_CLUSTER, "read-cluster", SIM_NUMBER, 1, 256, 1, NULL, "pages that one read may bring")  \
     X(PREFETCH, "prefetch", SIM_NUMBER, 0, 256, 0, NULL,                                           \
       "pages that a stream is read ahead at once; 0: off")                                         \
+    X(GUESS_BY, "guess-by", SIM_NUMBER, 0, 15, 0, NULL,                                            \
+      "what a fault reads with its page: neighbours 1, followers 2, stride 4, majority 8")         \
     X(STANDBY_PERCENT, "standby-percent", SIM_NUMBER, 0, 100, 25, NULL,                            \
       "of the frames that trimming keeps available")                                               \
     X(TLB, "tlb", SIM_POWER, 0, 1024, 0, NULL, "TLB entries per thread; 0: off")                   \

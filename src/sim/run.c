@@ -39,6 +39,7 @@ static struct engine_config engine_config_of(const struct sim_options *options)
         .fault_around = (uint32_t)value[SIM_FAULT_AROUND],
         .read_cluster = (uint32_t)value[SIM_READ_CLUSTER],
         .prefetch = (uint32_t)value[SIM_PREFETCH],
+        .guess_by = (uint32_t)value[SIM_GUESS_BY],
         .standby_percent = (uint32_t)value[SIM_STANDBY_PERCENT],
         .list_colours = (uint32_t)value[SIM_LIST_COLOURS],
         .balance_in_faults = value[SIM_BALANCE] != 0,

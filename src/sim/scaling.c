@@ -48,7 +48,7 @@ bool scaling_reads(enum sim_option option)
         [SIM_LIST_LOCK] = true,    [SIM_BACKOFF] = true,          [SIM_DIRTY_BIT] = true,
         [SIM_SLOT_SEARCH] = true,  [SIM_SLOT_RESERVATION] = true, [SIM_OP_READ] = true,
         [SIM_OP_WRITE] = true,     [SIM_MAP_WRITABLE] = true,     [SIM_DEFRAGMENTERS] = true,
-        [SIM_PREFETCHERS] = true,  [SIM_PREFETCH] = true,
+        [SIM_PREFETCHERS] = true,  [SIM_PREFETCH] = true,         [SIM_GUESS_BY] = true,
     };
 
     return reads[option];
@@ -96,6 +96,7 @@ static struct engine_config config_of(const struct sim_options *options, uint32_
         .fault_around = (uint32_t)given_or(options, SIM_FAULT_AROUND, 1),
         .read_cluster = (uint32_t)given_or(options, SIM_READ_CLUSTER, 1),
         .prefetch = (uint32_t)given_or(options, SIM_PREFETCH, 0),
+        .guess_by = (uint32_t)given_or(options, SIM_GUESS_BY, 0),
         .standby_percent = (uint32_t)given_or(options, SIM_STANDBY_PERCENT, 25),
         .list_lock_shared = given_or(options, SIM_LIST_LOCK, 1) != 0,
         .backoff = given_or(options, SIM_BACKOFF, 1) != 0,

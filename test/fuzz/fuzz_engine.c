@@ -138,6 +138,7 @@ static void take_switches(struct reader *reader)
     engine->workers[WORKER_WRITE] = take_bit(&bits) ? 2 : 1;
     engine->workers[WORKER_ZERO] = take_bit(&bits) ? 1 : 0;
     engine->workers[WORKER_BALANCE] = 1;
+    engine->guess_by = take_bit(&bits) ? GUESS_NEIGHBOURS | GUESS_FOLLOWERS : 0;
     engine->map_writable = take_bit(&bits) ? MAP_WRITABLE : MAP_WATCHED;
 }
 

@@ -72,6 +72,7 @@ static const struct killer killers[] = {
     {"inpage", {"test/mutant-inpage"}, 77},
     {"readrun", {"test/mutant-readrun"}, 77},
     {"prefetch", {"test/mutant-prefetch"}, 77},
+    {"guess", {"test/mutant-guess"}, 77},
     {"engine", {"test/mutant-engine"}, 77},
     {"audit", {"test/mutant-audit"}, 77},
     {"colours", {"test/mutant-colours"}, 77},

@@ -90,7 +90,7 @@ struct scenario {
     frame_number frames;
     slot_number slots;
     uint32_t region_ptes, batch, frame_cache, fault_around, read_cluster, slot_reservation,
-        prefetch;
+        prefetch, guess_by;
     uint32_t colours;               /* of page lists */
     bool balances;                  /* faults trim and write ahead */
     uint32_t workers[WORKER_KINDS]; /* started before the steps, stopped after them */

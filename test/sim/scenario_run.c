@@ -463,6 +463,7 @@ void scenario_create(struct scenario *row)
                    .fault_around = or_else(row->fault_around, 1),
                    .read_cluster = or_else(row->read_cluster, 1),
                    .prefetch = row->prefetch,
+                   .guess_by = row->guess_by,
                    .standby_percent = 25,
                    .slot_reservation = row->slot_reservation,
                    .defrag_rounds = row->scattered ? 2 : 0,

@@ -5,9 +5,10 @@
 #include "scenario.h"
 
 /* Of eight frames six are free: room for more than two pages. */
-#define ROOM   .frames = 8
-#define ABSENT ROOM, .start = {IN_SLOT, IN_SLOT}
-#define UNUSED ROOM, .start = {AHEAD, AHEAD}
+#define ROOM    .frames = 8
+#define ABSENT  ROOM, .start = {IN_SLOT, IN_SLOT}
+#define UNUSED  ROOM, .start = {AHEAD, AHEAD}
+#define GUESSED ABSENT, .guess_by = GUESS_NEIGHBOURS
 
 static const struct scenario scenarios[] = {
     /* ---- while they are read ---- */
@@ -66,6 +67,19 @@ static const struct scenario scenarios[] = {
     {"a_touch_asks_for_more", ROOM, .prefetch = 2, .start = {AHEAD, IN_SLOT},
      .workers = {[WORKER_PREFETCH] = 1}, .fibers = {{{READ, 0}, {READ, 1}}},
      .sees = {SEE(PREFETCHED), SEE(PREFETCH_USED), SEE(PREFETCH_LATE)}},
+
+    /* ---- a fault reads the neighbour too ---- */
+    {"guess_against_read", GUESSED, .fibers = {{{READ, 0}}, {{READ, 1}}},
+     .sees = {SEE(PREFETCHED), SEE(PREFETCH_USED), SEE(PREFETCH_LATE), SEE(FAULT_HARD)}},
+    {"guess_against_decommit_and_a_new_life", GUESSED,
+     .fibers = {{{READ, 0}}, {{DECOMMIT, 1}, {COMMIT, 1}, {WRITE, 1}, {TRIM, 1}, {WRITE_OUT}}},
+     .sees = {SEE(PREFETCHED), SEE(PREFETCH_WASTED), SEE_MOVE(READ_DISMISS)}},
+    {"guess_against_protect", GUESSED, .fibers = {{{READ, 0}}, {{PROTECT_READ, 1}, {READ, 1}}},
+     .sees = {SEE(PREFETCHED), SEE(PREFETCH_USED), SEE_MOVE(READ_DISMISS)}},
+    {"guess_against_repurpose", GUESSED, .fibers = {{{READ, 0}, {READ, 1}}, {{REPURPOSE}}},
+     .sees = {SEE(PREFETCHED), SEE(PREFETCH_USED), SEE(PREFETCH_WASTED)}},
+    {"guess_fails_against_read", GUESSED, .reads_fail = 1, .fibers = {{{READ, 0}}, {{READ, 1}}},
+     .sees = {SEE(IO_ERRORS), SEE(PREFETCHED), SEE_MOVE(READ_FAIL)}},
 
     /* ---- others need the frames, and the end ---- */
     {"prefetch_against_the_last_frames", .frames = 5, .pages = 6,

@@ -60,6 +60,7 @@ static struct engine_config engine_config_of(struct rig *rig, const struct rig_c
         .growth_step = config->growth_step,
         .defrag_rounds = config->defrag_rounds,
         .prefetch = config->prefetch,
+        .guess_by = config->guess_by,
         .defrag_batch = or_default(config->defrag_batch, 64),
         .complain = count_stuck,
         .complain_context = rig,

@@ -88,7 +88,7 @@ struct rig_config {
     slot_number growth_step;
     uint32_t trim_batch, write_batch, region_ptes, frame_cache, fault_around, read_cluster,
         standby_percent, slot_reservation, defrag_rounds, defrag_batch, spans, heat, prefetch,
-        list_colours;
+        guess_by, list_colours;
     uint32_t workers[WORKER_KINDS];
     enum map_writable map_writable;
     bool grows;
