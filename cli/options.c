@@ -118,6 +118,13 @@ const struct option_info option_table[OPTION_COUNT] = {
                          "pages that a worker reads ahead at once where faults are\n"
                          "sequential (default: on, 256, at most a 64th of the\n"
                          "frames)"},
+    [OPTION_PREFETCH_BY] = {"prefetch-by", OPTION_CHOICE, 0, 0,
+                            "auto|streams|neighbours|followers|stride|majority", NULL, NULL,
+                            "what a hard fault reads besides its page: neighbours in\n"
+                            "memory, pages that followed it the last time, both (auto),\n"
+                            "the next at the distance of the last misses (stride, or\n"
+                            "that of most, majority), or nothing (streams)\n"
+                            "(default: auto)"},
     [OPTION_TLB] = {"tlb", OPTION_POWER_OF_TWO, 0, 1u << 20, NULL, NULL, NULL,
                     "TLB entries per thread, soft machine, a power of two;\n"
                     "0: off (default: 1024)"},
@@ -198,6 +205,7 @@ _Static_assert(MM_FAULTS_SIGNAL == 0 && MM_FAULTS_THREAD == 1, "choices of --fau
 _Static_assert(MM_SLOTS_NEXT_FIT == 0 && MM_SLOTS_FIRST_FIT == 1, "choices of --slot-search");
 _Static_assert(MM_BALANCE_AUTO == 0 && MM_BALANCE_FAULTS == 2, "choices of --balance");
 _Static_assert(MM_MAP_WRITABLE_AUTO == 0 && MM_MAP_WRITABLE_OFF == 2, "choices of --map-writable");
+_Static_assert(MM_PREFETCH_BY_AUTO == 0 && MM_PREFETCH_BY_MAJORITY == 5, "of --prefetch-by");
 _Static_assert(MM_ENCRYPT_AUTO == 0 && MM_ENCRYPT_OFF == 2, "choices of --encrypt");
 
 void options_engine(const struct options *options, struct mm_options *ret_engine)
@@ -220,6 +228,9 @@ void options_engine(const struct options *options, struct mm_options *ret_engine
     }
     if (value[OPTION_MAP_WRITABLE].present) {
         ret_engine->map_writable = (enum mm_map_writable)value[OPTION_MAP_WRITABLE].number;
+    }
+    if (value[OPTION_PREFETCH_BY].present) {
+        ret_engine->prefetch_by = (enum mm_prefetch_by)value[OPTION_PREFETCH_BY].number;
     }
     if (value[OPTION_ENCRYPT].present) {
         ret_engine->encrypt = (enum mm_encrypt)value[OPTION_ENCRYPT].number;
@@ -270,6 +281,7 @@ void options_resolve(struct options *options, const struct mm_options *engine)
     value_set(options, OPTION_SLOT_SEARCH, engine->slot_search);
     value_set(options, OPTION_BALANCE, engine->balance);
     value_set(options, OPTION_MAP_WRITABLE, engine->map_writable);
+    value_set(options, OPTION_PREFETCH_BY, engine->prefetch_by);
     value_set(options, OPTION_ENCRYPT, engine->encrypt);
     value_set(options, OPTION_PAGEFILE, engine->pagefile_bytes);
     options->value[OPTION_PAGEFILE].number_max = engine->pagefile_max_bytes;

@@ -73,6 +73,20 @@ enum mm_balance { MM_BALANCE_AUTO, MM_BALANCE_WORKERS, MM_BALANCE_FAULTS };
 /* AUTO: where a first write costs a fault of the system, pages of which many were written lately. */
 enum mm_map_writable { MM_MAP_WRITABLE_AUTO, MM_MAP_WRITABLE_ON, MM_MAP_WRITABLE_OFF };
 
+/*
+ * What a hard fault reads besides its page where there is no stream to read ahead of: its neighbours
+ * in memory, those that were missed after it the last time, or what lies at the distance of the
+ * thread's last misses. AUTO: neighbours and followers, unless prefetch is 0; STREAMS: nothing.
+ */
+enum mm_prefetch_by {
+    MM_PREFETCH_BY_AUTO,
+    MM_PREFETCH_BY_STREAMS,
+    MM_PREFETCH_BY_NEIGHBOURS,
+    MM_PREFETCH_BY_FOLLOWERS,
+    MM_PREFETCH_BY_STRIDE,
+    MM_PREFETCH_BY_MAJORITY
+};
+
 /* AUTO: what outlives the process's control, a file with a path. */
 enum mm_encrypt { MM_ENCRYPT_AUTO, MM_ENCRYPT_ON, MM_ENCRYPT_OFF };
 
@@ -111,6 +125,7 @@ struct mm_options {
     uint32_t frame_cache;     /* free frames kept per thread; 0: off */
     uint32_t fault_around;    /* pages looked at around a transition fault; 1: off */
     uint32_t prefetch;        /* pages that a worker reads ahead of a stream at once; 0: off */
+    enum mm_prefetch_by prefetch_by; /* what a fault reads with its page */
     uint32_t read_cluster;   /* pages that one read may bring where faults are sequential; 1: off */
     uint32_t transfer_batch; /* Linux machine: pages whose content one system call moves */
     uint32_t tlb_entries;    /* soft machine, per thread, a power of two; 0: off */

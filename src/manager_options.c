@@ -118,6 +118,7 @@ static bool check_counts(const struct mm_options *o, struct mm_detail *ret_detai
         !in_range("slot_search", o->slot_search, 0, MM_SLOTS_FIRST_FIT, ret_detail) ||
         !in_range("map_writable", o->map_writable, 0, MM_MAP_WRITABLE_OFF, ret_detail) ||
         !in_range("balance", o->balance, 0, MM_BALANCE_FAULTS, ret_detail) ||
+        !in_range("prefetch_by", o->prefetch_by, 0, MM_PREFETCH_BY_MAJORITY, ret_detail) ||
         !in_range("encrypt", o->encrypt, 0, MM_ENCRYPT_OFF, ret_detail) ||
         !in_range("threads_max", o->threads_max, 1, 65536, ret_detail) ||
         !in_range("trimmers", o->trimmers, 1, 64, ret_detail) ||
@@ -200,6 +201,9 @@ int manager_resolve(struct mm_options *o, struct mm_detail *ret_detail)
     o->pagefile_max_bytes = page_count(o->pagefile_max_bytes) * MM_PAGE_SIZE;
     if (o->read_cluster == MM_DEFAULT_COUNT) {
         o->read_cluster = (uint32_t)MAX_OF(1, MIN_OF(64, o->frames_bytes / MM_PAGE_SIZE / 64));
+    }
+    if (o->prefetch == 0 && o->prefetch_by == MM_PREFETCH_BY_AUTO) {
+        o->prefetch_by = MM_PREFETCH_BY_STREAMS;
     }
     if (o->prefetch == MM_DEFAULT_COUNT) {
         o->prefetch = (uint32_t)MIN_OF(READ_RUN_MAX, o->frames_bytes / MM_PAGE_SIZE / 64);

@@ -112,6 +112,19 @@ static enum map_writable map_writable(const mm *manager)
     }
 }
 
+static uint32_t guess_by(enum mm_prefetch_by by)
+{
+    static const uint32_t guesses[] = {
+        [MM_PREFETCH_BY_AUTO] = GUESS_NEIGHBOURS | GUESS_FOLLOWERS,
+        [MM_PREFETCH_BY_STREAMS] = 0,
+        [MM_PREFETCH_BY_NEIGHBOURS] = GUESS_NEIGHBOURS,
+        [MM_PREFETCH_BY_FOLLOWERS] = GUESS_FOLLOWERS,
+        [MM_PREFETCH_BY_STRIDE] = GUESS_STRIDE,
+        [MM_PREFETCH_BY_MAJORITY] = GUESS_MAJORITY,
+    };
+    return guesses[by];
+}
+
 static uint32_t growers(const struct mm_options *options)
 {
     return options->pagefile_max_bytes > options->pagefile_bytes ? 1 : 0;
@@ -149,6 +162,7 @@ static struct engine_config engine_options(const mm *manager)
         .fault_around = o->fault_around,
         .read_cluster = o->read_cluster,
         .prefetch = o->prefetch,
+        .guess_by = guess_by(o->prefetch_by),
         .standby_percent = o->standby_percent,
         .list_lock_shared = o->list_lock_shared,
         .backoff = o->backoff,

@@ -27,6 +27,7 @@ static const struct mechanism mechanisms[] = {
     {OPTION_FAULT_AROUND, "1", "8", NULL},
     {OPTION_READ_CLUSTER, "1", "64", NULL},
     {OPTION_PREFETCH, "off", "on", NULL},
+    {OPTION_PREFETCH_BY, "streams", "auto", NULL},
     {OPTION_TRANSFER_BATCH, "1", "512", "linux"},
     {OPTION_TLB, "0", "1024", "soft"},
     {OPTION_LIST_COLOURS, "1", "4", NULL},

@@ -245,7 +245,7 @@ test_help()
         status 0 $words
         for name in machine faults memory frames pagefile store threads accesses seconds workload \
             write-ratio seed policy trimmers writers zeroers defragmenters fault-handlers standby trim-batch \
-            write-batch region-ptes frame-cache fault-around read-cluster prefetch tlb list-colours balance list-lock backoff \
+            write-batch region-ptes frame-cache fault-around read-cluster prefetch prefetch-by tlb list-colours balance list-lock backoff \
             dirty-bit transfer-batch slot-search slot-reservation latency verify json slot-map trace report quiet; do
             grep -q -e "^  --$name " "$out" || fail "memman $words: no --$name"
         done
@@ -360,13 +360,13 @@ test_json()
     json "$folder/json" 'r["commit"]["limit"] >= r["commit"]["charge"] == 512'
     for keys in 'config machine faults memory frames pagefile store threads accesses seconds
         workload write_ratio seed policy trimmers writers zeroers defragmenters fault_handlers standby trim_batch
-        write_batch region_ptes frame_cache fault_around read_cluster prefetch tlb list_colours balance list_lock backoff dirty_bit
+        write_batch region_ptes frame_cache fault_around read_cluster prefetch prefetch_by tlb list_colours balance list_lock backoff dirty_bit
         slot_search slot_reservation latency verify' 'host cpus kernel machine faults' 'cpu_seconds users workers' \
         'faults demand_zero transition hard collided write_protect in_page_error' \
         'rescues standby modified writing' \
         'pages zeroed free standby modified active transition bad' \
         'moves trimmed_clean trimmed_dirty written repurposed zeroed prefetched prefetch_used
-        prefetch_wasted prefetch_late defragmented' 'io reads pages_read writes pages_written errors' \
+        prefetch_wasted prefetch_late prefetch_polluted defragmented' 'io reads pages_read writes pages_written errors' \
         'latency_ns access demand_zero transition hard frame_wait' 'verify accesses pages errors' \
         'defrag reads pages_read writes pages_written aborted emptied' 'audit checks violations'; do
         json "$folder/json" "set('''$keys'''.split()[1:]) <= set(r['${keys%% *}'])"
@@ -399,7 +399,8 @@ test_json()
         + r["config"]["trim_batch"] * (r["config"]["trimmers"] + r["config"]["threads"]))'
     json "$folder/json" '[(w, l) for w, l in [(r["waits"], r["latency_ns"]["frame_wait"])]
         if w["frame"] == l["count"] and abs(w["frame_ns"] - l["count"] * l["mean"]) <= l["count"]]'
-    json "$folder/json" '[l for l in [r["latency_ns"]] if l["read"]["count"] == r["io"]["reads"]
+    json "$folder/json" '[l for l in [r["latency_ns"]] if
+        l["read"]["count"] + r["moves"]["prefetched"] == r["io"]["reads"]
         and l["unmap"]["count"] == r["machine"]["flushes"]]'
     # Nothing moves any more: slots, free runs and pages add up. All of it lies in order.
     json "$folder/json" '[f for f in [r["fragmentation"]] if f["slots"] == 512 == f["slots_used"]
@@ -466,7 +467,7 @@ names = {e["tid"]: e["args"]["name"].split()[0] for e in t if e["name"] == "thre
 assert count["demand_zero"] == r["faults"]["demand_zero"] > 0, count
 assert count["hard"] == r["faults"]["hard"] > 0, count
 assert count["transition"] == r["faults"]["transition"], count
-assert count["read"] == r["io"]["reads"], count
+assert count["read"] + r["moves"]["prefetched"] == r["io"]["reads"], count
 assert count["unmap"] == r["machine"]["flushes"], count
 assert list(names.values()).count("user") >= 2 and "mm-trim" in names.values(), names
 assert count["take_frame"] > 0 and count["map"] > 0, count

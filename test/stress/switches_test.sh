@@ -35,6 +35,8 @@ both_ends()
 --read-cluster 1 256
 --prefetch off on
 --prefetch 1 64
+--prefetch-by streams auto
+--prefetch-by stride majority
 --transfer-batch 1 512
 --slot-reservation 1 64
 --list-lock shared exclusive
