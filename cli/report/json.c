@@ -270,6 +270,22 @@ static void verdict_write(struct json_writer *json, const struct outcome *outcom
     json_string(json, "exit_reason", outcome_reason(outcome));
 }
 
+/* Shares; null where there is nothing to share. */
+static void read_ahead_write(struct json_writer *json, const struct outcome *outcome)
+{
+    struct read_ahead ahead;
+
+    outcome_read_ahead(outcome, &ahead);
+    json_begin(json, "read_ahead", '{');
+    json_number(json, "pages", ahead.pages);
+    json_real(json, "accuracy", ahead.accuracy);
+    json_real(json, "coverage", ahead.coverage);
+    json_real(json, "lateness", ahead.lateness);
+    json_real(json, "pollution", ahead.pollution);
+    json_real(json, "pages_per_read", ahead.pages_per_read);
+    json_end(json, '}');
+}
+
 void report_json(const struct outcome *outcome, FILE *file)
 {
     struct json_writer json = {.file = file};
@@ -287,6 +303,7 @@ void report_json(const struct outcome *outcome, FILE *file)
     run_frames_print_json(&outcome->frames, &json);
     counters_write(&json, outcome);
     pages_write(&json, outcome);
+    read_ahead_write(&json, outcome);
     fragmentation_write(&json, &outcome->fragmentation);
     latencies_write(&json, outcome);
     phases_write(&json, outcome);

@@ -47,6 +47,20 @@ struct outcome {
     enum exit_code exit_code;
 };
 
+/* What reading ahead brought, the usual figures; NAN where there is nothing to divide by. */
+struct read_ahead {
+    uint64_t pages;   /* read before anybody had touched them */
+    double accuracy;  /* of them touched */
+    double coverage;  /* of the pages that had to be read: touched when they were there already */
+    double lateness;  /* of those touched: while they were being read, so that somebody waited */
+    double pollution; /* of the hard faults: on a page whose frame was taken to read ahead */
+    double pages_per_read;
+};
+void outcome_read_ahead(const struct outcome *outcome, struct read_ahead *ret_ahead);
+
+/* A counter by its names; 0: there is none. */
+uint64_t outcome_counter(const struct outcome *outcome, const char *group, const char *key);
+
 /* Why the command ends with that code, in a few words. */
 const char *outcome_reason(const struct outcome *outcome);
 

@@ -170,17 +170,6 @@ static void counter_print(const struct outcome *outcome, FILE *file, const char 
               cell((uint64_t)(per_second(count, outcome->seconds) + 0.5), rate));
 }
 
-static uint64_t counter_value(const struct outcome *outcome, const char *group, const char *key)
-{
-    for (size_t i = 0; i < outcome->counters; i++) {
-        if (strcmp(outcome->counter[i].group, group) == 0 &&
-            strcmp(outcome->counter[i].key, key) == 0) {
-            return outcome->counter[i].value;
-        }
-    }
-    return 0;
-}
-
 /* Windows' sums: every kind of fault, and pages in plus pages out. */
 static void counter_sums_print(const struct outcome *outcome, FILE *file)
 {
@@ -189,12 +178,12 @@ static void counter_sums_print(const struct outcome *outcome, FILE *file)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        sum += counter_value(outcome, "faults", faults[i]);
+        sum += outcome_counter(outcome, "faults", faults[i]);
     }
     counter_print(outcome, file, "Page Faults", "/sec", sum);
     counter_print(outcome, file, "Pages", "/sec",
-                  counter_value(outcome, "io", "pages_read") +
-                      counter_value(outcome, "io", "pages_written"));
+                  outcome_counter(outcome, "io", "pages_read") +
+                      outcome_counter(outcome, "io", "pages_written"));
 }
 
 static const char *counter_title(const struct mm_counter *counter)
@@ -321,6 +310,24 @@ static void fragmentation_print(const struct outcome *outcome, FILE *file)
     if (found->free_runs > 0) {
         free_runs_print(found, file);
     }
+}
+
+static void read_ahead_print(const struct outcome *outcome, FILE *file)
+{
+    struct read_ahead ahead;
+    char number[NUMBER_TEXT_BYTES];
+
+    outcome_read_ahead(outcome, &ahead);
+    if (ahead.pages == 0) {
+        return;
+    }
+    rule_print(file, "Read Ahead");
+    row_print(file, "  %-*s%16s", NAME_WIDTH, "Pages", number_print(ahead.pages, number));
+    ratio_print(file, "% Accuracy: Used of Them", ahead.accuracy * 100, 1);
+    ratio_print(file, "% Coverage: Hard Faults Spared", ahead.coverage * 100, 1);
+    ratio_print(file, "% Late: Waited for", ahead.lateness * 100, 1);
+    ratio_print(file, "% Pollution: Hard Faults Made", ahead.pollution * 100, 1);
+    ratio_print(file, "Pages per Read", ahead.pages_per_read, 2);
 }
 
 /* ---- latencies and locks ------------------------------------------------------------------- */
@@ -456,6 +463,7 @@ void report_text(const struct outcome *outcome, FILE *file)
     commit_print(outcome, file);
     counters_print(outcome, file);
     store_print(outcome, file);
+    read_ahead_print(outcome, file);
     fragmentation_print(outcome, file);
     latencies_print(outcome, file);
     phases_print(outcome, file);

@@ -337,7 +337,7 @@ test_text()
         'Audit: good' 'Page File' '% Slots In Use' 'Pages per Write' 'Pages per Read' \
         'Writes per Batch, 99 %' 'Write Amplification' '% Neighbours In Order' \
         '% Pages In Reserved Place' '% Free Slots Useless to a Batch' 'Longest Free Run' \
-        'Free Runs of' '    modified ' '  unmap  ' 'Trims ahead of Need'; do
+        'Free Runs of' 'Read Ahead' '% Accuracy: Used of Them' '% Pollution: Hard Faults Made' '    modified ' '  unmap  ' 'Trims ahead of Need'; do
         expect "$text" "$out" 'text report'
     done
     ! grep -q ' $' "$out" || fail 'text report: blanks at the end of a line'
@@ -399,6 +399,11 @@ test_json()
         + r["config"]["trim_batch"] * (r["config"]["trimmers"] + r["config"]["threads"]))'
     json "$folder/json" '[(w, l) for w, l in [(r["waits"], r["latency_ns"]["frame_wait"])]
         if w["frame"] == l["count"] and abs(w["frame_ns"] - l["count"] * l["mean"]) <= l["count"]]'
+    json "$folder/json" '[a for a in [r["read_ahead"]] for m in [r["moves"]] for h in [r["faults"]["hard"]]
+        if a["pages"] == m["prefetched"] > 0 and abs(a["accuracy"] * a["pages"] - m["prefetch_used"]) < 0.01
+        and abs(a["coverage"] * (m["prefetch_used"] + h) - m["prefetch_used"]) < 0.01
+        and abs(a["pollution"] * h - m["prefetch_polluted"]) < 0.01
+        and abs(a["pages_per_read"] * r["io"]["reads"] - r["io"]["pages_read"]) < 0.01]'
     json "$folder/json" '[l for l in [r["latency_ns"]] if
         l["read"]["count"] + r["moves"]["prefetched"] == r["io"]["reads"]
         and l["unmap"]["count"] == r["machine"]["flushes"]]'
@@ -423,6 +428,7 @@ test_json()
     status 0 run --machine soft --memory 1M --frames 2M --pagefile 0 --accesses 1000 --json - &&
         mv "$out" "$folder/none.json"
     json "$folder/none.json" 'r["fragmentation"] is None'
+    json "$folder/none.json" 'r["read_ahead"]["pages"] == 0 and r["read_ahead"]["accuracy"] is None'
     : >"$out"
 
     status 0 run --machine soft $small --json "$folder/report" && expect Verification "$out" both

@@ -18,6 +18,11 @@ function tiles() {
   }
   tile('Page file', bytes(io.pages_read * pageBytes) + ' in', `${bytes(io.pages_written * pageBytes)} out; ` +
     `${amount(io.reads)} reads, ${amount(io.writes)} writes`);
+  const ahead = report.read_ahead;
+  if (ahead.pages > 0) {
+    tile('Read ahead', `${percent(ahead.accuracy, 1)} used`, `of ${amount(ahead.pages)} pages; ${percent(ahead.coverage, 1)} of what was missed, ` +
+      `${percent(ahead.lateness || 0, 1)} of it late; pushed out what ${percent(ahead.pollution || 0, 1)} of the hard faults wanted`);
+  }
   tile('Processor time', moment(report.cpu_seconds.users + report.cpu_seconds.workers),
     `users ${moment(report.cpu_seconds.users)}, workers ${moment(report.cpu_seconds.workers)}`);
 }
