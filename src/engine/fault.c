@@ -273,10 +273,13 @@ static enum fault_step rescue_locked(struct engine *engine, struct thread *self,
     }
     bool guessed = guess_is_open(engine, page);
     bool ahead = is_ahead(word) && !guessed;
+    /* The first touch of what was read ahead is not a second one. */
+    enum policy_birth birth =
+        is_ahead(word) && !MUTANT(AHEAD_USED_IS_RESCUED) ? POLICY_HARD : POLICY_RESCUE;
     uint32_t around = around_window(engine, page, ahead);
     word = rescue_frame(engine, self, frame, write);
     frame_unlock(engine, self, frame);
-    rescue_pte(engine, page, frame, word, engine->policy->birth(POLICY_RESCUE), &map);
+    rescue_pte(engine, page, frame, word, engine->policy->birth(birth), &map);
     region_set_colour(engine, self, page);
     if (around > 1) {
         map_around(engine, self, &map, around);

@@ -364,6 +364,23 @@ static void a_decommitted_page_was_wasted(void **state)
     rig_end(&rig);
 }
 
+/* A policy that tells pages that came back from others is not told that this one did. */
+static void the_first_touch_is_no_second_one(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_begin(&rig, &(struct rig_config){.frames = 128, .policy = &policy_aging});
+    rig_put_in_slot(&rig, 3, SEED + 3);
+    read_range(&rig, 3, 1);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    assert_int_equal(pte_register(rig_pte(&rig, 3)), policy_aging.birth(POLICY_HARD));
+    rig_trim(&rig, 0, 3);
+    rig_expect(&rig, 0, 3, SEED + 3);
+    assert_int_equal(pte_register(rig_pte(&rig, 3)), policy_aging.birth(POLICY_RESCUE));
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +398,7 @@ int main(void)
         cmocka_unit_test(the_youngest_are_given_out_last),
         cmocka_unit_test(a_region_where_it_does_not_pay_is_left_alone),
         cmocka_unit_test(a_decommitted_page_was_wasted),
+        cmocka_unit_test(the_first_touch_is_no_second_one),
     };
 
     return cmocka_run_group_tests_name("prefetch", tests, NULL, NULL);
