@@ -12,14 +12,15 @@
 #include "contract/policy.h"
 #include "contract/store.h"
 #include "engine/defrag.h"
+#include "engine/guess.h"
 #include "engine/lock.h"
 #include "engine/pfn.h"
+#include "engine/prefetch.h"
 #include "engine/pte.h"
 #include "engine/slots.h"
 
 #define STANDBY_PRIORITIES 8
 #define PRIORITY_NORMAL    5
-#define PRIORITY_AHEAD     2   /* read ahead, and not used yet */
 #define BATCH_MAX          512 /* pages in one trim or write batch */
 #define AROUND_MAX         64  /* pages in one fault-around window */
 #define AROUND_NEAR        2   /* windows between two rescues that have to do with each other */
@@ -31,14 +32,7 @@
 #define ERRORS_MAX         64   /* in-page errors that are remembered */
 #define AHEAD_REQUESTS     32   /* ranges that wait to be read ahead */
 #define AHEAD_KEPT         1024 /* pages read ahead that are not given out before others */
-#define GUESSES_MAX        8    /* pages that a fault reads with its own */
 #define BLOCK_NONE         UINT32_MAX
-
-/* What a hard fault reads besides its page (guess.c); any of them together. */
-#define GUESS_NEIGHBOURS 1u
-#define GUESS_FOLLOWERS  2u
-#define GUESS_STRIDE     4u
-#define GUESS_MAJORITY   8u
 
 enum list_id {
     LIST_ZEROED,
@@ -145,16 +139,6 @@ struct write_batch {
     void *buffers[BATCH_MAX];
     int results[BATCH_MAX];
     struct store_request request[BATCH_MAX], *submitted[BATCH_MAX];
-};
-
-/* Pages that a fault reads with its own because they may be missed next. */
-struct guesses {
-    uint32_t count;
-    page_number pages[GUESSES_MAX];
-    frame_number frames[GUESSES_MAX];
-    pte_word entries[GUESSES_MAX]; /* as published */
-    void *buffers[GUESSES_MAX];
-    struct store_request request[GUESSES_MAX];
 };
 
 /* A page on its way back from its slot, and the neighbours that come along. */
@@ -542,54 +526,6 @@ pte_word inpage_publish(struct engine *engine, struct thread *self, page_number 
  */
 void inpage_abandon(struct engine *engine, struct thread *self, page_number page,
                     frame_number frame, enum move_why why);
-
-/* ---- prefetch.c ---- */
-/* A hint: read the pages of the range that are in their slots. Never waits; any thread. */
-void prefetch_range(struct engine *engine, page_number first, page_number count);
-/* A fault read as far as `next`, in a window of so many pages: perhaps a stream. */
-void prefetch_behind(struct engine *engine, page_number next, uint32_t window);
-/* A page that had been read ahead was touched first: go on reading. */
-void prefetch_beyond(struct engine *engine, page_number page);
-static inline bool is_ahead(pfn_word word)
-{
-    return pfn_priority(word) == PRIORITY_AHEAD;
-}
-/* A page that was read ahead is about to be mapped; frame lock held. Returns the new word. */
-pfn_word prefetch_used(struct engine *engine, struct thread *self, page_number page, pfn_word word);
-/* It loses its frame unused. Frame lock held. */
-void prefetch_wasted(struct engine *engine, struct thread *self, page_number page);
-
-/* A frame for a page nobody has asked for; FRAME_NONE: there is none. */
-frame_number prefetch_take_frame(struct engine *engine, struct thread *self);
-/* How many more such pages may lie unused; 0 as well while somebody waits for a frame. */
-uint32_t prefetch_room(const struct engine *engine);
-/* The page is in its slot, and may be read. */
-static inline bool prefetch_is_readable(pte_word word)
-{
-    return pte_form(word) == PTE_PAGE_FILE && pte_protection(word) != PROTECTION_NO_ACCESS;
-}
-
-/* ---- guess.c ---- */
-/* A page was not there when it was touched; `hard`: its read is about to be waited for. */
-void guess_missed(struct engine *engine, struct thread *self, page_number page, bool hard);
-/*
- * The page's read was published: publish those of what may be missed next, with the same block. No
- * lock held.
- */
-void guess_publish(struct engine *engine, struct thread *self, page_number page, uint32_t block,
-                   struct guesses *ret);
-/* Their reads, one each; the thread's transfer windows from `window` on are free. */
-void guess_requests(struct engine *engine, struct thread *self, uint32_t window,
-                    struct guesses *guesses, struct store_request **ret_requests);
-/* The reads are over, good or not. No lock held. */
-void guess_settle(struct engine *engine, struct thread *self, struct guesses *guesses);
-/* The page was guessed, and not touched yet. */
-bool guess_is_open(const struct engine *engine, page_number page);
-/* If it was guessed: it is used now, or loses its frame. Returns whether it was. */
-bool guess_used(struct engine *engine, page_number page);
-bool guess_wasted(struct engine *engine, page_number page);
-/* A page that might have been rescued loses its frame to one that is read ahead. */
-void guess_pushed_out(struct engine *engine, page_number page);
 
 /* ---- errors.c ---- */
 void errors_record(struct engine *engine, page_number page, slot_number slot, int error);
