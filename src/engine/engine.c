@@ -67,6 +67,12 @@ static size_t defrag_pages(const struct engine_config *config)
     return (size_t)config->defrag_rounds * config->defrag_batch + 1;
 }
 
+/* A place for each page where there are so many; else pages share them. */
+static size_t guess_places(const struct engine_config *config)
+{
+    return MIN_OF((size_t)config->pages, (size_t)config->frames * GUESS_PLACES_A_FRAME);
+}
+
 static struct layout lay_out(const struct engine_config *config)
 {
     struct layout l = {0};
@@ -76,8 +82,8 @@ static struct layout lay_out(const struct engine_config *config)
     l.pfns =
         place(&l, ((size_t)config->frames + 2 * (size_t)count_lists(config)) * sizeof(struct pfn));
     l.regions = place(&l, count_regions(config) * sizeof(struct pte_region));
-    l.followers = place(&l, (size_t)config->pages * sizeof(uint32_t));
-    l.guesses = place(&l, config->pages);
+    l.followers = place(&l, guess_places(config) * sizeof(uint32_t));
+    l.guesses = place(&l, guess_places(config));
     l.region_colours = place(&l, count_regions(config));
     l.threads = place(&l, config->threads * sizeof(struct thread));
     l.scratches = place(&l, config->threads * sizeof(union scratch));
@@ -200,6 +206,7 @@ struct engine *engine_init(void *memory, const struct engine_config *config,
     engine->ptes = (pte *)(void *)(base + l.ptes);
     engine->pfns = (struct pfn *)(void *)(base + l.pfns);
     engine->regions = (struct pte_region *)(void *)(base + l.regions);
+    engine->guess_places = (uint32_t)guess_places(config);
     engine->followers = (_Atomic uint32_t *)(void *)(base + l.followers);
     engine->guesses = (_Atomic uint8_t *)(void *)(base + l.guesses);
     engine->region_colours = (_Atomic uint8_t *)(void *)(base + l.region_colours);

@@ -240,9 +240,10 @@ struct engine {
     pte *ptes;
     struct pfn *pfns; /* config.frames, then two sentinels for each colour of a list */
     struct pte_region *regions;
-    /* By page: a link to the one that was missed next, and what came of guesses (guess.c). Hints. */
+    /* By guess_place(): a link to the page that was missed next, and what came of guesses. Hints. */
     _Atomic uint32_t *followers;
     _Atomic uint8_t *guesses;
+    uint32_t guess_places;
     /* A hint, by region: the colour of the threads that fault there. All trims read it. */
     _Atomic uint8_t *region_colours;
     struct thread *threads;

@@ -7,7 +7,7 @@
  *   neighbours   the aligned block of NEIGHBOURS pages around the page, and the one below it
  *                where memory is walked downwards; not those that were read in vain the last time;
  *   followers    the page that was missed after this one the last time, the one after that if it
- *                came twice, and so on: a table with a link for each page;
+ *                came twice, and so on: a table of links;
  *   stride       the next pages at the distance at which the thread's misses lie, of a few series;
  *   majority     the next pages at the distance that most of the thread's last misses have, by
  *                Boyer's and Moore's vote, as in Leap (Al Maruf and Chowdhury, ATC 2020).
@@ -47,15 +47,22 @@
 #define TICK_SHIFT   3
 #define TICKS        32
 
+/* Of pages that share a place the last one is known. */
+static uint32_t guess_place(const struct engine *engine, page_number page)
+{
+    return page < engine->guess_places ? page : page % engine->guess_places;
+}
+
 static uint8_t known(const struct engine *engine, page_number page)
 {
-    return atomic_load_explicit(&engine->guesses[page], memory_order_relaxed);
+    return atomic_load_explicit(&engine->guesses[guess_place(engine, page)], memory_order_relaxed);
 }
 
 static void remember(struct engine *engine, page_number page, uint8_t what)
 {
     if (known(engine, page) != what) {
-        atomic_store_explicit(&engine->guesses[page], what, memory_order_relaxed);
+        atomic_store_explicit(&engine->guesses[guess_place(engine, page)], what,
+                              memory_order_relaxed);
     }
 }
 
@@ -138,7 +145,7 @@ void guess_pushed_out(struct engine *engine, page_number page)
 /* A link is the difference in bits of two pages, above a bit that says that it was seen twice. */
 static void learn_follower(struct engine *engine, page_number before, page_number page)
 {
-    _Atomic uint32_t *link = &engine->followers[before];
+    _Atomic uint32_t *link = &engine->followers[guess_place(engine, before)];
     uint32_t now = atomic_load_explicit(link, memory_order_relaxed);
     uint32_t seen = (before ^ page) << 1;
     uint32_t then = (now & ~1u) == seen ? seen | 1 : (now & 1) != 0 ? now & ~1u : seen;
@@ -250,7 +257,8 @@ static void guess_followers(struct engine *engine, struct thread *self, page_num
                             struct guesses *guesses)
 {
     for (uint32_t i = 0; i < FOLLOWED_MAX; i++) {
-        uint32_t link = atomic_load_explicit(&engine->followers[page], memory_order_relaxed);
+        uint32_t link = atomic_load_explicit(&engine->followers[guess_place(engine, page)],
+                                             memory_order_relaxed);
         if (link >> 1 == 0 || (i > 0 && (link & 1) == 0)) {
             return;
         }

@@ -11,7 +11,8 @@
 struct engine;
 struct thread;
 
-#define GUESSES_MAX 8 /* pages that a fault reads with its own */
+#define GUESSES_MAX          8 /* pages that a fault reads with its own */
+#define GUESS_PLACES_A_FRAME 3 /* of what is known of pages, five bytes each */
 
 /* What they are by; any of them together. */
 #define GUESS_NEIGHBOURS 1u
