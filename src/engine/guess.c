@@ -53,14 +53,14 @@ static uint32_t guess_place(const struct engine *engine, page_number page)
     return page < engine->guess_places ? page : page % engine->guess_places;
 }
 
-static uint8_t known(const struct engine *engine, page_number page)
+static uint8_t guess_known(const struct engine *engine, page_number page)
 {
     return atomic_load_explicit(&engine->guesses[guess_place(engine, page)], memory_order_relaxed);
 }
 
-static void remember(struct engine *engine, page_number page, uint8_t what)
+static void guess_remember(struct engine *engine, page_number page, uint8_t what)
 {
-    if (known(engine, page) != what) {
+    if (guess_known(engine, page) != what) {
         atomic_store_explicit(&engine->guesses[guess_place(engine, page)], what,
                               memory_order_relaxed);
     }
@@ -96,7 +96,7 @@ static void learn_used_soon(struct engine *engine, page_number page)
     atomic_store_explicit(vain, now - MIN_OF(now, USED_SOON + 1), memory_order_relaxed);
 }
 
-static bool pays(struct engine *engine, struct thread *self, page_number page)
+static bool guess_pays(struct engine *engine, struct thread *self, page_number page)
 {
     uint32_t vain = PFN_FIELD(engine, guess_vain);
     if (vain < VAIN_STOPS || PFN_FIELD(page_region(engine, page), guess_credit) > 0 ||
@@ -109,12 +109,12 @@ static bool pays(struct engine *engine, struct thread *self, page_number page)
 
 bool guess_is_open(const struct engine *engine, page_number page)
 {
-    return (known(engine, page) & GUESS_OPEN) != 0;
+    return (guess_known(engine, page) & GUESS_OPEN) != 0;
 }
 
 bool guess_used(struct engine *engine, page_number page)
 {
-    uint8_t was = known(engine, page);
+    uint8_t was = guess_known(engine, page);
     if ((was & GUESS_OPEN) == 0) {
         return false;
     }
@@ -122,7 +122,7 @@ bool guess_used(struct engine *engine, page_number page)
     if (since >> TICK_SHIFT <= SOON_TICKS || MUTANT(GUESS_COUNTS_LUCK)) {
         learn_used_soon(engine, page);
     }
-    remember(engine, page, 0);
+    guess_remember(engine, page, 0);
     return true;
 }
 
@@ -131,13 +131,13 @@ bool guess_wasted(struct engine *engine, page_number page)
     if (!guess_is_open(engine, page)) {
         return false;
     }
-    remember(engine, page, GUESS_VAIN);
+    guess_remember(engine, page, GUESS_VAIN);
     return true;
 }
 
 void guess_pushed_out(struct engine *engine, page_number page)
 {
-    remember(engine, page, known(engine, page) | GUESS_PUSHED);
+    guess_remember(engine, page, guess_known(engine, page) | GUESS_PUSHED);
 }
 
 /* ---- what comes next ---- */
@@ -189,8 +189,8 @@ void guess_missed(struct engine *engine, struct thread *self, page_number page, 
     page_number before = self->missed;
     uint32_t by = engine->config.guess_by;
     if (hard) {
-        count_add(self, COUNT_PREFETCH_POLLUTED, (known(engine, page) & GUESS_PUSHED) != 0);
-        remember(engine, page, 0);
+        count_add(self, COUNT_PREFETCH_POLLUTED, (guess_known(engine, page) & GUESS_PUSHED) != 0);
+        guess_remember(engine, page, 0);
         count_tick(engine, self);
     }
     if (by == 0 || before == page) {
@@ -223,7 +223,7 @@ static void add_guess(struct engine *engine, struct thread *self, page_number pa
 {
     if (page < engine->config.pages && guesses->count < GUESSES_MAX &&
         prefetch_is_readable(pte_load(&engine->ptes[page])) && !is_guessed(guesses, page) &&
-        pays(engine, self, page)) {
+        guess_pays(engine, self, page)) {
         guesses->pages[guesses->count++] = page;
     }
 }
@@ -247,7 +247,7 @@ static void guess_neighbours(struct engine *engine, struct thread *self, page_nu
         first -= NEIGHBOURS;
     }
     for (page_number near = first; near < end; near++) {
-        if (near < engine->config.pages && (known(engine, near) & GUESS_VAIN) == 0) {
+        if (near < engine->config.pages && (guess_known(engine, near) & GUESS_VAIN) == 0) {
             add_guess(engine, self, near, guesses);
         }
     }
@@ -323,14 +323,14 @@ static void find_guesses(struct engine *engine, struct thread *self, page_number
 /* ---- their reads ---- */
 
 /* Its PTE may be another by now. False: it is. */
-static bool publish(struct engine *engine, struct thread *self, page_number page,
-                    frame_number frame, uint32_t block, pte_word *ret_entry)
+static bool guess_publish_one(struct engine *engine, struct thread *self, page_number page,
+                              frame_number frame, uint32_t block, pte_word *ret_entry)
 {
     region_lock(engine, self, page);
     pte_word word = pte_load(&engine->ptes[page]);
     bool published = prefetch_is_readable(word);
     if (published) {
-        remember(engine, page, GUESS_OPEN | tick_now(engine));
+        guess_remember(engine, page, GUESS_OPEN | tick_now(engine));
         learn_made(engine, page);
         *ret_entry = inpage_publish(engine, self, page, word, frame, block, PRIORITY_AHEAD);
     }
@@ -339,7 +339,7 @@ static bool publish(struct engine *engine, struct thread *self, page_number page
 }
 
 /* Where no more pages may lie unused an older guess gives way, as long as nobody waits. */
-static frame_number take_frame(struct engine *engine, struct thread *self, uint32_t *room)
+static frame_number guess_take_frame(struct engine *engine, struct thread *self, uint32_t *room)
 {
     if (*room > 0) {
         (*room)--;
@@ -363,12 +363,12 @@ void guess_publish(struct engine *engine, struct thread *self, page_number page,
     uint32_t room = found.count > 0 ? prefetch_room(engine) : 0;
     ret->count = 0;
     for (uint32_t i = 0; i < found.count; i++) {
-        frame_number frame = take_frame(engine, self, &room);
+        frame_number frame = guess_take_frame(engine, self, &room);
         uint32_t at = ret->count;
         if (frame == FRAME_NONE) {
             return;
         }
-        if (publish(engine, self, found.pages[i], frame, block, &ret->entries[at])) {
+        if (guess_publish_one(engine, self, found.pages[i], frame, block, &ret->entries[at])) {
             ret->pages[at] = found.pages[i];
             ret->frames[at] = frame;
             ret->count++;
@@ -398,14 +398,14 @@ void guess_requests(struct engine *engine, struct thread *self, uint32_t window,
 /* ---- the end of it ---- */
 
 /* Region and frame lock held. Returns the list that the frame joins, or LIST_COUNT. */
-static enum list_id settle_page(struct engine *engine, struct thread *self, page_number page,
-                                frame_number frame, bool wanted, bool failed)
+static enum list_id guess_settle_page(struct engine *engine, struct thread *self, page_number page,
+                                      frame_number frame, bool wanted, bool failed)
 {
     struct pfn *pfn = frame_pfn(engine, frame);
     pfn_word word = pfn_load(pfn) & ~PFN_READING;
     PFN_SET_FIELD(pfn, block, BLOCK_NONE);
     if (!wanted) {
-        remember(engine, page, 0);
+        guess_remember(engine, page, 0);
         inpage_abandon(engine, self, page, frame, failed ? WHY_READ_FAIL : WHY_READ_DISMISS);
         return LIST_COUNT;
     }
@@ -416,8 +416,8 @@ static enum list_id settle_page(struct engine *engine, struct thread *self, page
 }
 
 /* Returns whether the page got what was read for it. */
-static bool settle(struct engine *engine, struct thread *self, const struct guesses *guesses,
-                   uint32_t at)
+static bool guess_settle_one(struct engine *engine, struct thread *self,
+                             const struct guesses *guesses, uint32_t at)
 {
     struct let_go_batch going = {0};
     page_number page = guesses->pages[at];
@@ -432,7 +432,8 @@ static bool settle(struct engine *engine, struct thread *self, const struct gues
         engine->machine.ops->place(engine->machine.self, self->number, 1, &map);
     }
     let_go_lock(engine, self, &going, frame);
-    let_go_add(engine, self, &going, frame, settle_page(engine, self, page, frame, wanted, failed));
+    let_go_add(engine, self, &going, frame,
+               guess_settle_page(engine, self, page, frame, wanted, failed));
     let_go_flush(engine, self, &going);
     region_unlock(engine, self, page);
     return wanted;
@@ -441,7 +442,7 @@ static bool settle(struct engine *engine, struct thread *self, const struct gues
 void guess_settle(struct engine *engine, struct thread *self, struct guesses *guesses)
 {
     for (uint32_t i = 0; i < guesses->count; i++) {
-        if (!settle(engine, self, guesses, i) && !MUTANT(GUESS_LEAKS_FRAME)) {
+        if (!guess_settle_one(engine, self, guesses, i) && !MUTANT(GUESS_LEAKS_FRAME)) {
             frames_give_back(engine, self, guesses->frames[i]);
         }
         frames_tell(engine, self, guesses->pages[i], 1);

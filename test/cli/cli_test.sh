@@ -405,7 +405,7 @@ test_json()
         and abs(a["pollution"] * h - m["prefetch_polluted"]) < 0.01
         and abs(a["pages_per_read"] * r["io"]["reads"] - r["io"]["pages_read"]) < 0.01]'
     json "$folder/json" '[l for l in [r["latency_ns"]] if
-        l["read"]["count"] + r["moves"]["prefetched"] == r["io"]["reads"]
+        0 <= r["io"]["reads"] - l["read"]["count"] <= r["moves"]["prefetched"]
         and l["unmap"]["count"] == r["machine"]["flushes"]]'
     # Nothing moves any more: slots, free runs and pages add up. All of it lies in order.
     json "$folder/json" '[f for f in [r["fragmentation"]] if f["slots"] == 512 == f["slots_used"]
@@ -473,7 +473,7 @@ names = {e["tid"]: e["args"]["name"].split()[0] for e in t if e["name"] == "thre
 assert count["demand_zero"] == r["faults"]["demand_zero"] > 0, count
 assert count["hard"] == r["faults"]["hard"] > 0, count
 assert count["transition"] == r["faults"]["transition"], count
-assert count["read"] + r["moves"]["prefetched"] == r["io"]["reads"], count
+assert 0 <= r["io"]["reads"] - count["read"] <= r["moves"]["prefetched"], count
 assert count["unmap"] == r["machine"]["flushes"], count
 assert list(names.values()).count("user") >= 2 and "mm-trim" in names.values(), names
 assert count["take_frame"] > 0 and count["map"] > 0, count
