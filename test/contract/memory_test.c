@@ -284,6 +284,12 @@ static void test_protect_without_dirty_bit(void **state)
     end(manager);
 }
 
+#ifdef MM_SANITIZED
+#define AROUND_ROUNDS 8u
+#else
+#define AROUND_ROUNDS 16u
+#endif
+
 /* Neighbours that come along with a fault have rights of their own. */
 static void test_fault_around(void **state)
 {
@@ -291,7 +297,7 @@ static void test_fault_around(void **state)
     options.fault_around = 16;
     mm *manager = make(&options);
     uint64_t base = claim_all(manager);
-    for (uint64_t round = 0; round < 16; round++) {
+    for (uint64_t round = 0; round < AROUND_ROUNDS; round++) {
         uint64_t odd = round % 2;
         assert_int_equal(mm_protect(manager, base, 16 * PAGE, MM_READ_WRITE), MM_OK);
         for (uint64_t page = 0; page < 16; page++) {

@@ -618,12 +618,6 @@ static bool kind_is_missing(void)
 #define GROWING(test) cmocka_unit_test_setup_teardown(test, stack_create_small, stack_destroy)
 
 /* One thread is no race; the stores' own threads work for the others too. */
-#ifdef MM_SANITIZED_THREAD
-#define RACES_ONLY true
-#else
-#define RACES_ONLY false
-#endif
-
 static int kind_try(void)
 {
     const struct CMUnitTest of_one[] = {
@@ -644,7 +638,8 @@ static int kind_try(void)
     };
 
     return cmocka_run_group_tests_name(kind->name, of_many, NULL, NULL) +
-           (RACES_ONLY ? 0 : cmocka_run_group_tests_name(kind->name, of_one, NULL, NULL));
+           (UNDER_THREAD_SANITIZER ? 0
+                                   : cmocka_run_group_tests_name(kind->name, of_one, NULL, NULL));
 }
 
 int main(void)

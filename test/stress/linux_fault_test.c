@@ -324,7 +324,11 @@ static void test_errno_survives_a_fault(void **state)
  * which a fault handler then waits for.
  */
 #define STORM_THREADS 2u
-#define STORM_NS      1500000000ull
+#ifdef MM_SANITIZED
+#define STORM_NS 700000000ull
+#else
+#define STORM_NS 1500000000ull
+#endif
 
 static struct rig *storm_rig;
 static _Atomic uint64_t storm_signals;

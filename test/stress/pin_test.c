@@ -26,6 +26,11 @@
 #define HELD_MAX     12u /* pins one thread holds at once */
 #define LIFE_UNKNOWN UINT32_MAX
 #define ROUND_NS     400000000u
+#ifdef MM_SANITIZED
+#define SECONDS 1.2 /* a round of each kind */
+#else
+#define SECONDS 3.0
+#endif
 
 struct own {
     uint32_t life;
@@ -514,7 +519,7 @@ static void run_kind(const char *name, enum mm_machine machine, enum mm_faults f
 int main(int argc, char **argv)
 {
     const char *text = argc > 1 ? argv[1] : getenv("MEMMAN_TEST_SECONDS");
-    double seconds = text != NULL && atof(text) > 0 ? atof(text) : 3;
+    double seconds = text != NULL && atof(text) > 0 ? atof(text) : SECONDS;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     const char *only = argc > 3 ? argv[3] : NULL;
     uint64_t ns = (uint64_t)(seconds * 1e9 / (only == NULL ? 3 : 1));

@@ -22,7 +22,11 @@
 #define ALWAYS  FAULTY_MILLION
 
 /* Corruptions that the long test has to meet. It is one thread: nothing for ThreadSanitizer. */
-#define DETECTED (UNDER_THREAD_SANITIZER ? 2000u : 100000u)
+#ifdef MM_SANITIZED
+#define DETECTED (UNDER_THREAD_SANITIZER ? 2000u : 20000u)
+#else
+#define DETECTED 100000u
+#endif
 
 static struct store ram, faulty, checked;
 static unsigned char pages[SLOTS][MM_PAGE_SIZE];

@@ -52,6 +52,11 @@ static void nexts_find(struct plain *plain)
 }
 
 #define PAGES_MADE 60u
+#ifdef MM_SANITIZED
+#define SIZES_APART 9u
+#else
+#define SIZES_APART 3u
+#endif
 
 static struct plain *plain_draw(enum shape shape, uint64_t seed, size_t count)
 {
@@ -172,7 +177,7 @@ static void no_policy_is_better_than_opt(void **state)
     for (unsigned shape = 0; shape < SHAPES; shape++) {
         struct plain *plain = plain_draw((enum shape)shape, 7, 3000);
         struct references references = references_of(plain);
-        for (uint32_t frames = 1; frames <= PAGES_MADE + 1; frames += 3) {
+        for (uint32_t frames = 1; frames <= PAGES_MADE + 1; frames += SIZES_APART) {
             uint64_t best = verdict_of("opt", &references, frames).hard;
             for (size_t i = 0; judged_policies[i].name != NULL; i++) {
                 struct verdict verdict = verdict_of(judged_policies[i].name, &references, frames);
