@@ -477,7 +477,7 @@ assert 0 <= r["io"]["reads"] - count["read"] <= r["moves"]["prefetched"], count
 assert count["unmap"] == r["machine"]["flushes"], count
 assert list(names.values()).count("user") >= 2 and "mm-trim" in names.values(), names
 assert count["take_frame"] > 0 and count["map"] > 0, count
-by = {"phase": "user", "fault": "user", "wait": "user", "round": "mm-", "io": "user"}
+by = {"phase": "user", "fault": "user", "wait": "user", "round": "mm-", "io": ("user", "mm-prefetch")}
 for e in spans:
     assert e["ts"] >= 0 and e["dur"] >= 0 and e["ts"] + e["dur"] <= r["seconds"] * 1e6 + 1e6, e
     assert names[e["tid"]].startswith(by.get(e["cat"], "")), e
